@@ -1,0 +1,193 @@
+//! Processes: fork, wait, kill, identity, CPU affinity.
+//!
+//! Does not decide who lives. The subtle rule: `fork` is sound only while the process has one thread, so the master
+//! never starts another.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use nix::unistd::{ForkResult, Gid, Group, Uid, User};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, Signal, WaitOptions};
+
+/// Which side of a fork this is.
+pub enum Fork {
+    /// The new process.
+    Child,
+    /// The old one, with the child's process id.
+    Parent(i32),
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It called exit with this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Exit::Code(code) => write!(f, "exit code {code}"),
+            Exit::Signal(signal) => write!(f, "signal {signal}"),
+        }
+    }
+}
+
+/// Makes a child process. Call it only while this process has a single thread.
+///
+/// # Errors
+/// `EAGAIN` or `ENOMEM`, as fork(2) says.
+pub fn fork() -> io::Result<Fork> {
+    // SAFETY: the master has one thread, so no lock can be held by a thread that the child lacks.
+    let forked = unsafe { nix::unistd::fork() };
+    Ok(match forked? {
+        ForkResult::Child => Fork::Child,
+        ForkResult::Parent { child } => Fork::Parent(child.as_raw()),
+    })
+}
+
+/// Ends the process at once, without destructors: the scheduler's threads still run and must not meet torn-down state.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit(2) takes any code and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Takes one ended child, if there is one.
+pub fn reap() -> Option<(i32, Exit)> {
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) => {
+                let exit = match (status.exit_status(), status.terminating_signal()) {
+                    (Some(code), _) => Exit::Code(code),
+                    (None, Some(signal)) => Exit::Signal(signal),
+                    (None, None) => continue,
+                };
+                return Some((pid.as_raw_nonzero().get(), exit));
+            }
+            Ok(None) | Err(rustix::io::Errno::CHILD) => return None,
+            Err(_) => {}
+        }
+    }
+}
+
+/// Kills a child with SIGKILL; one that has gone already is no error.
+pub fn kill(pid: i32) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        let _ = rustix::process::kill_process(pid, Signal::KILL);
+    }
+}
+
+/// Has the kernel kill this process when its parent dies; false when the parent had died before this call.
+///
+/// # Errors
+/// What prctl(2) says.
+pub fn die_with_parent(parent: i32) -> io::Result<bool> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    Ok(rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get() == parent))
+}
+
+/// This process's id.
+pub fn id() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+/// True when the effective user is root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A user and group to change to, looked up and ready.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    user: Uid,
+    group: Gid,
+    /// The name to read supplementary groups by; a number without an account has none.
+    account: Option<CString>,
+    /// The user's name, for messages.
+    pub name: String,
+}
+
+/// Looks up `user` and `group`, each a name or a number; the group defaults to the user's own.
+///
+/// # Errors
+/// A sentence part that says which name is unknown.
+pub fn look_up(user: &str, group: Option<&str>) -> Result<Identity, String> {
+    let by_name = User::from_name(user).map_err(|e| format!("cannot look up user '{user}': {}", e.desc()))?;
+    let account = match (by_name, user.parse()) {
+        (Some(account), _) => Some(account),
+        (None, Ok(number)) => User::from_uid(Uid::from_raw(number)).ok().flatten(),
+        (None, Err(_)) => return Err(format!("there is no user '{user}'")),
+    };
+    let uid = match (&account, user.parse()) {
+        (Some(account), _) => account.uid,
+        (None, Ok(number)) => Uid::from_raw(number),
+        (None, Err(_)) => return Err(format!("there is no user '{user}'")),
+    };
+    let gid = match group {
+        Some(group) => look_up_group(group)?,
+        // A bare number without an account gets the group of the same number, as Docker's users expect.
+        None => account.as_ref().map_or(Gid::from_raw(uid.as_raw()), |account| account.gid),
+    };
+    let account = account.and_then(|account| CString::new(account.name).ok());
+    Ok(Identity { user: uid, group: gid, account, name: user.to_owned() })
+}
+
+fn look_up_group(group: &str) -> Result<Gid, String> {
+    let by_name =
+        Group::from_name(group).map_err(|e| format!("cannot look up group '{group}': {}", e.desc()))?;
+    match (by_name, group.parse()) {
+        (Some(found), _) => Ok(found.gid),
+        (None, Ok(number)) => Ok(Gid::from_raw(number)),
+        (None, Err(_)) => Err(format!("there is no group '{group}'")),
+    }
+}
+
+/// Becomes `identity` for good: supplementary groups, group, user, in the order that keeps the right to do the next.
+///
+/// # Errors
+/// `EPERM` without the right to, and what else setuid(2) says.
+pub fn become_identity(identity: &Identity) -> io::Result<()> {
+    match &identity.account {
+        Some(account) => nix::unistd::initgroups(account, identity.group)?,
+        None => nix::unistd::setgroups(&[identity.group])?,
+    }
+    nix::unistd::setgid(identity.group)?;
+    nix::unistd::setuid(identity.user)?;
+    Ok(())
+}
+
+/// Binds this process to the `index`-th of the CPUs that it may use, counted round.
+///
+/// # Errors
+/// What sched_setaffinity(2) says.
+pub fn pin_to_cpu(index: usize) -> io::Result<usize> {
+    let allowed = rustix::thread::sched_getaffinity(None)?;
+    let cpus: Vec<usize> = (0..rustix::thread::CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
+    let Some(&cpu) = cpus.get(index % cpus.len().max(1)) else { return Err(io::ErrorKind::NotFound.into()) };
+    let mut chosen = rustix::thread::CpuSet::new();
+    chosen.set(cpu);
+    rustix::thread::sched_setaffinity(None, &chosen)?;
+    Ok(cpu)
+}
+
+/// Waits until one of `fds` can be read or `timeout` has passed, and says which can be read. An interruption by a signal
+/// counts as nothing readable.
+///
+/// # Errors
+/// What poll(2) says.
+pub fn wait_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<Vec<bool>> {
+    let mut polls: Vec<PollFd<'_>> =
+        fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    let timeout =
+        timeout.map(|t| Timespec { tv_sec: t.as_secs().cast_signed(), tv_nsec: t.subsec_nanos().into() });
+    match rustix::event::poll(&mut polls, timeout.as_ref()) {
+        Ok(_) => Ok(polls.iter().map(|poll| !poll.revents().is_empty()).collect()),
+        Err(rustix::io::Errno::INTR) => Ok(vec![false; fds.len()]),
+        Err(error) => Err(error.into()),
+    }
+}

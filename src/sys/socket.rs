@@ -1,0 +1,148 @@
+//! Stream sockets: making listeners, accepting, and single non-blocking sends and receives.
+//!
+//! Never waits: a full or empty socket is `EAGAIN`, and the connection layer decides what that means. The subtle rule is
+//! in [`listen_group`]: the first socket of a group is bound and listening before it allows others beside it.
+
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::epoll::EventFlags;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrAny, SocketFlags,
+    SocketType, sockopt,
+};
+
+/// Seconds that the kernel may hold back a connection whose client has sent nothing (tcp(7) `TCP_DEFER_ACCEPT`).
+static DEFER_ACCEPT_SECONDS: libc::c_int = 1;
+
+/// The epoll(7) bit of a socket with something to receive.
+pub const READABLE: usize = EventFlags::IN.bits() as usize;
+/// The epoll(7) bit of a socket with room to send.
+pub const WRITABLE: usize = EventFlags::OUT.bits() as usize;
+/// The epoll(7) bits of an end of stream or an error: receives must be tried until they say so.
+pub const ENDING: usize = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR).bits() as usize;
+
+/// Opens `count` listeners on one address, among which the kernel spreads new connections (socket(7) `SO_REUSEPORT`).
+///
+/// The first is bound and listening while the address is still exclusive, so that an address which any other process
+/// serves (another server of this kind included, which `SO_REUSEPORT` would let in silently) is refused. With port 0
+/// the kernel chooses one, the same for all.
+///
+/// # Errors
+/// `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL` and what else bind(2) and listen(2) say.
+pub fn listen_group(address: SocketAddr, count: usize, backlog: u32) -> io::Result<Vec<OwnedFd>> {
+    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+    let first = stream_socket(address)?;
+    rustix::net::bind(&first, &address)?;
+    rustix::net::listen(&first, backlog)?;
+    sockopt::set_socket_reuseport(&first, true)?;
+    let address = local_address(&first)?;
+    let mut group = vec![first];
+    while group.len() < count {
+        let next = stream_socket(address)?;
+        sockopt::set_socket_reuseport(&next, true)?;
+        rustix::net::bind(&next, &address)?;
+        rustix::net::listen(&next, backlog)?;
+        group.push(next);
+    }
+    Ok(group)
+}
+
+fn stream_socket(address: SocketAddr) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        // So that 0.0.0.0:80 and [::]:80 can be asked for side by side.
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    // Accepted sockets inherit it: an answer leaves at once, never waiting for an acknowledgement of the last.
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    defer_accept(socket.as_fd())?;
+    Ok(socket)
+}
+
+fn defer_accept(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let size = libc::socklen_t::try_from(size_of_val(&DEFER_ACCEPT_SECONDS)).unwrap_or(0);
+    let value = (&raw const DEFER_ACCEPT_SECONDS).cast();
+    let fd = socket.as_raw_fd();
+    // SAFETY: `value` points to an int that outlives the call, and `size` is its size.
+    let result = unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, value, size) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The address that a socket is bound to.
+///
+/// # Errors
+/// What getsockname(2) says.
+pub fn local_address(socket: impl AsFd) -> io::Result<SocketAddr> {
+    SocketAddr::try_from(rustix::net::getsockname(socket)?).map_err(|_| io::ErrorKind::Unsupported.into())
+}
+
+/// Takes one connection off the accept queue, non-blocking and close-on-exec, with the client's address.
+///
+/// # Errors
+/// `EAGAIN` when the queue is empty, `EMFILE`, `ECONNABORTED` and what else accept(2) says.
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, IpAddr)> {
+    let (socket, peer) =
+        rustix::net::acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+    Ok((socket, peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), ip)))
+}
+
+fn ip(address: SocketAddrAny) -> IpAddr {
+    SocketAddr::try_from(address).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
+}
+
+/// Appends what has arrived to `buffer`, up to its capacity, which must not be exhausted; 0 is the end of the stream.
+///
+/// # Errors
+/// `EAGAIN` when nothing has arrived, `ECONNRESET` and what else recv(2) says.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    let (received, _) =
+        rustix::net::recv(socket, rustix::buffer::spare_capacity(buffer), RecvFlags::empty())?;
+    Ok(received)
+}
+
+/// Receives into `scratch` bytes that nobody will look at; 0 is the end of the stream.
+///
+/// # Errors
+/// As [`receive`].
+pub fn discard(socket: BorrowedFd<'_>, scratch: &mut [u8]) -> io::Result<usize> {
+    let (received, _) = rustix::net::recv(socket, scratch, RecvFlags::empty())?;
+    Ok(received)
+}
+
+/// Sends `first` and then `second` in one call; `more` tells the kernel that a body follows (send(2) `MSG_MORE`).
+/// Returns how many bytes of the two it took.
+///
+/// # Errors
+/// `EAGAIN` when the socket is full, `EPIPE`, `ECONNRESET` and what else sendmsg(2) says.
+pub fn send(socket: BorrowedFd<'_>, first: &[u8], second: &[u8], more: bool) -> io::Result<usize> {
+    let flags = SendFlags::NOSIGNAL | if more { SendFlags::MORE } else { SendFlags::empty() };
+    if second.is_empty() {
+        return Ok(rustix::net::send(socket, first, flags)?);
+    }
+    let slices = [IoSlice::new(first), IoSlice::new(second)];
+    Ok(rustix::net::sendmsg(socket, &slices, &mut SendAncillaryBuffer::default(), flags)?)
+}
+
+/// Ends the sending direction, so that the client sees the end while its last bytes are still read (RFC 9112 §9.6).
+pub fn finish_sending(socket: BorrowedFd<'_>) {
+    // A client that has gone already needs no end.
+    let _ = rustix::net::shutdown(socket, Shutdown::Write);
+}
+
+/// Has the close of this socket reset the connection, so that a body cut short can't be taken for a whole one.
+pub fn reset_on_close(socket: BorrowedFd<'_>) {
+    // Without the option the close is an orderly one, which a declared length still tells from a whole body.
+    let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+}
+
+/// Ends listening, for every process that shares the socket; clients still in its queue are reset.
+pub fn stop_listening(listener: BorrowedFd<'_>) {
+    // It fails only where the socket does not listen any more.
+    let _ = rustix::net::shutdown(listener, Shutdown::Both);
+}
