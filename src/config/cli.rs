@@ -1,0 +1,148 @@
+//! The command line: every flag with its names, its heading and its line of help.
+//!
+//! It owns the words, not the values. [`Raw`] keeps each value as the text that was typed, because the same
+//! text may come from a variable, and only the settling of all layers knows what is allowed.
+//!
+//! A field is `None` where nothing was given. A default written here would hide what a lower layer says, so
+//! defaults appear in the help as prose and live in [`Settings::default`](super::Settings).
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// What one layer says, unread: `None` for what it leaves open.
+#[derive(Parser, Debug, Default, Clone, PartialEq, Eq)]
+#[command(
+    name = "mayhttpd",
+    version,
+    about = "Serves the files of a directory over HTTP/1.1",
+    after_help = "A value may also be given as MAYHTTPD_<LONG_NAME> in the environment, for example \
+                  MAYHTTPD_LOG_LEVEL=warn. A flag wins over a variable, and an empty variable says nothing.\n\
+                  Times are 500ms, 30s, 2m or 1h; a plain number is in seconds.\n\
+                  Sizes are 64KiB, 64K (the same), 64kB (64000 bytes) or a plain number of bytes; M and G \
+                  alike.",
+    max_term_width = 110
+)]
+pub struct Raw {
+    /// The directory to serve [default: ./DOCUMENT_ROOT, or else a welcome page]
+    #[arg(value_name = "ROOT", conflicts_with = "root")]
+    pub positional_root: Option<PathBuf>,
+
+    /// The directory to serve, like ROOT
+    #[arg(
+        short,
+        long,
+        value_name = "DIR",
+        visible_aliases = ["root-document", "root_document"],
+        help_heading = "Site"
+    )]
+    pub root: Option<PathBuf>,
+
+    /// The status where index.html is missing: 403 or 404 [default: 403]
+    #[arg(long, value_name = "STATUS", help_heading = "Site")]
+    pub missing_index: Option<String>,
+
+    /// List a directory without index.html: on or off [default: off]
+    #[arg(
+        long,
+        value_name = "on|off",
+        num_args = 0..=1,
+        default_missing_value = "on",
+        help_heading = "Site"
+    )]
+    pub listing: Option<String>,
+
+    /// Hide or serve names that begin with a dot [default: hide]
+    #[arg(long, value_name = "hide|serve", help_heading = "Site")]
+    pub dotfiles: Option<String>,
+
+    /// The text of the Server field [default: mayhttpd]
+    #[arg(long, value_name = "TEXT", help_heading = "Site")]
+    pub name: Option<String>,
+
+    /// The address to listen on [default: 0.0.0.0]
+    #[arg(short = 'a', long, value_name = "ADDR", help_heading = "Listening")]
+    pub host: Option<String>,
+
+    /// The port to listen on, 0 for any that is free [default: 8080]
+    #[arg(short, long, value_name = "N", help_heading = "Listening")]
+    pub port: Option<String>,
+
+    /// Instead of --host and --port: an address and port, may be repeated
+    #[arg(long, value_name = "ADDR:PORT", value_delimiter = ',', help_heading = "Listening")]
+    pub listen: Option<Vec<String>>,
+
+    /// Connections that may wait for a worker [default: 4096]
+    #[arg(long, value_name = "N", help_heading = "Listening")]
+    pub backlog: Option<String>,
+
+    /// Worker processes; auto: one for each CPU allowed [default: auto]
+    #[arg(short, long, value_name = "N|auto", help_heading = "Workers")]
+    pub workers: Option<String>,
+
+    /// Connections a worker holds at once [default: by limits]
+    #[arg(long, value_name = "N", help_heading = "Workers")]
+    pub max_connections: Option<String>,
+
+    /// Bind each worker to one CPU: on or off [default: off]
+    #[arg(
+        long,
+        value_name = "on|off",
+        num_args = 0..=1,
+        default_missing_value = "on",
+        help_heading = "Workers"
+    )]
+    pub cpu_affinity: Option<String>,
+
+    /// The user that the workers of root become [default: nobody]
+    #[arg(long, value_name = "NAME", help_heading = "Workers")]
+    pub user: Option<String>,
+
+    /// The group that the workers of root become [default: the user's]
+    #[arg(long, value_name = "NAME", help_heading = "Workers")]
+    pub group: Option<String>,
+
+    /// Send large files by sendfile: on or off [default: on]
+    #[arg(long, value_name = "on|off", help_heading = "Files")]
+    pub sendfile: Option<String>,
+
+    /// Age at which a cached file is looked at again [default: 1s]
+    #[arg(long, value_name = "TIME", help_heading = "Files")]
+    pub cache_valid: Option<String>,
+
+    /// Files that a worker keeps open in its cache [default: 4096]
+    #[arg(long, value_name = "N", help_heading = "Files")]
+    pub cache_entries: Option<String>,
+
+    /// Memory for small files, a worker [default: 64MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Files")]
+    pub cache_size: Option<String>,
+
+    /// How long a kept-alive connection may be silent [default: 60s]
+    #[arg(long, value_name = "TIME", help_heading = "Timeouts")]
+    pub idle_timeout: Option<String>,
+
+    /// How long a request's head may take to arrive [default: 10s]
+    #[arg(long, value_name = "TIME", help_heading = "Timeouts")]
+    pub head_timeout: Option<String>,
+
+    /// How long a client may take nothing of its answer [default: 30s]
+    #[arg(long, value_name = "TIME", help_heading = "Timeouts")]
+    pub send_timeout: Option<String>,
+
+    /// How long open connections get to finish at QUIT [default: 30s]
+    #[arg(long, value_name = "TIME", help_heading = "Timeouts")]
+    pub drain_timeout: Option<String>,
+
+    /// error, warn, info, debug or trace [default: info]
+    #[arg(short, long, value_name = "LEVEL", visible_alias = "level_log", help_heading = "Logging")]
+    pub log_level: Option<String>,
+
+    /// The file to log to; -: standard error [default: -]
+    #[arg(short = 'f', long, value_name = "FILE", visible_alias = "file_log", help_heading = "Logging")]
+    pub log_file: Option<PathBuf>,
+
+    /// A line for each request; -: standard output [default: off]
+    #[arg(long, value_name = "FILE|-|off", help_heading = "Logging")]
+    pub access_log: Option<PathBuf>,
+}

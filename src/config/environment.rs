@@ -1,0 +1,163 @@
+//! The environment as a layer: `MAYHTTPD_<LONG_NAME>` for every flag that has a long name.
+//!
+//! It owns the names of the variables and the warnings about unknown ones. The values stay unread.
+//!
+//! The variables are put through the parser of the flags, so that a new flag has its variable without a
+//! second list. They come as an argument, because a test can't set the variables of its own process safely.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+
+use clap::{CommandFactory, Parser};
+
+use super::cli::Raw;
+use super::layer::{Layer, Origin};
+use crate::error::StartupError;
+
+/// What every variable of ours begins with.
+const PREFIX: &str = "MAYHTTPD_";
+
+/// The layer that `variables` make, and a warning for each of ours that means nothing.
+///
+/// An empty variable counts as not given: that is what `${PORT:-}` in a compose file leaves.
+///
+/// # Errors
+/// [`StartupError::Config`] for a value that is not UTF-8 where text is needed.
+pub fn layer(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(Layer, Vec<String>), StartupError> {
+    let known: BTreeMap<String, String> = Raw::command()
+        .get_arguments()
+        .filter_map(|flag| flag.get_long())
+        .map(|long| (variable(long), long.to_owned()))
+        .collect();
+    let mut given = BTreeMap::new();
+    let mut warnings = Vec::new();
+    for (name, value) in variables {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        let Some(long) = known.get(name) else {
+            warnings.push(unknown(name, known.keys()));
+            continue;
+        };
+        if value.is_empty() {
+            continue;
+        }
+        let flag = argument(long, &value);
+        // Tried alone, because the parser's error would name the flag and not the variable.
+        if parse([flag.clone()]).is_err() {
+            let why = "expected text in UTF-8".to_owned();
+            return Err(super::layer::bad(Origin::Environment, long, &value.to_string_lossy(), why));
+        }
+        given.insert(long.clone(), flag);
+    }
+    let raw = parse(given.into_values()).map_err(|error| super::usage(&error))?;
+    Ok((Layer { origin: Origin::Environment, raw }, warnings))
+}
+
+/// The variable of a flag's long name: `MAYHTTPD_LOG_LEVEL` for `log-level`.
+pub fn variable(long: &str) -> String {
+    format!("{PREFIX}{}", long.replace('-', "_").to_uppercase())
+}
+
+fn parse(flags: impl IntoIterator<Item = OsString>) -> Result<Raw, clap::Error> {
+    Raw::try_parse_from(std::iter::once("mayhttpd".into()).chain(flags))
+}
+
+/// `--long=value`, so that a value with a leading dash is not taken for a flag.
+fn argument(long: &str, value: &OsStr) -> OsString {
+    let mut flag = OsString::from(format!("--{long}="));
+    flag.push(value);
+    flag
+}
+
+fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
+    let nearest = known.map(|other| (distance(name, other), other)).min();
+    match nearest {
+        // More than three slips is another word, and naming it would mislead.
+        Some((slips, other)) if slips <= 3 => {
+            format!("unknown variable {name} is passed over, the nearest known one is {other}")
+        }
+        _ => format!("unknown variable {name} is passed over"),
+    }
+}
+
+/// How many letters must be put in, taken out or changed to make `b` of `a` (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let changed = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    fn of(list: &[(&str, &str)]) -> (Raw, Vec<String>) {
+        let (layer, warnings) = layer(list.iter().map(|(name, value)| (name.into(), value.into()))).unwrap();
+        assert_eq!(layer.origin, Origin::Environment);
+        (layer.raw, warnings)
+    }
+
+    #[test]
+    fn every_long_flag_has_a_variable() {
+        let (raw, warnings) = of(&[
+            ("PATH", "/bin"),
+            ("MAYHTTPD_ROOT", "/srv"),
+            ("MAYHTTPD_LOG_LEVEL", "warn"),
+            ("MAYHTTPD_CPU_AFFINITY", "on"),
+            ("MAYHTTPD_LISTEN", "80,[::]:80"),
+            ("MAYHTTPD_NAME", "-odd-"),
+            ("MAYHTTPD_PORT", ""),
+        ]);
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(raw.root, Some("/srv".into()));
+        assert_eq!(raw.log_level.as_deref(), Some("warn"));
+        assert_eq!(raw.cpu_affinity.as_deref(), Some("on"));
+        assert_eq!(raw.listen, Some(vec!["80".to_owned(), "[::]:80".to_owned()]));
+        assert_eq!(raw.name.as_deref(), Some("-odd-"));
+        assert_eq!(raw.port, None);
+    }
+
+    #[test]
+    fn an_unknown_variable_is_reported_with_the_nearest_name() {
+        let (raw, warnings) = of(&[("MAYHTTPD_WORKRES", "4"), ("MAYHTTPD_SERVICE_HOST", "10.0.0.1")]);
+        assert_eq!(raw, Raw::default());
+        assert_eq!(
+            warnings,
+            [
+                "unknown variable MAYHTTPD_WORKRES is passed over, \
+                 the nearest known one is MAYHTTPD_WORKERS",
+                "unknown variable MAYHTTPD_SERVICE_HOST is passed over",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_path_may_be_any_bytes_and_text_must_be_utf8() {
+        let bytes = OsString::from_vec(vec![b'/', 0xff]);
+        let (path, _) = layer([("MAYHTTPD_ROOT".into(), bytes.clone())]).unwrap();
+        assert_eq!(path.raw.root, Some(bytes.clone().into()));
+        let error = layer([("MAYHTTPD_NAME".into(), bytes)]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid value \"/\u{fffd}\" for MAYHTTPD_NAME: expected text in UTF-8"
+        );
+    }
+
+    #[test]
+    fn distance_counts_slips() {
+        for (a, b, slips) in [("", "", 0), ("abc", "", 3), ("workres", "workers", 2), ("prot", "port", 2)] {
+            assert_eq!(distance(a, b), slips, "{a} {b}");
+            assert_eq!(distance(b, a), slips, "{b} {a}");
+        }
+    }
+}

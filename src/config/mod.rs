@@ -1,0 +1,453 @@
+//! The settings: facts that are settled once at the start and never change while a generation lives.
+//!
+//! It owns the defaults and the order of the layers: flags over environment over defaults. It opens no
+//! file and no socket, and it does not ask whether a user or a root exists; the one who needs it does.
+//!
+//! Raw layers hold optional text, [`Settings`] holds values. Nothing past this module sees a value that was
+//! not checked, so the bounds written at the fields can be relied upon.
+
+pub mod address;
+pub mod cli;
+pub mod environment;
+pub mod layer;
+pub mod units;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ::log::LevelFilter;
+use clap::Parser;
+
+use self::layer::{Layer, Layers, Origin};
+use crate::error::StartupError;
+
+/// The directory that is served when none is named and it exists.
+pub const DOCUMENT_ROOT: &str = "DOCUMENT_ROOT";
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// To serve with these settings.
+    Serve(Box<Settings>),
+    /// To print this text (help or version) on standard output and exit with 0.
+    Print(String),
+}
+
+/// What is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Root {
+    /// The files beneath this directory. It was not looked at yet.
+    Directory(PathBuf),
+    /// A built-in page that says how to serve a directory.
+    Welcome,
+}
+
+/// Where a line for each request goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Nowhere.
+    Off,
+    /// To standard output.
+    Stdout,
+    /// To the end of this file.
+    File(PathBuf),
+}
+
+/// The answer for a directory without an index file, where listings are off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissingIndex {
+    /// 403.
+    Forbidden,
+    /// 404.
+    NotFound,
+}
+
+/// Every setting, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// What is served.
+    pub root: Root,
+    /// Where to listen: at least one address, none of them twice unless its port is 0.
+    pub listen: Vec<SocketAddr>,
+    /// Worker processes, 1 to 1024.
+    pub workers: usize,
+    /// The least important level that is logged.
+    pub log_level: LevelFilter,
+    /// The file of the error log; `None` is standard error.
+    pub log_file: Option<PathBuf>,
+    /// Where a line for each request goes.
+    pub access_log: AccessLog,
+    /// Whether large bodies are sent by `sendfile`, or else by reading and writing.
+    pub sendfile: bool,
+    /// The length of each accept queue, 1 to `i32::MAX`. The kernel lowers it to `net.core.somaxconn`.
+    pub backlog: u32,
+    /// Connections a worker holds at once, at least 1; `None` is what the limits of the process allow.
+    pub max_connections: Option<u32>,
+    /// How long a kept-alive connection may be silent, 100 ms to 24 h.
+    pub idle_timeout: Duration,
+    /// How long a request's head may take from its first byte, 100 ms to 24 h.
+    pub head_timeout: Duration,
+    /// How long a client may take nothing of its answer, 100 ms to 24 h.
+    pub send_timeout: Duration,
+    /// How long connections get to finish at QUIT, 0 to 24 h.
+    pub drain_timeout: Duration,
+    /// How old a cache entry may get before its file is looked at again, 0 (each time) to 24 h.
+    pub cache_valid: Duration,
+    /// Files in a worker's cache, most of them with an open descriptor, 1 to 1,000,000.
+    pub cache_entries: usize,
+    /// Bytes of small bodies in a worker's cache; 0 to keep none.
+    pub cache_size: u64,
+    /// Whether each worker is bound to a CPU of its own.
+    pub cpu_affinity: bool,
+    /// The user, by name or number, that the workers of root become; `None` is nobody.
+    pub user: Option<String>,
+    /// The group, by name or number, that goes with it; `None` is the user's own.
+    pub group: Option<String>,
+    /// The text of the Server field: 1 to 128 visible ASCII characters, spaces only between them.
+    pub name: String,
+    /// The answer for a directory without an index file.
+    pub missing_index: MissingIndex,
+    /// Whether a directory without an index file is listed instead.
+    pub listing: bool,
+    /// Whether names that begin with a dot are served. `.well-known` always is.
+    pub dotfiles: bool,
+    /// What was noticed while settling, one line each, for the log once it is open.
+    pub warnings: Vec<String>,
+}
+
+impl Default for Settings {
+    /// The settings of a start without flags on a machine with one CPU.
+    fn default() -> Self {
+        Self {
+            root: Root::Welcome,
+            listen: vec![address::DEFAULT],
+            workers: 1,
+            log_level: LevelFilter::Info,
+            log_file: None,
+            access_log: AccessLog::Off,
+            sendfile: true,
+            backlog: 4096,
+            max_connections: None,
+            idle_timeout: Duration::from_secs(60),
+            head_timeout: Duration::from_secs(10),
+            send_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(30),
+            cache_valid: Duration::from_secs(1),
+            cache_entries: 4096,
+            cache_size: 64 << 20,
+            cpu_affinity: false,
+            user: None,
+            group: None,
+            name: "mayhttpd".to_owned(),
+            missing_index: MissingIndex::Forbidden,
+            listing: false,
+            dotfiles: false,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// What defaults depend on, looked up once so that settling stays pure.
+#[derive(Debug, Clone, Copy)]
+pub struct Machine {
+    /// CPUs that this process may use, by affinity and cgroup quota.
+    pub cpus: usize,
+    /// Whether `./DOCUMENT_ROOT` is a directory.
+    pub document_root: bool,
+}
+
+impl Machine {
+    /// Asks the machine that this runs on.
+    pub fn look() -> Self {
+        Self {
+            // It fails only where the kernel won't tell, and one worker is right everywhere.
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            document_root: Path::new(DOCUMENT_ROOT).is_dir(),
+        }
+    }
+}
+
+/// Reads the command line, the program's name first, and the environment.
+///
+/// It never exits and never prints: the caller decides what to do with either outcome.
+///
+/// # Errors
+/// [`StartupError::Usage`] for a command line that can't be parsed, with the parser's words, and
+/// [`StartupError::Config`] for a value that is not allowed, naming the flag or the variable.
+pub fn from_args(
+    args: impl IntoIterator<Item = OsString>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Invocation, StartupError> {
+    let raw = match cli::Raw::try_parse_from(args) {
+        Ok(raw) => raw,
+        Err(error) if !error.use_stderr() => return Ok(Invocation::Print(error.to_string())),
+        Err(error) => return Err(usage(&error)),
+    };
+    let (environment, warnings) = environment::layer(variables)?;
+    let layers = [Layer { origin: Origin::Flag, raw }, environment];
+    let mut settings = Settings::settle(&layers, Machine::look())?;
+    settings.warnings.extend(warnings);
+    Ok(Invocation::Serve(Box::new(settings)))
+}
+
+impl Settings {
+    /// Settles what `layers`, the one that wins first, and the defaults of `machine` say.
+    ///
+    /// # Errors
+    /// [`StartupError::Config`] for a value that is not allowed, [`StartupError::Usage`] for values that
+    /// contradict each other.
+    pub fn settle(layers: &[Layer], machine: Machine) -> Result<Self, StartupError> {
+        let given = Layers(layers);
+        let mut s = Self { listen: address::settle(&given)?, ..Self::default() };
+
+        // What is served.
+        let named = layers.iter().find_map(|l| l.raw.positional_root.as_ref().or(l.raw.root.as_ref()));
+        s.root = match named {
+            Some(path) => Root::Directory(path.clone()),
+            None if machine.document_root => Root::Directory(DOCUMENT_ROOT.into()),
+            None => Root::Welcome,
+        };
+        set(&mut s.missing_index, given.read("missing-index", |r| &r.missing_index, missing_index)?);
+        set(&mut s.listing, given.read("listing", |r| &r.listing, bare_switch)?);
+        set(&mut s.dotfiles, given.read("dotfiles", |r| &r.dotfiles, dotfiles)?);
+        set(&mut s.name, given.read("name", |r| &r.name, units::name)?);
+
+        // By whom.
+        let backlog = |text: &str| units::integer(text, 1..=i32::MAX as u64).map(|n| n as u32);
+        set(&mut s.backlog, given.read("backlog", |r| &r.backlog, backlog)?);
+        let workers = given.read("workers", |r| &r.workers, units::workers)?.flatten();
+        s.workers = workers.unwrap_or(machine.cpus.clamp(1, 1024));
+        s.max_connections =
+            given.read("max-connections", |r| &r.max_connections, units::connections)?.flatten();
+        set(&mut s.cpu_affinity, given.read("cpu-affinity", |r| &r.cpu_affinity, bare_switch)?);
+        s.user = given.read("user", |r| &r.user, units::account)?;
+        s.group = given.read("group", |r| &r.group, units::account)?;
+
+        // How.
+        set(&mut s.sendfile, given.read("sendfile", |r| &r.sendfile, units::switch)?);
+        set(&mut s.cache_valid, given.read("cache-valid", |r| &r.cache_valid, units::span)?);
+        let entries = |text: &str| units::integer(text, 1..=1_000_000).map(|n| n as usize);
+        set(&mut s.cache_entries, given.read("cache-entries", |r| &r.cache_entries, entries)?);
+        set(&mut s.cache_size, given.read("cache-size", |r| &r.cache_size, units::size)?);
+        set(&mut s.idle_timeout, given.read("idle-timeout", |r| &r.idle_timeout, units::timeout)?);
+        set(&mut s.head_timeout, given.read("head-timeout", |r| &r.head_timeout, units::timeout)?);
+        set(&mut s.send_timeout, given.read("send-timeout", |r| &r.send_timeout, units::timeout)?);
+        set(&mut s.drain_timeout, given.read("drain-timeout", |r| &r.drain_timeout, units::span)?);
+
+        // And where it is told.
+        set(&mut s.log_level, given.read("log-level", |r| &r.log_level, units::level)?);
+        s.log_file = given.path(|r| &r.log_file).filter(|path| path.as_os_str() != "-").cloned();
+        set(&mut s.access_log, given.path(|r| &r.access_log).map(|path| access_log(path)));
+        Ok(s)
+    }
+}
+
+/// Keeps the default where no layer gave a value.
+fn set<T>(field: &mut T, given: Option<T>) {
+    if let Some(value) = given {
+        *field = value;
+    }
+}
+
+/// A switch whose flag may stand alone, and so may have taken the root that follows it for its value.
+fn bare_switch(text: &str) -> Result<bool, String> {
+    units::switch(text).map_err(|why| format!("{why} (put ROOT before a flag that stands alone)"))
+}
+
+fn missing_index(text: &str) -> Result<MissingIndex, String> {
+    match text {
+        "403" => Ok(MissingIndex::Forbidden),
+        "404" => Ok(MissingIndex::NotFound),
+        _ => Err("expected 403 or 404".to_owned()),
+    }
+}
+
+fn dotfiles(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "hide" => Ok(false),
+        "serve" => Ok(true),
+        _ => Err("expected hide or serve".to_owned()),
+    }
+}
+
+fn access_log(path: &Path) -> AccessLog {
+    match path.to_str() {
+        Some("-") => AccessLog::Stdout,
+        Some(word) if word.eq_ignore_ascii_case("off") => AccessLog::Off,
+        _ => AccessLog::File(path.to_owned()),
+    }
+}
+
+/// The parser's own words, without the prefix that the caller writes in its own way.
+fn usage(error: &clap::Error) -> StartupError {
+    let text = error.to_string();
+    StartupError::Usage(text.trim_end().trim_start_matches("error: ").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: Machine = Machine { cpus: 4, document_root: false };
+
+    fn settle_on(machine: Machine, flags: &[&str], variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let raw = cli::Raw::try_parse_from(std::iter::once(&"mayhttpd").chain(flags)).unwrap();
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let (environment, _) = environment::layer(variables).unwrap();
+        Settings::settle(&[Layer { origin: Origin::Flag, raw }, environment], machine)
+            .map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn settled(flags: &[&str], variables: &[(&str, &str)]) -> Settings {
+        settle_on(HERE, flags, variables).unwrap()
+    }
+
+    fn called(args: &[&str], variables: &[(&str, &str)]) -> Result<Invocation, StartupError> {
+        let args = std::iter::once(&"mayhttpd").chain(args).map(|arg| arg.into());
+        from_args(args, variables.iter().map(|(name, value)| (name.into(), value.into())))
+    }
+
+    #[test]
+    fn nothing_given_is_the_documented_default() {
+        assert_eq!(settled(&[], &[]), Settings { workers: 4, ..Settings::default() });
+    }
+
+    #[test]
+    fn each_flag_moves_its_setting_alone() {
+        let base = || settled(&[], &[]);
+        let seconds = Duration::from_secs;
+        let cases: Vec<(&[&str], Settings)> = vec![
+            (&["site"], Settings { root: Root::Directory("site".into()), ..base() }),
+            (&["-r", "site"], Settings { root: Root::Directory("site".into()), ..base() }),
+            (&["--root-document", "site"], Settings { root: Root::Directory("site".into()), ..base() }),
+            (&["--root_document=site"], Settings { root: Root::Directory("site".into()), ..base() }),
+            (&["-w", "2"], Settings { workers: 2, ..base() }),
+            (&["-w", "auto"], base()),
+            (&["-l", "WARNING"], Settings { log_level: LevelFilter::Warn, ..base() }),
+            (&["--level_log", "debug"], Settings { log_level: LevelFilter::Debug, ..base() }),
+            (&["-f", "x.log"], Settings { log_file: Some("x.log".into()), ..base() }),
+            (&["--file_log", "x.log"], Settings { log_file: Some("x.log".into()), ..base() }),
+            (&["-f", "-"], base()),
+            (&["--access-log", "-"], Settings { access_log: AccessLog::Stdout, ..base() }),
+            (&["--access-log", "a"], Settings { access_log: AccessLog::File("a".into()), ..base() }),
+            (&["--access-log", "off"], base()),
+            (&["--sendfile", "off"], Settings { sendfile: false, ..base() }),
+            (&["--backlog", "128"], Settings { backlog: 128, ..base() }),
+            (&["--max-connections", "9"], Settings { max_connections: Some(9), ..base() }),
+            (&["--idle-timeout", "5"], Settings { idle_timeout: seconds(5), ..base() }),
+            (&["--head-timeout", "5s"], Settings { head_timeout: seconds(5), ..base() }),
+            (&["--send-timeout", "2m"], Settings { send_timeout: seconds(120), ..base() }),
+            (&["--drain-timeout", "0"], Settings { drain_timeout: seconds(0), ..base() }),
+            (&["--cache-valid", "0"], Settings { cache_valid: seconds(0), ..base() }),
+            (&["--cache-entries", "7"], Settings { cache_entries: 7, ..base() }),
+            (&["--cache-size", "1K"], Settings { cache_size: 1024, ..base() }),
+            (&["--cpu-affinity"], Settings { cpu_affinity: true, ..base() }),
+            (&["--cpu-affinity", "off"], base()),
+            (&["--user", "www", "--group", "33"], {
+                Settings { user: Some("www".into()), group: Some("33".into()), ..base() }
+            }),
+            (&["--name", "x/1"], Settings { name: "x/1".into(), ..base() }),
+            (&["--missing-index", "404"], Settings { missing_index: MissingIndex::NotFound, ..base() }),
+            (&["--listing"], Settings { listing: true, ..base() }),
+            (&["--listing=on"], Settings { listing: true, ..base() }),
+            (&["--dotfiles", "serve"], Settings { dotfiles: true, ..base() }),
+        ];
+        for (flags, expected) in cases {
+            assert_eq!(settled(flags, &[]), expected, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn a_flag_wins_over_a_variable() {
+        let variables = [("MAYHTTPD_WORKERS", "3"), ("MAYHTTPD_ROOT", "b"), ("MAYHTTPD_LISTING", "on")];
+        let from_variables = settled(&[], &variables);
+        assert_eq!(from_variables.workers, 3);
+        assert_eq!(from_variables.root, Root::Directory("b".into()));
+        assert!(from_variables.listing);
+        let both = settled(&["-w", "2", "a", "--listing", "off"], &variables);
+        assert_eq!(both.workers, 2);
+        assert_eq!(both.root, Root::Directory("a".into()));
+        assert!(!both.listing);
+    }
+
+    #[test]
+    fn a_document_root_beside_the_server_is_served_unless_another_is_named() {
+        let with = Machine { document_root: true, ..HERE };
+        let root = |flags| settle_on(with, flags, &[]).unwrap().root;
+        assert_eq!(root(&[]), Root::Directory(DOCUMENT_ROOT.into()));
+        assert_eq!(root(&["site"]), Root::Directory("site".into()));
+    }
+
+    #[test]
+    fn workers_of_a_very_large_machine_stay_within_bounds() {
+        let large = Machine { cpus: 4096, ..HERE };
+        assert_eq!(settle_on(large, &[], &[]).unwrap().workers, 1024);
+    }
+
+    #[test]
+    fn a_bad_value_names_its_flag_or_variable_and_what_is_allowed() {
+        type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+        let cases: [Case<'_>; 6] = [
+            (
+                &["-w", "0"],
+                &[],
+                "invalid value \"0\" for --workers: expected a number from 1 to 1024, or auto",
+            ),
+            (
+                &[],
+                &[("MAYHTTPD_WORKERS", "x")],
+                "invalid value \"x\" for MAYHTTPD_WORKERS: expected a number from 1 to 1024, or auto",
+            ),
+            (
+                &["--missing-index", "500"],
+                &[],
+                "invalid value \"500\" for --missing-index: expected 403 or 404",
+            ),
+            (&["--dotfiles", "on"], &[], "invalid value \"on\" for --dotfiles: expected hide or serve"),
+            (
+                &["--listing", "site"],
+                &[],
+                "invalid value \"site\" for --listing: expected on or off \
+                 (put ROOT before a flag that stands alone)",
+            ),
+            (
+                &["--name", "a\nb"],
+                &[],
+                "invalid value \"a\\nb\" for --name: expected 1 to 128 visible ASCII characters, \
+                 spaces only between them",
+            ),
+        ];
+        for (flags, variables, error) in cases {
+            assert_eq!(settle_on(HERE, flags, variables), Err(error.to_owned()));
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_printed_and_a_wrong_flag_is_usage() {
+        let Ok(Invocation::Print(help)) = called(&["--help"], &[("MAYHTTPD_WORKERS", "bad")]) else {
+            panic!("help was not printed");
+        };
+        assert!(help.contains("--drain-timeout <TIME>") && help.contains("Usage: mayhttpd"), "{help}");
+        let Ok(Invocation::Print(version)) = called(&["-V"], &[]) else { panic!("no version") };
+        assert!(version.starts_with("mayhttpd "), "{version}");
+
+        for args in [&["--wrokers", "3"][..], &["a", "b"], &["a", "-r", "b"], &["-w"], &["--root", ""]] {
+            let error = called(args, &[]).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{args:?}");
+            assert!(matches!(&error, StartupError::Usage(text) if !text.starts_with("error")), "{error}");
+        }
+        assert!(called(&["--wrokers", "3"], &[]).unwrap_err().to_string().contains("--workers"));
+        let Ok(Invocation::Serve(settings)) = called(&["-w", "2"], &[("MAYHTTPD_ROT", "x")]) else {
+            panic!("not served");
+        };
+        assert_eq!(settings.warnings.len(), 1);
+    }
+
+    #[test]
+    fn the_parser_has_no_contradiction_in_itself() {
+        <cli::Raw as clap::CommandFactory>::command().debug_assert();
+    }
+}

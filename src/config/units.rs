@@ -1,0 +1,239 @@
+//! Values as people write them: `30s`, `64KiB`, `on`, `auto`, and the bounds of each.
+//!
+//! Every reader takes the text and returns the value, or what is allowed as the end of a sentence. It does
+//! not know which flag it reads for.
+//!
+//! A unit that is left out means the smallest sensible one: seconds for a time, bytes for a size. `K` is 1024
+//! as in `KiB`, and only `kB` and its kin count in thousands.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use ::log::LevelFilter;
+
+/// The longest time that makes sense for a connection, and what the timer wheel is made for.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A whole number within `range`, digits only.
+pub fn integer(text: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
+    // `parse` alone would take a leading plus.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse()
+        .ok()
+        .filter(|number| digits && range.contains(number))
+        .ok_or_else(|| format!("expected a number from {} to {}", range.start(), range.end()))
+}
+
+/// A number of connections, or `auto` for `None`.
+pub fn connections(text: &str) -> Result<Option<u32>, String> {
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(None);
+    }
+    let number = integer(text, 1..=u32::MAX.into()).map_err(|why| format!("{why}, or auto"))?;
+    Ok(Some(number as u32))
+}
+
+/// A number of workers, or `auto` for `None`.
+pub fn workers(text: &str) -> Result<Option<usize>, String> {
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(None);
+    }
+    let number = integer(text, 1..=1024).map_err(|why| format!("{why}, or auto"))?;
+    Ok(Some(number as usize))
+}
+
+/// `on` or `off`, with the other words that people use for them.
+pub fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Ok(true),
+        "off" | "false" | "no" | "0" => Ok(false),
+        _ => Err("expected on or off".to_owned()),
+    }
+}
+
+/// A timeout: from 100ms, the tick of a worker's wheel, to 24h.
+pub fn timeout(text: &str) -> Result<Duration, String> {
+    duration(text)
+        .filter(|time| (Duration::from_millis(100)..=DAY).contains(time))
+        .ok_or_else(|| "expected a time from 100ms to 24h, for example 30s".to_owned())
+}
+
+/// A span that may be nothing: from 0 to 24h.
+pub fn span(text: &str) -> Result<Duration, String> {
+    duration(text)
+        .filter(|time| *time <= DAY)
+        .ok_or_else(|| "expected a time from 0 to 24h, for example 30s".to_owned())
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    match text.parse() {
+        Ok(seconds) if !text.starts_with('+') => Some(Duration::from_secs(seconds)),
+        _ => humantime::parse_duration(text).ok(),
+    }
+}
+
+/// A size in bytes, with a unit or without.
+pub fn size(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let scale: Option<u64> = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => Some(1),
+        "k" | "kib" => Some(1 << 10),
+        "m" | "mib" => Some(1 << 20),
+        "g" | "gib" => Some(1 << 30),
+        "kb" => Some(1_000),
+        "mb" => Some(1_000_000),
+        "gb" => Some(1_000_000_000),
+        _ => None,
+    };
+    number
+        .parse()
+        .ok()
+        .zip(scale)
+        .and_then(|(number, scale): (u64, u64)| number.checked_mul(scale))
+        .ok_or_else(|| "expected a size in bytes, for example 65536, 64KiB or 1G".to_owned())
+}
+
+/// A log level in any case. `warning` is what Python calls `warn`.
+pub fn level(text: &str) -> Result<LevelFilter, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "error" => Ok(LevelFilter::Error),
+        "warn" | "warning" => Ok(LevelFilter::Warn),
+        "info" => Ok(LevelFilter::Info),
+        "debug" => Ok(LevelFilter::Debug),
+        "trace" => Ok(LevelFilter::Trace),
+        _ => Err("expected error, warn, info, debug or trace".to_owned()),
+    }
+}
+
+/// The text of the Server field. It goes into every head, so it must not be able to end its line.
+pub fn name(text: &str) -> Result<String, String> {
+    let visible = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if text.is_empty() || text.len() > 128 || !visible || text != text.trim() {
+        return Err("expected 1 to 128 visible ASCII characters, spaces only between them".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// The name or number of a user or group. Whether it exists is found out when the workers change to it.
+pub fn account(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(|c: char| c.is_control() || c == ':') {
+        return Err("expected a name or a number".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use super::*;
+
+    #[track_caller]
+    fn check<T: PartialEq + Debug>(
+        read: impl Fn(&str) -> Result<T, String>,
+        good: &[(&str, T)],
+        bad: &[&str],
+    ) {
+        for (text, value) in good {
+            assert_eq!(read(text).as_ref(), Ok(value), "{text:?}");
+        }
+        for text in bad {
+            let found = read(text);
+            assert!(found.as_ref().is_err_and(|why| why.starts_with("expected ")), "{text:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_digits_within_bounds() {
+        check(
+            |text| integer(text, 1..=1024),
+            &[("1", 1), ("1024", 1024), ("007", 7)],
+            &["", "0", "1025", "+1", "-1", " 1", "1.5", "0x10", "99999999999999999999", "٣"],
+        );
+        check(workers, &[("auto", None), ("AUTO", None), ("3", Some(3))], &["0", "1025", "all"]);
+        check(connections, &[("1", Some(1)), ("auto", None)], &["0", "4294967296", ""]);
+    }
+
+    #[test]
+    fn a_switch_has_many_words() {
+        let words = [
+            ("on", true),
+            ("ON", true),
+            ("yes", true),
+            ("true", true),
+            ("1", true),
+            ("off", false),
+            ("no", false),
+            ("False", false),
+            ("0", false),
+        ];
+        check(switch, &words, &["", "2", "of", "on "]);
+    }
+
+    #[test]
+    fn times_have_units_and_bounds() {
+        let milliseconds = Duration::from_millis;
+        let good = [
+            ("100ms", milliseconds(100)),
+            ("0500ms", milliseconds(500)),
+            ("30s", milliseconds(30_000)),
+            ("30", milliseconds(30_000)),
+            ("2m", milliseconds(120_000)),
+            ("1m 30s", milliseconds(90_000)),
+            ("1h", milliseconds(3_600_000)),
+            ("24h", milliseconds(86_400_000)),
+        ];
+        let never = ["", "-1", "+1", "99ms", "25h", "1M", "30 parsecs", "18446744073709551616", "s"];
+        check(timeout, &good, &never);
+        check(timeout, &[], &["0"]);
+        check(span, &[("0", milliseconds(0)), ("0s", milliseconds(0)), ("86400", DAY)], &["86401", "", "x"]);
+    }
+
+    #[test]
+    fn sizes_count_in_1024_unless_the_unit_says_b() {
+        let good = [
+            ("0", 0),
+            ("65536", 65536),
+            ("12b", 12),
+            ("64K", 65536),
+            ("64k", 65536),
+            ("64KiB", 65536),
+            ("64 KiB", 65536),
+            ("64kB", 64000),
+            ("64KB", 64000),
+            ("1M", 1 << 20),
+            ("64MiB", 64 << 20),
+            ("2MB", 2_000_000),
+            ("3G", 3 << 30),
+            ("3GB", 3_000_000_000),
+        ];
+        check(size, &good, &["", "K", "-1", "+1", "1.5M", "64KiBs", "18446744073709551615K", "1 0"]);
+    }
+
+    #[test]
+    fn levels_take_any_case_and_pythons_warning() {
+        let good = [
+            ("error", LevelFilter::Error),
+            ("WARN", LevelFilter::Warn),
+            ("WARNING", LevelFilter::Warn),
+            ("Info", LevelFilter::Info),
+            ("debug", LevelFilter::Debug),
+            ("trace", LevelFilter::Trace),
+        ];
+        check(level, &good, &["", "off", "critical", "3"]);
+    }
+
+    #[test]
+    fn a_server_name_cannot_end_its_line() {
+        let longest = "x".repeat(128);
+        let good = [("mayhttpd", "mayhttpd"), ("may/1 (test)", "may/1 (test)"), (&longest, &longest)]
+            .map(|(text, value)| (text, value.to_owned()));
+        check(name, &good, &["", " a", "a ", "a\r\nb", "a\tb", "é", "\x7f", &"x".repeat(129)]);
+        check(
+            account,
+            &[("nobody", "nobody".to_owned()), ("65534", "65534".to_owned())],
+            &["", "a:b", "a\n"],
+        );
+    }
+}

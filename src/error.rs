@@ -1,0 +1,230 @@
+//! Why the server did not start: one variant for each step of starting, and the exit code it leads to.
+//!
+//! It owns the wording of these errors and nothing else. What happens after the start is not an error of
+//! this kind: a connection stops with its own reason, and a request is refused with a status.
+//!
+//! A message names the step, the thing and the cause, fits on one line and has no full stop, because the
+//! caller prints it behind the program's name. Only the parser's own usage text spans several lines.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Why the server could not start.
+#[derive(Debug)]
+pub enum StartupError {
+    /// The command line could not be understood. The text is ready to print.
+    Usage(String),
+    /// A flag or variable has a value that is not allowed.
+    Config {
+        /// The flag or variable as its user wrote it, for example `--workers` or `MAYHTTPD_WORKERS`.
+        key: String,
+        /// The value that was refused.
+        value: String,
+        /// What is allowed instead.
+        why: String,
+    },
+    /// The directory to serve could not be opened.
+    Root {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A listening socket could not be made.
+    Bind {
+        /// The address and port that were asked for.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The user or group of the workers is unknown.
+    User {
+        /// The name or number that was given.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A log could not be opened.
+    Log {
+        /// The file, or a word for the stream.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The kernel lacks something that the server can't do without.
+    Kernel {
+        /// What is missing and which version has it.
+        what: String,
+    },
+    /// A system call of the start failed that no other variant describes.
+    System {
+        /// The step as a verb phrase, for example `block the signals`.
+        step: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A worker was forked and could not begin to serve.
+    Worker {
+        /// Its slot.
+        slot: usize,
+        /// The worker's own words.
+        text: String,
+    },
+}
+
+impl StartupError {
+    /// The exit code: 2 for what the user can mend on the command line or in the environment, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Config { .. } => 2,
+            Self::Root { .. }
+            | Self::Bind { .. }
+            | Self::User { .. }
+            | Self::Log { .. }
+            | Self::Kernel { .. }
+            | Self::System { .. }
+            | Self::Worker { .. } => 1,
+        }
+    }
+}
+
+impl fmt::Display for StartupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(text) => f.write_str(text),
+            Self::Config { key, value, why } => write!(f, "invalid value {value:?} for {key}: {why}"),
+            Self::Root { path, source } => write!(f, "cannot serve {}: {}", shown(path), cause(source)),
+            Self::Bind { addr, source } => {
+                write!(f, "cannot listen on {addr}: {}{}", cause(source), bind_hint(addr, source))
+            }
+            Self::User { name, why } => write!(f, "cannot run workers as {name:?}: {why}"),
+            Self::Log { path, source } => {
+                write!(f, "cannot open the log {}: {}", shown(path), cause(source))
+            }
+            Self::Kernel { what } => write!(f, "cannot run on this kernel: {what}"),
+            Self::System { step, source } => write!(f, "cannot {step}: {}", cause(source)),
+            Self::Worker { slot, text } => write!(f, "cannot start worker {slot}: {text}"),
+        }
+    }
+}
+
+impl Error for StartupError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Root { source, .. }
+            | Self::Bind { source, .. }
+            | Self::Log { source, .. }
+            | Self::System { source, .. } => Some(source),
+            Self::Usage(_)
+            | Self::Config { .. }
+            | Self::User { .. }
+            | Self::Kernel { .. }
+            | Self::Worker { .. } => None,
+        }
+    }
+}
+
+/// The system's words in the middle of a sentence: a small first letter, and no error number behind them.
+pub fn cause(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    let mut letters = text.chars();
+    match letters.next() {
+        // "I/O error" and other abbreviations keep their capital.
+        Some(first) if letters.clone().next().is_some_and(char::is_lowercase) => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// What the bare cause of a failed bind leaves the reader to guess.
+fn bind_hint(addr: &SocketAddr, error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied if (1..1024).contains(&addr.port()) => {
+            " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
+        }
+        io::ErrorKind::AddrInUse => " (another process holds this port)",
+        io::ErrorKind::AddrNotAvailable => " (no interface of this machine has this address)",
+        _ => "",
+    }
+}
+
+/// A path as it is, or quoted where it would break the line.
+fn shown(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if text.is_empty() || text.contains(char::is_control) { format!("{text:?}") } else { text.into_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(error: StartupError, code: u8, text: &str) {
+        assert_eq!(error.to_string(), text);
+        assert_eq!(error.exit_code(), code);
+        assert!(!text.ends_with('.') && !text.contains('\n'));
+    }
+
+    #[test]
+    fn a_message_is_one_line_with_step_thing_and_cause() {
+        let os = io::Error::from_raw_os_error;
+        let addr = |text: &str| text.parse().unwrap();
+        check(
+            StartupError::Bind { addr: addr("127.0.0.1:80"), source: os(13) },
+            1,
+            "cannot listen on 127.0.0.1:80: permission denied \
+             (ports below 1024 need root or CAP_NET_BIND_SERVICE)",
+        );
+        check(
+            StartupError::Bind { addr: addr("127.0.0.1:8080"), source: os(13) },
+            1,
+            "cannot listen on 127.0.0.1:8080: permission denied",
+        );
+        check(
+            StartupError::Bind { addr: addr("[::]:80"), source: os(98) },
+            1,
+            "cannot listen on [::]:80: address already in use (another process holds this port)",
+        );
+        check(
+            StartupError::Bind { addr: addr("192.0.2.1:80"), source: os(99) },
+            1,
+            "cannot listen on 192.0.2.1:80: cannot assign requested address \
+             (no interface of this machine has this address)",
+        );
+        check(
+            StartupError::Root { path: "/no/such".into(), source: os(2) },
+            1,
+            "cannot serve /no/such: no such file or directory",
+        );
+        check(
+            StartupError::Root { path: "two\nlines".into(), source: os(20) },
+            1,
+            r#"cannot serve "two\nlines": not a directory"#,
+        );
+        check(
+            StartupError::Config { key: "--workers".into(), value: "x".into(), why: "expected N".into() },
+            2,
+            r#"invalid value "x" for --workers: expected N"#,
+        );
+        check(
+            StartupError::Log { path: "/var/log/x".into(), source: os(5) },
+            1,
+            "cannot open the log /var/log/x: input/output error",
+        );
+        check(
+            StartupError::User { name: "www".into(), why: "no such user".into() },
+            1,
+            r#"cannot run workers as "www": no such user"#,
+        );
+        check(
+            StartupError::Worker { slot: 3, text: "too many open files".into() },
+            1,
+            "cannot start worker 3: too many open files",
+        );
+    }
+}
