@@ -1,0 +1,527 @@
+//! The log of requests: one line each in combined format, gathered per worker and written in large pieces.
+//!
+//! It owns the format, the escaping and the buffer. Who flushes it and when is the worker's business, and
+//! so is any lock around it: here is neither a clock nor a thread.
+//!
+//! A log must not disturb serving. What can't be written is dropped and counted, and a line is either whole
+//! in the log or missing; after a write that broke off within a line, the next one starts afresh.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use httpdate::HttpDate;
+use rustix::io::Errno;
+
+use crate::config;
+
+/// The bytes a worker gathers before it writes. At 100 bytes a line this makes one call of 650.
+pub const CAPACITY: usize = 64 * 1024;
+
+/// The most that a pipe takes in one piece, as POSIX promises it (PIPE_BUF on Linux).
+const PIPE_PIECE: usize = 4096;
+
+/// An open access log. Clones share the descriptor, so the master opens it once and forks.
+#[derive(Debug, Clone)]
+pub struct AccessLog {
+    fd: Arc<OwnedFd>,
+    /// The longest write that other writers can't get between.
+    piece: usize,
+}
+
+impl AccessLog {
+    /// Opens what the settings ask for; `None` where that is nothing. A new file gets the mode 0640.
+    ///
+    /// # Errors
+    /// What the system says about the file.
+    pub fn open(setting: &config::AccessLog) -> io::Result<Option<Self>> {
+        let fd = match setting {
+            config::AccessLog::Off => return Ok(None),
+            config::AccessLog::Stdout => io::stdout().as_fd().try_clone_to_owned()?,
+            config::AccessLog::File(path) => super::append_to(path)?.into(),
+        };
+        let file = File::from(fd);
+        // Appending to a regular file is atomic at any length. Into a pipe it is up to PIPE_BUF, and beyond
+        // it the lines of two workers would mix.
+        let piece = if file.metadata()?.is_file() { usize::MAX } else { PIPE_PIECE };
+        Ok(Some(Self { fd: Arc::new(file.into()), piece }))
+    }
+}
+
+/// The lines of one worker that are not written yet. Dropping it writes them.
+#[derive(Debug)]
+pub struct Buffer {
+    log: AccessLog,
+    lines: Vec<u8>,
+    /// Lines that could not be written and are gone, since the start.
+    pub dropped: u64,
+}
+
+impl Buffer {
+    /// An empty buffer. Its memory stays with the worker.
+    pub fn new(log: AccessLog) -> Self {
+        Self { log, lines: Vec::with_capacity(CAPACITY), dropped: 0 }
+    }
+
+    /// Adds one line, with its end, and writes first what would not leave room for it.
+    pub fn push(&mut self, line: &[u8]) {
+        self.push_pieces(&[line]);
+    }
+
+    /// Adds one line that comes in pieces.
+    fn push_pieces(&mut self, pieces: &[&[u8]]) {
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        if self.lines.len() + length > CAPACITY {
+            self.flush();
+        }
+        for piece in pieces {
+            self.lines.extend_from_slice(piece);
+        }
+        if length > CAPACITY {
+            // A rare giant: not kept, and the memory that it took is given back.
+            self.flush();
+            self.lines.shrink_to(CAPACITY);
+        }
+    }
+
+    /// Writes all lines. It returns at once when there are none, and does not wait for a disk or a reader
+    /// beyond what `write` itself does.
+    pub fn flush(&mut self) {
+        let torn = match write_whole_lines(&self.log, &self.lines) {
+            Ok(()) => false,
+            Err(Lost { lines, torn }) => {
+                self.dropped += lines;
+                torn
+            }
+        };
+        self.lines.clear();
+        if torn {
+            // The end of the broken line, so that the next one is whole.
+            self.lines.push(b'\n');
+        }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+/// What a failed write leaves behind.
+#[derive(Debug, PartialEq, Eq)]
+struct Lost {
+    /// Lines that did not get into the log, or not as a whole.
+    lines: u64,
+    /// Whether the log now ends within a line.
+    torn: bool,
+}
+
+/// Writes `lines`, each of which ends in a newline, in pieces of whole lines.
+fn write_whole_lines(log: &AccessLog, lines: &[u8]) -> Result<(), Lost> {
+    let mut done = 0;
+    while done < lines.len() {
+        let end = done + whole_lines(&lines[done..], log.piece);
+        while done < end {
+            match rustix::io::write(&*log.fd, &lines[done..end]) {
+                Err(Errno::INTR) => {}
+                Ok(written) if written > 0 => done += written,
+                _ => return Err(lost(lines, done)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How many bytes of `lines` make as many whole lines as fit into `piece`, or else one line.
+fn whole_lines(lines: &[u8], piece: usize) -> usize {
+    if lines.len() <= piece {
+        return lines.len();
+    }
+    let fitting = memchr::memrchr(b'\n', &lines[..piece]);
+    let end = fitting.or_else(|| memchr::memchr(b'\n', lines));
+    end.map_or(lines.len(), |end| end + 1)
+}
+
+fn lost(lines: &[u8], done: usize) -> Lost {
+    // A newline in front is the end of an older broken line, which was counted when it broke.
+    let unmended = done == 0 && lines.starts_with(b"\n");
+    let torn = unmended || (done > 0 && lines[done - 1] != b'\n');
+    let ends = memchr::memchr_iter(b'\n', &lines[done..]).count() as u64;
+    Lost { lines: ends - u64::from(unmended), torn }
+}
+
+/// The time of a line, rendered once a second for all requests in it: `[21/Nov/2026:10:07:03 +0000]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClfTime([u8; 28]);
+
+impl ClfTime {
+    /// Renders `now` in UTC. A clock outside the years 1970 to 9999 is taken for the nearest second within.
+    pub fn render(now: SystemTime) -> Self {
+        let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+        let now = now.clamp(UNIX_EPOCH, last);
+        // Wire form of the source: "Sat, 21 Nov 2026 10:07:03 GMT".
+        let mut date = [0u8; 29];
+        let mut time = *b"[01/Jan/1970:00:00:00 +0000]";
+        if write!(&mut date[..], "{}", HttpDate::from(now)).is_ok() {
+            time[1..3].copy_from_slice(&date[5..7]);
+            time[4..7].copy_from_slice(&date[8..11]);
+            time[8..12].copy_from_slice(&date[12..16]);
+            time[13..21].copy_from_slice(&date[17..25]);
+        }
+        Self(time)
+    }
+
+    /// The text with its brackets.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A client's address as text, rendered once a connection and kept without an allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    text: [u8; 39],
+    length: u8,
+}
+
+impl Peer {
+    /// Renders `address`. An IPv4 client of an IPv6 socket appears as IPv4.
+    pub fn new(address: IpAddr) -> Self {
+        let mut text = [0; 39];
+        // The longest address is eight groups of four digits, so that it always fits.
+        let mut rest = &mut text[..];
+        let fits = write!(rest, "{}", address.to_canonical()).is_ok();
+        let left = rest.len();
+        Self { text, length: if fits { (39 - left) as u8 } else { 0 } }
+    }
+
+    /// The text.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text[..usize::from(self.length)]
+    }
+}
+
+/// What a line says, all of it unescaped.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// The client's address as text.
+    pub peer: &'a [u8],
+    /// When the answer was done.
+    pub time: &'a ClfTime,
+    /// The request line as received, or what arrived of it.
+    pub request_line: &'a [u8],
+    /// The status of the answer.
+    pub status: u16,
+    /// Bytes of the body that were sent, without the head.
+    pub body_bytes: u64,
+    /// The Referer field.
+    pub referer: Option<&'a [u8]>,
+    /// The User-Agent field.
+    pub user_agent: Option<&'a [u8]>,
+}
+
+/// Appends the line of `entry` in combined format, with its end:
+///
+/// ```text
+/// peer - - [21/Nov/2026:10:07:03 +0000] "GET / HTTP/1.1" 200 34 "referer" "user agent"
+/// ```
+pub fn write_combined(out: &mut Vec<u8>, entry: &Entry<'_>) {
+    write_peer(out, entry.peer);
+    out.extend_from_slice(entry.time.as_bytes());
+    write_request(out, entry.request_line);
+    write_outcome(out, entry.status, entry.body_bytes);
+    write_client(out, entry.referer, entry.user_agent);
+}
+
+/// A line whose beginning is known and whose outcome is not: the request's buffer may be reused before
+/// the answer is sent. The memory is kept for the next request; drop the value to give it back.
+#[derive(Debug, Default)]
+pub struct Pending {
+    /// Peer, request line and client fields behind each other, escaped.
+    text: Vec<u8>,
+    peer_end: usize,
+    request_end: usize,
+}
+
+impl Pending {
+    /// Captures what a request says, in place of what was captured before.
+    pub fn capture(
+        &mut self,
+        peer: &[u8],
+        request_line: &[u8],
+        referer: Option<&[u8]>,
+        user_agent: Option<&[u8]>,
+    ) {
+        self.text.clear();
+        write_peer(&mut self.text, peer);
+        self.peer_end = self.text.len();
+        write_request(&mut self.text, request_line);
+        self.request_end = self.text.len();
+        write_client(&mut self.text, referer, user_agent);
+    }
+
+    /// Adds the outcome and hands the line to `buffer`. Without a capture before it does nothing, and a
+    /// second call does nothing either: a request is logged once.
+    pub fn finish(&mut self, buffer: &mut Buffer, time: &ClfTime, status: u16, body_bytes: u64) {
+        if self.text.is_empty() {
+            return;
+        }
+        let (peer, rest) = self.text.split_at(self.peer_end);
+        let (request, client) = rest.split_at(self.request_end - self.peer_end);
+        let (mut s, mut b) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (status, body_bytes) = (s.format(status).as_bytes(), b.format(body_bytes).as_bytes());
+        buffer.push_pieces(&[peer, time.as_bytes(), request, status, b" ", body_bytes, client]);
+        self.text.clear();
+    }
+}
+
+fn write_peer(out: &mut Vec<u8>, peer: &[u8]) {
+    write_or_dash(out, peer);
+    out.extend_from_slice(b" - - ");
+}
+
+fn write_request(out: &mut Vec<u8>, request_line: &[u8]) {
+    out.extend_from_slice(b" \"");
+    write_or_dash(out, request_line);
+    out.extend_from_slice(b"\" ");
+}
+
+fn write_outcome(out: &mut Vec<u8>, status: u16, body_bytes: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(itoa::Buffer::new().format(body_bytes).as_bytes());
+}
+
+fn write_client(out: &mut Vec<u8>, referer: Option<&[u8]>, user_agent: Option<&[u8]>) {
+    out.extend_from_slice(b" \"");
+    write_or_dash(out, referer.unwrap_or_default());
+    out.extend_from_slice(b"\" \"");
+    write_or_dash(out, user_agent.unwrap_or_default());
+    out.extend_from_slice(b"\"\n");
+}
+
+fn write_or_dash(out: &mut Vec<u8>, text: &[u8]) {
+    if text.is_empty() { out.push(b'-') } else { write_escaped(out, text) }
+}
+
+/// Appends `text` with each byte that could end a field or a line, or upset a terminal, as `\xHH`.
+fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut clean = 0;
+    for (at, &byte) in text.iter().enumerate() {
+        if matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(&text[clean..at]);
+        out.extend_from_slice(&[b'\\', b'x', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        clean = at + 1;
+    }
+    out.extend_from_slice(&text[clean..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn now() -> ClfTime {
+        ClfTime::render(UNIX_EPOCH + Duration::from_secs(1_795_255_623))
+    }
+
+    /// A file of the test's own, and the log on it.
+    fn file(name: &str) -> (PathBuf, AccessLog) {
+        let path = std::env::temp_dir().join(format!("mayhttpd-access-{name}-{}", std::process::id()));
+        let log = AccessLog::open(&config::AccessLog::File(path.clone())).unwrap().unwrap();
+        (path, log)
+    }
+
+    fn taken(path: PathBuf) -> Vec<u8> {
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn both_ways_write_the_same_line_and_no_byte_can_forge_one() {
+        type Case<'a> = (&'a [u8], u16, u64, Option<&'a [u8]>, Option<&'a [u8]>, &'a str);
+        let cases: [Case<'_>; 5] = [
+            (
+                b"GET / HTTP/1.1",
+                200,
+                34,
+                Some(b"http://a/"),
+                Some(b"curl/8 (x)"),
+                r#""GET / HTTP/1.1" 200 34 "http://a/" "curl/8 (x)""#,
+            ),
+            (b"", 400, 0, None, Some(b""), r#""-" 400 0 "-" "-""#),
+            (b"G\"\\\x00\x1f\x7f\x80\xff\r\nx", 400, 1, None, None, {
+                r#""G\x22\x5C\x00\x1F\x7F\x80\xFF\x0D\x0Ax" 400 1 "-" "-""#
+            }),
+            (b"GET /caf\xc3\xa9 HTTP/1.1", 404, u64::MAX, Some(b"a\nb"), Some(b"\x1b[31m"), {
+                r#""GET /caf\xC3\xA9 HTTP/1.1" 404 18446744073709551615 "a\x0Ab" "\x1B[31m""#
+            }),
+            (b"-", 304, 0, Some(b"\""), None, r#""-" 304 0 "\x22" "-""#),
+        ];
+        let (path, log) = file("forms");
+        let mut buffer = Buffer::new(log);
+        let mut pending = Pending::default();
+        let mut direct = Vec::new();
+        let mut expected = String::new();
+        for (request_line, status, body_bytes, referer, user_agent, end) in cases {
+            let time = &now();
+            let peer = &b"192.0.2.7"[..];
+            let entry = Entry { peer, time, request_line, status, body_bytes, referer, user_agent };
+            write_combined(&mut direct, &entry);
+            pending.capture(peer, request_line, referer, user_agent);
+            pending.finish(&mut buffer, time, status, body_bytes);
+            pending.finish(&mut buffer, time, status, body_bytes);
+            expected.push_str(&format!("192.0.2.7 - - [21/Nov/2026:10:07:03 +0000] {end}\n"));
+        }
+        assert_eq!(String::from_utf8(direct).unwrap(), expected);
+        buffer.flush();
+        assert_eq!(String::from_utf8(taken(path)).unwrap(), expected);
+    }
+
+    #[test]
+    fn times_outside_the_calendar_do_not_panic() {
+        for (seconds, text) in [
+            (0, "[01/Jan/1970:00:00:00 +0000]"),
+            (951_782_400, "[29/Feb/2000:00:00:00 +0000]"),
+            (253_402_300_799, "[31/Dec/9999:23:59:59 +0000]"),
+            (999_999_999_999, "[31/Dec/9999:23:59:59 +0000]"),
+        ] {
+            let time = ClfTime::render(UNIX_EPOCH + Duration::from_secs(seconds));
+            assert_eq!(std::str::from_utf8(time.as_bytes()), Ok(text));
+        }
+        let before = ClfTime::render(UNIX_EPOCH - Duration::from_secs(1));
+        assert_eq!(before.as_bytes(), b"[01/Jan/1970:00:00:00 +0000]");
+    }
+
+    #[test]
+    fn a_peer_is_rendered_whole() {
+        for (address, text) in [
+            ("0.0.0.0", "0.0.0.0"),
+            ("255.255.255.255", "255.255.255.255"),
+            ("::1", "::1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("1111:2222:3333:4444:5555:6666:7777:8888", "1111:2222:3333:4444:5555:6666:7777:8888"),
+        ] {
+            let peer = Peer::new(address.parse().unwrap());
+            assert_eq!(std::str::from_utf8(peer.as_bytes()), Ok(text));
+        }
+    }
+
+    #[test]
+    fn lines_are_written_when_full_when_asked_and_at_the_end() {
+        let (path, log) = file("full");
+        let size = || std::fs::metadata(&path).unwrap().len() as usize;
+        let mut buffer = Buffer::new(log);
+        let line = [b"x".repeat(999), b"\n".to_vec()].concat();
+        for _ in 0..65 {
+            buffer.push(&line);
+        }
+        assert_eq!(size(), 0);
+        buffer.push(&line);
+        assert_eq!(size(), 65 * 1000);
+        let giant = [b"y".repeat(2 * CAPACITY), b"\n".to_vec()].concat();
+        buffer.push(&giant);
+        assert_eq!(size(), 66 * 1000 + giant.len());
+        buffer.push(b"last\n");
+        buffer.flush();
+        buffer.push(b"dropped\n");
+        drop(buffer);
+        assert!(taken(path).ends_with(b"y\nlast\ndropped\n"));
+    }
+
+    #[test]
+    fn a_full_disk_drops_whole_lines_and_counts_them() {
+        let fd = File::options().write(true).open("/dev/full").unwrap();
+        let mut buffer = Buffer::new(AccessLog { fd: Arc::new(fd.into()), piece: usize::MAX });
+        buffer.push(b"one\n");
+        buffer.push(b"two\n");
+        buffer.flush();
+        assert_eq!(buffer.dropped, 2);
+        buffer.flush();
+        assert_eq!(buffer.dropped, 2);
+        buffer.push(b"three\n");
+        buffer.flush();
+        assert_eq!(buffer.dropped, 3);
+    }
+
+    #[test]
+    fn what_is_lost_is_counted_once_and_the_next_line_starts_afresh() {
+        for (lines, done, expected) in [
+            (&b"one\ntwo\n"[..], 0, Lost { lines: 2, torn: false }),
+            (b"one\ntwo\n", 4, Lost { lines: 1, torn: false }),
+            (b"one\ntwo\n", 2, Lost { lines: 2, torn: true }),
+            (b"one\ntwo\n", 7, Lost { lines: 1, torn: true }),
+            (b"\none\n", 0, Lost { lines: 1, torn: true }),
+            (b"\none\n", 1, Lost { lines: 1, torn: false }),
+            (b"\none\n", 2, Lost { lines: 1, torn: true }),
+            (b"\n", 0, Lost { lines: 0, torn: true }),
+        ] {
+            assert_eq!(lost(lines, done), expected, "{lines:?} {done}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_written_in_pieces_of_whole_lines() {
+        for (lines, piece, length) in [
+            (&b"one\ntwo\n"[..], usize::MAX, 8),
+            (b"one\ntwo\n", 8, 8),
+            (b"one\ntwo\n", 7, 4),
+            (b"one\ntwo\n", 4, 4),
+            (b"one\ntwo\n", 3, 4),
+            (b"one\ntwo\n", 1, 4),
+        ] {
+            assert_eq!(whole_lines(lines, piece), length, "{piece}");
+        }
+    }
+
+    #[test]
+    fn lines_of_two_writers_into_one_pipe_stay_whole() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let log = AccessLog { fd: Arc::new(writer.into()), piece: PIPE_PIECE };
+        let writers: Vec<_> = [b'a', b'b']
+            .into_iter()
+            .map(|letter| {
+                let log = log.clone();
+                std::thread::spawn(move || {
+                    let mut buffer = Buffer::new(log);
+                    for length in 0..5000 {
+                        let mut line = vec![letter; 50 + length % 100];
+                        line.push(b'\n');
+                        buffer.push(&line);
+                    }
+                })
+            })
+            .collect();
+        drop(log);
+        let mut text = Vec::new();
+        io::Read::read_to_end(&mut reader, &mut text).unwrap();
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
+        assert_eq!(lines.len(), 10_000);
+        for line in lines {
+            assert!(line.len() >= 51 && line[..line.len() - 1].iter().all(|&byte| byte == line[0]));
+        }
+    }
+
+    #[test]
+    fn off_opens_nothing_and_a_file_is_not_for_everyone() {
+        use std::os::unix::fs::PermissionsExt;
+
+        assert!(AccessLog::open(&config::AccessLog::Off).unwrap().is_none());
+        assert!(AccessLog::open(&config::AccessLog::File("/no/such/log".into())).is_err());
+        let (path, _log) = file("mode");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o137, 0);
+        taken(path);
+    }
+}
