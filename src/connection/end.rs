@@ -1,0 +1,25 @@
+//! Why a connection stopped: every way out of one yields exactly one of these. Most are no errors.
+
+use super::phase::Phase;
+use crate::http::status::Status;
+
+/// Why a connection stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The client closed between two requests, or in the middle of one.
+    PeerClosed,
+    /// The connection broke: reset by the client, or unreachable.
+    Broken,
+    /// The last reply said `Connection: close` and has been sent.
+    Finished,
+    /// A request that can't be answered as asked got this status, and the connection its end.
+    Rejected(Status),
+    /// The client was too slow in this phase.
+    TimedOut(Phase),
+    /// A file became shorter while it was sent. The reply can't be completed, so the connection is cut.
+    BodyCut,
+    /// A file could not be read while it was sent.
+    ReadFailed,
+    /// The kernel would not watch the socket (epoll_ctl(2) `ENOSPC`, `ENOMEM`).
+    Unwatchable,
+}

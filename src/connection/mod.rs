@@ -1,0 +1,420 @@
+//! One client: the loop that reads a request, has the site answer it, and sends the reply, until there is an [`End`].
+//!
+//! The steps of [`Connection::serve`]:
+//!
+//! 1. Receive until the inbox holds a complete head, or the request ends: 400, 408, 414, 431, 501, 505.
+//! 2. Have the site answer. From here on nothing of the request is borrowed any more.
+//! 3. Pass over the request's body, or decide to close after the reply.
+//! 4. Write the head and what of the body is in memory; send a file's bytes.
+//! 5. Log. Then the next request: what was pipelined is in the inbox already, and only when it holds no complete head
+//!    is what has gathered sent, all answers at once.
+//!
+//! The subtle rule: before every wait for the client, whatever has gathered for it is sent, or both would wait.
+
+pub mod clock;
+pub mod end;
+pub mod inbox;
+pub mod phase;
+pub mod transmit;
+pub mod transport;
+pub mod wheel;
+
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::http::body::{BodySkipper, Skip};
+use crate::http::fields::Field;
+use crate::http::head;
+use crate::http::reply::{Body, FieldBlock};
+use crate::http::request::{Framing, Head, Method, Reject, Request};
+use crate::http::status::Status;
+use crate::log::access::{Buffer, Peer, Pending};
+use crate::site::entry::Entry;
+use crate::site::{Site, SiteReply, error_page};
+
+use end::End;
+use inbox::{Inbox, Pool};
+use phase::{Phase, Timeouts};
+use transmit::Transmit;
+use transport::{Reactor, Received, Transport, WaitError};
+
+/// The most of a request's body that is passed over to keep the connection, in bytes; beyond it the connection ends
+/// with the reply.
+const MAX_SKIPPED_BODY: u64 = 64 * 1024;
+
+/// What answering one request counts towards the turn of the other connections, in bytes.
+const REQUEST_COST: usize = 8 * 1024;
+
+/// What all connections of a worker share.
+pub struct Shared {
+    /// Clock, deadlines and turns.
+    pub reactor: Reactor,
+    /// What answers.
+    pub site: Site,
+    /// How long each phase may last.
+    pub timeouts: Timeouts,
+    /// Whether files go by sendfile(2).
+    pub sendfile: bool,
+    /// The rendered Server field's value.
+    pub server: Vec<u8>,
+    /// The access log, when there is one.
+    pub access: Option<Mutex<Buffer>>,
+    /// Buffers to reuse.
+    pub pool: Pool,
+    /// Connections that were accepted and have not ended.
+    pub live: AtomicUsize,
+    /// True once the worker drains: every reply says `Connection: close`.
+    pub draining: AtomicBool,
+}
+
+/// Serves one accepted client until its end.
+pub fn serve(shared: &'static Shared, socket: OwnedFd, peer: IpAddr) -> End {
+    let mut connection = Connection::new(shared, socket, peer);
+    let end = connection.serve();
+    connection.release();
+    end
+}
+
+/// A reply and what is to be done with it.
+struct Exchange {
+    reply: SiteReply,
+    framing: Framing,
+    send_body: bool,
+    keep_alive: bool,
+    /// True when the client waits for a go-ahead before it sends the body (RFC 9110 §10.1.1).
+    expects_continue: bool,
+    /// Bytes of the inbox that the head took.
+    used: usize,
+}
+
+/// What the inbox holds.
+enum Next {
+    Answer(Box<Exchange>),
+    More,
+    Reject(Reject),
+}
+
+struct Connection {
+    shared: &'static Shared,
+    transport: Transport,
+    transmit: Transmit,
+    inbox: Inbox,
+    peer: IpAddr,
+    pending: Pending,
+    /// The tick at which the head that is under way must be complete.
+    head_deadline: Option<u32>,
+    /// True until the first request is complete.
+    fresh: bool,
+}
+
+impl Connection {
+    fn new(shared: &'static Shared, socket: OwnedFd, peer: IpAddr) -> Connection {
+        Connection {
+            shared,
+            transport: Transport::new(socket, &shared.reactor),
+            transmit: Transmit::new(&shared.reactor, shared.timeouts, shared.sendfile),
+            inbox: Inbox::new(),
+            peer,
+            pending: Pending::default(),
+            head_deadline: None,
+            fresh: true,
+        }
+    }
+
+    fn serve(&mut self) -> End {
+        loop {
+            let step = match self.next() {
+                Next::Answer(exchange) => self.exchange(*exchange),
+                Next::More => self.fill(),
+                Next::Reject(reject) => Err(self.reject(reject)),
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    /// Gives the buffers back.
+    fn release(&mut self) {
+        self.inbox.clear();
+        self.inbox.release(&self.shared.pool);
+        let out = self.transmit.out(&self.shared.pool);
+        out.clear();
+        self.transmit.release(&self.shared.pool);
+    }
+
+    /// Steps 1 and 2 on what the inbox holds. Its frame is gone before anything waits, which keeps idle stacks small.
+    #[inline(never)]
+    fn next(&mut self) -> Next {
+        if !self.inbox.worth_parsing() {
+            return Next::More;
+        }
+        match Head::parse(self.inbox.bytes()) {
+            Head::Complete(request, used) => {
+                self.head_deadline = None;
+                self.fresh = false;
+                self.transport.count(REQUEST_COST);
+                if self.shared.access.is_some() {
+                    let peer = Peer::new(self.peer);
+                    let field = |field| request.fields.first(field);
+                    self.pending.capture(
+                        peer.as_bytes(),
+                        request.line,
+                        field(Field::Referer),
+                        field(Field::UserAgent),
+                    );
+                }
+                Next::Answer(Box::new(self.answer(&request, used)))
+            }
+            Head::Partial => Next::More,
+            Head::Reject(reject) => Next::Reject(reject),
+        }
+    }
+
+    fn answer(&self, request: &Request<'_>, used: usize) -> Exchange {
+        let now = self.shared.reactor.clock.now();
+        Exchange {
+            reply: self.shared.site.answer(request, now),
+            framing: request.framing,
+            send_body: request.method != Method::Head,
+            keep_alive: request.keep_alive && !self.shared.draining.load(Relaxed),
+            expects_continue: request.expects_continue,
+            used,
+        }
+    }
+
+    /// Steps 3 to 5.
+    fn exchange(&mut self, mut exchange: Exchange) -> Result<(), End> {
+        self.inbox.consume(exchange.used);
+        let mut unread = false;
+        if exchange.framing != Framing::None {
+            match self.skip_body(exchange.framing, exchange.expects_continue)? {
+                Skipped::Whole => {}
+                Skipped::TooLong => {
+                    exchange.keep_alive = false;
+                    unread = true;
+                }
+                Skipped::Bad => return Err(self.reject(Reject::BadRequest("malformed chunked body"))),
+            }
+        }
+        self.send(&exchange)?;
+        if exchange.keep_alive {
+            self.transport.give_way_if_due();
+            return Ok(());
+        }
+        self.transmit.flush(&mut self.transport)?;
+        if unread || !self.inbox.is_empty() || self.transport.may_hold_bytes() {
+            self.linger();
+        }
+        Err(End::Finished)
+    }
+
+    /// Step 4, and the log's line.
+    fn send(&mut self, exchange: &Exchange) -> Result<(), End> {
+        let Exchange { reply, send_body, keep_alive, .. } = exchange;
+        let fields: &[u8] = match &reply.fields {
+            FieldBlock::Static(fields) => fields,
+            FieldBlock::Owned(fields) => fields,
+            FieldBlock::Of(entry) => entry.whole_fields(),
+        };
+        let date = self.shared.reactor.clock.date();
+        let out = self.transmit.out(&self.shared.pool);
+        head::write(out, reply.status, &self.shared.server, &date, *keep_alive, fields);
+        let sent = if *send_body { self.send_body(&reply.body) } else { Ok(()) };
+        if let Some(access) = &self.shared.access {
+            // A body that was cut short counts in full: what the client took of it is not known.
+            let length = if *send_body { reply.body.len() } else { 0 };
+            let mut access = access.lock().unwrap_or_else(PoisonError::into_inner);
+            self.pending.finish(&mut access, &self.shared.reactor.clock.clf(), reply.status.code(), length);
+        }
+        sent
+    }
+
+    fn send_body(&mut self, body: &Body<Arc<Entry>>) -> Result<(), End> {
+        let (transmit, transport) = (&mut self.transmit, &mut self.transport);
+        match body {
+            Body::Empty => Ok(()),
+            Body::Static(bytes) => transmit.bytes(transport, bytes),
+            Body::Owned(bytes) => transmit.bytes(transport, bytes),
+            Body::Slice(entry, range) => send_slice(transmit, transport, entry, range.clone()),
+            Body::Multipart(entry, parts, closing) => {
+                for part in parts {
+                    transmit.bytes(transport, &part.head)?;
+                    send_slice(transmit, transport, entry, part.range.clone())?;
+                }
+                transmit.bytes(transport, closing)
+            }
+        }
+    }
+
+    /// Receives some bytes, and waits for them if it must. In this order: what has gathered is sent, what has arrived
+    /// is taken, and only then does the connection wait, without buffers if it is idle.
+    fn fill(&mut self) -> Result<(), End> {
+        self.transmit.flush(&mut self.transport)?;
+        loop {
+            let room = self.inbox.room(&self.shared.pool);
+            match self.transport.receive(room) {
+                Ok(Received::Bytes) => return Ok(()),
+                Ok(Received::End) => return Err(End::PeerClosed),
+                Ok(Received::Nothing) => self.wait()?,
+                Err(_) => return Err(End::Broken),
+            }
+        }
+    }
+
+    fn wait(&mut self) -> Result<(), End> {
+        let phase = match (self.inbox.is_empty(), self.fresh) {
+            (false, _) => Phase::Head,
+            (true, true) => Phase::Handshake,
+            (true, false) => Phase::Idle,
+        };
+        let deadline = self.shared.reactor.clock.tick() + self.shared.timeouts.of(phase);
+        if phase == Phase::Idle {
+            self.transport.set_deadline(deadline);
+        } else {
+            // Bytes may trickle in, yet the head's time runs from the first wait for it.
+            let deadline = *self.head_deadline.get_or_insert(deadline);
+            self.transport.set_deadline(deadline);
+        }
+        self.inbox.release(&self.shared.pool);
+        self.transmit.release(&self.shared.pool);
+        match self.transport.wait_readable() {
+            Ok(()) => Ok(()),
+            Err(WaitError::Unwatchable) => Err(End::Unwatchable),
+            Err(WaitError::TimedOut) if phase == Phase::Head => Err(self.time_out(phase)),
+            Err(WaitError::TimedOut) => Err(End::TimedOut(phase)),
+        }
+    }
+
+    /// Step 3: takes the request's body off the connection, as far as that is worth it.
+    fn skip_body(&mut self, framing: Framing, expects_continue: bool) -> Result<Skipped, End> {
+        // A client that waits for a go-ahead gets the answer instead, and need not send the body at all.
+        let announced_too_long = matches!(framing, Framing::Length(length) if length > MAX_SKIPPED_BODY);
+        if announced_too_long || (expects_continue && self.inbox.is_empty()) {
+            return Ok(Skipped::TooLong);
+        }
+        let mut skipper = BodySkipper::new(framing);
+        let mut skipped = 0;
+        let deadline = self.shared.reactor.clock.tick() + self.shared.timeouts.of(Phase::Body);
+        loop {
+            let Ok(Skip { used, done }) = skipper.feed(self.inbox.bytes()) else { return Ok(Skipped::Bad) };
+            self.inbox.consume(used);
+            skipped += used as u64;
+            if done {
+                return Ok(Skipped::Whole);
+            }
+            if skipped > MAX_SKIPPED_BODY {
+                return Ok(Skipped::TooLong);
+            }
+            self.fill_body(deadline)?;
+        }
+    }
+
+    fn fill_body(&mut self, deadline: u32) -> Result<(), End> {
+        self.transmit.flush(&mut self.transport)?;
+        loop {
+            let room = self.inbox.room(&self.shared.pool);
+            match self.transport.receive(room) {
+                Ok(Received::Bytes) => return Ok(()),
+                Ok(Received::End) => return Err(End::PeerClosed),
+                Ok(Received::Nothing) => {}
+                Err(_) => return Err(End::Broken),
+            }
+            self.transport.set_deadline(deadline);
+            match self.transport.wait_readable() {
+                Ok(()) => {}
+                Err(WaitError::TimedOut) => return Err(self.time_out(Phase::Body)),
+                Err(WaitError::Unwatchable) => return Err(End::Unwatchable),
+            }
+        }
+    }
+
+    /// Answers a request that can't be answered as asked, and ends the connection so that the client can read why.
+    #[inline(never)]
+    fn reject(&mut self, reject: Reject) -> End {
+        let status = reject.status();
+        self.close_with(status);
+        End::Rejected(status)
+    }
+
+    /// Tells a client that was too slow with its request so (RFC 9110 §15.5.9).
+    #[inline(never)]
+    fn time_out(&mut self, phase: Phase) -> End {
+        self.close_with(Status::REQUEST_TIMEOUT);
+        End::TimedOut(phase)
+    }
+
+    fn close_with(&mut self, status: Status) {
+        if self.shared.access.is_some() {
+            let line = self.inbox.bytes();
+            let line = &line[..memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len()).min(1024)];
+            self.pending.capture(Peer::new(self.peer).as_bytes(), line, None, None);
+        }
+        let reply = error_page::reply(status, b"");
+        let exchange = Exchange {
+            reply,
+            framing: Framing::None,
+            send_body: true,
+            keep_alive: false,
+            expects_continue: false,
+            used: 0,
+        };
+        if self.send(&exchange).is_ok() && self.transmit.flush(&mut self.transport).is_ok() {
+            self.linger();
+        }
+    }
+
+    /// Ends the sending direction and throws away what the client still sends, until it ends too or the time is up: a
+    /// close with bytes unread would reset the connection and could destroy the reply on its way (RFC 9112 §9.6).
+    fn linger(&mut self) {
+        self.transport.finish_sending();
+        self.inbox.clear();
+        let scratch = self.inbox.room(&self.shared.pool);
+        let capacity = scratch.capacity();
+        scratch.resize(capacity, 0);
+        let deadline = self.shared.reactor.clock.tick() + self.shared.timeouts.of(Phase::Linger);
+        self.transport.set_deadline(deadline);
+        loop {
+            if self.shared.reactor.clock.tick() >= deadline {
+                return;
+            }
+            match self.transport.discard(scratch) {
+                Ok(Received::Bytes) => self.transport.give_way_if_due(),
+                Ok(Received::Nothing) => {
+                    if self.transport.wait_readable().is_err() {
+                        return;
+                    }
+                }
+                Ok(Received::End) | Err(_) => return,
+            }
+        }
+    }
+}
+
+/// What became of a request's body.
+enum Skipped {
+    Whole,
+    TooLong,
+    Bad,
+}
+
+fn send_slice(
+    transmit: &mut Transmit,
+    transport: &mut Transport,
+    entry: &Entry,
+    range: std::ops::Range<u64>,
+) -> Result<(), End> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    if let Some(file) = entry.file() {
+        return transmit.file(transport, file, range);
+    }
+    let (Ok(start), Ok(end)) = (usize::try_from(range.start), usize::try_from(range.end)) else {
+        return Ok(());
+    };
+    let bytes = entry.in_memory().and_then(|bytes| bytes.get(start..end)).unwrap_or_default();
+    transmit.bytes(transport, bytes)
+}

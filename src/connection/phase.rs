@@ -1,0 +1,62 @@
+//! What a connection is doing while it waits, and how long it may.
+//!
+//! Knows no sockets. The subtle rule: the head's time runs from the request's first byte and is never extended, so a
+//! client that sends a byte now and then gains nothing; the time to send is extended by every byte the client takes.
+
+use std::time::Duration;
+
+use crate::config::Settings;
+use crate::site::TICK_MS;
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Accepted; nothing has come yet.
+    Handshake,
+    /// Between two requests.
+    Idle,
+    /// A part of a request's head is there.
+    Head,
+    /// A request's body is being passed over.
+    Body,
+    /// A reply is on its way.
+    Send,
+    /// The reply is out; what the client still sends is thrown away, so that it can read the answer (RFC 9112 §9.6).
+    Linger,
+}
+
+/// How long a lingering close waits for the client's end of stream.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// The longest wait of each phase, in ticks.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    idle: u32,
+    head: u32,
+    send: u32,
+}
+
+impl Timeouts {
+    /// Takes the settings' durations, rounded up to a tick.
+    pub fn new(settings: &Settings) -> Timeouts {
+        Timeouts {
+            idle: ticks(settings.idle_timeout),
+            head: ticks(settings.head_timeout),
+            send: ticks(settings.send_timeout),
+        }
+    }
+
+    /// The longest wait in `phase`, in ticks.
+    pub fn of(&self, phase: Phase) -> u32 {
+        match phase {
+            Phase::Idle => self.idle,
+            Phase::Handshake | Phase::Head | Phase::Body => self.head,
+            Phase::Send => self.send,
+            Phase::Linger => ticks(LINGER),
+        }
+    }
+}
+
+fn ticks(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis().div_ceil(u128::from(TICK_MS))).unwrap_or(u32::MAX / 2)
+}

@@ -1,0 +1,187 @@
+//! The way out: what is to be sent gathers here, and leaves in as few system calls as it can.
+//!
+//! The only writer of a connection. Heads and small bodies gather, so that the answers to pipelined requests leave
+//! together; a larger body in memory leaves with what has gathered in one call; a file's bytes follow their head by
+//! sendfile(2). The subtle rule: the time to send begins anew with every byte that the client takes, and only then.
+
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::os::fd::BorrowedFd;
+
+use super::end::End;
+use super::inbox::Pool;
+use super::phase::{Phase, Timeouts};
+use super::transport::{Reactor, Transport, WaitError};
+use crate::sys::file;
+
+/// A body up to this many bytes is copied beside its head; a longer one is worth a second piece of the send.
+const COPIED: usize = 16 * 1024;
+
+/// What has gathered is sent when it exceeds this many bytes, more answers pending or not.
+const GATHERED: usize = 48 * 1024;
+
+/// Bytes asked of one sendfile(2): few calls, and others still get their turn.
+const FILE_CHUNK: u64 = 1 << 20;
+
+/// Bytes of one read where sendfile(2) is switched off or the file system can't.
+const COPY_CHUNK: usize = 64 * 1024;
+
+/// What is to be sent and has not been yet.
+pub struct Transmit {
+    out: Vec<u8>,
+    reactor: &'static Reactor,
+    timeouts: Timeouts,
+    sendfile: bool,
+}
+
+impl Transmit {
+    /// An empty way out; `sendfile` tells whether files go by sendfile(2).
+    pub fn new(reactor: &'static Reactor, timeouts: Timeouts, sendfile: bool) -> Transmit {
+        Transmit { out: Vec::new(), reactor, timeouts, sendfile }
+    }
+
+    /// Where heads are written to.
+    pub fn out(&mut self, pool: &Pool) -> &mut Vec<u8> {
+        if self.out.capacity() == 0 {
+            self.out = pool.take();
+        }
+        &mut self.out
+    }
+
+    /// Gives the buffer back to the pool when it is empty.
+    pub fn release(&mut self, pool: &Pool) {
+        if self.out.is_empty() && self.out.capacity() > 0 {
+            pool.give(std::mem::take(&mut self.out));
+        }
+    }
+
+    /// Adds a body that is in memory.
+    ///
+    /// # Errors
+    /// The end of a connection that can't be sent to.
+    pub fn bytes(&mut self, transport: &mut Transport, body: &[u8]) -> Result<(), End> {
+        if body.len() <= COPIED {
+            self.out.extend_from_slice(body);
+            return if self.out.len() > GATHERED { self.flush(transport) } else { Ok(()) };
+        }
+        self.send(transport, body, false)
+    }
+
+    /// Sends what has gathered.
+    ///
+    /// # Errors
+    /// The end of a connection that can't be sent to.
+    pub fn flush(&mut self, transport: &mut Transport) -> Result<(), End> {
+        if self.out.is_empty() { Ok(()) } else { self.send(transport, &[], false) }
+    }
+
+    /// Sends what has gathered and then `range` of a file.
+    ///
+    /// # Errors
+    /// The end of a connection that can't be sent to, or whose file became shorter.
+    pub fn file(
+        &mut self,
+        transport: &mut Transport,
+        file: BorrowedFd<'_>,
+        range: Range<u64>,
+    ) -> Result<(), End> {
+        self.send(transport, &[], true)?;
+        if !self.sendfile {
+            return self.copy(transport, file, range);
+        }
+        let Range { start: mut offset, end } = range;
+        let mut deadline = self.send_deadline();
+        while offset < end {
+            let count = usize::try_from((end - offset).min(FILE_CHUNK)).unwrap_or(usize::MAX);
+            match transport.send_file(file, &mut offset, count) {
+                Ok(0) => return Err(End::BodyCut),
+                Ok(_) => {
+                    deadline = self.send_deadline();
+                    transport.give_way_if_due();
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => wait(transport, deadline)?,
+                // This file system has no sendfile; copying serves it as well.
+                Err(e) if e.kind() == ErrorKind::InvalidInput => {
+                    return self.copy(transport, file, offset..end);
+                }
+                Err(e) => return Err(failed(e.kind())),
+            }
+        }
+        Ok(())
+    }
+
+    fn copy(
+        &mut self,
+        transport: &mut Transport,
+        file: BorrowedFd<'_>,
+        range: Range<u64>,
+    ) -> Result<(), End> {
+        let Range { start: mut offset, end } = range;
+        let mut buffer = vec![0; COPY_CHUNK];
+        while offset < end {
+            let count = usize::try_from(end - offset).unwrap_or(usize::MAX).min(COPY_CHUNK);
+            match file::read_at(file, &mut buffer[..count], offset) {
+                Ok(0) => return Err(End::BodyCut),
+                Ok(n) => {
+                    offset += n as u64;
+                    self.send(transport, &buffer[..n], offset < end)?;
+                }
+                Err(_) => return Err(End::ReadFailed),
+            }
+            transport.give_way_if_due();
+        }
+        Ok(())
+    }
+
+    /// Sends all that has gathered, then all of `body`, and waits where the socket is full.
+    fn send(&mut self, transport: &mut Transport, body: &[u8], more: bool) -> Result<(), End> {
+        let mut sent = 0;
+        let mut deadline = self.send_deadline();
+        while sent < self.out.len() + body.len() {
+            let first = self.out.get(sent..).unwrap_or(&[]);
+            let second = &body[sent.saturating_sub(self.out.len())..];
+            let result = if first.is_empty() {
+                transport.send(second, &[], more)
+            } else {
+                transport.send(first, second, more)
+            };
+            match result {
+                Ok(n) => {
+                    sent += n;
+                    deadline = self.send_deadline();
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => wait(transport, deadline)?,
+                Err(e) => return Err(failed(e.kind())),
+            }
+        }
+        self.out.clear();
+        Ok(())
+    }
+
+    fn send_deadline(&self) -> u32 {
+        self.reactor.clock.tick() + self.timeouts.of(Phase::Send)
+    }
+}
+
+fn wait(transport: &mut Transport, deadline: u32) -> Result<(), End> {
+    transport.set_deadline(deadline);
+    match transport.wait_writable() {
+        Ok(()) => Ok(()),
+        // What is still in the socket belongs to a reader that takes nothing; a reset frees it at once.
+        Err(WaitError::TimedOut) => {
+            transport.reset_on_close();
+            Err(End::TimedOut(Phase::Send))
+        }
+        Err(WaitError::Unwatchable) => Err(End::Unwatchable),
+    }
+}
+
+fn failed(kind: ErrorKind) -> End {
+    match kind {
+        ErrorKind::BrokenPipe
+        | ErrorKind::ConnectionReset
+        | ErrorKind::TimedOut
+        | ErrorKind::NotConnected => End::Broken,
+        _ => End::ReadFailed,
+    }
+}

@@ -1,0 +1,306 @@
+//! One client's socket, and the only place where a connection waits.
+//!
+//! Moves bytes and waits for readiness; knows nothing of requests. Three subtle rules: the socket is registered with
+//! epoll only when it first has to wait; after a receive that did not fill its buffer the socket is empty, so the next
+//! step is to wait, not to receive again (epoll is edge-triggered, and a new edge ends the wait); and a coroutine that
+//! has moved much without waiting lets the others go first.
+
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+
+use may::coroutine::Coroutine;
+use may::io::{CoIo, WaitIo, WaitIoWaker};
+
+use super::clock::Clock;
+use super::wheel::{Place, Wheel};
+use crate::sys::socket::{self, ENDING, READABLE, WRITABLE};
+use crate::sys::{sendfile, timer};
+
+/// What may's waker adds to the epoll bits of a wait that it ends.
+const WOKEN: usize = 0x8000_0000;
+
+/// Bytes that a coroutine may move, and what its requests cost counted as bytes, before others get a turn.
+const BURST: usize = 4 << 20;
+
+/// What all transports of a worker share.
+pub struct Reactor {
+    /// The time.
+    pub clock: Clock,
+    wheel: Mutex<Wheel<WaitIoWaker>>,
+    turnstile: Turnstile,
+}
+
+impl Reactor {
+    /// A reactor for this worker.
+    ///
+    /// # Errors
+    /// What eventfd(2) says, such as `EMFILE`.
+    pub fn new() -> io::Result<Reactor> {
+        let turnstile = Turnstile { event: timer::event()?, waiting: Mutex::new(Vec::new()) };
+        Ok(Reactor { clock: Clock::start(), wheel: Mutex::new(Wheel::default()), turnstile })
+    }
+
+    /// Wakes the connections whose deadline has come.
+    pub fn turn_wheel(&self) {
+        let mut wheel = self.wheel.lock().unwrap_or_else(PoisonError::into_inner);
+        wheel.turn(self.clock.tick(), WaitIoWaker::wakeup);
+    }
+
+    /// The coroutine that lets go those who gave way, each time the scheduler has looked at all sockets. It runs for
+    /// ever.
+    ///
+    /// # Errors
+    /// What epoll_ctl(2) says.
+    pub fn turnstile(&'static self) -> io::Result<impl FnOnce() + Send> {
+        let event = CoIo::new(self.turnstile.event.try_clone()?)?;
+        Ok(move || {
+            loop {
+                event.wait_io();
+                timer::take_expirations(event.inner());
+                let waiting = std::mem::take(&mut *self.turnstile.lock());
+                for coroutine in waiting {
+                    coroutine.unpark();
+                }
+            }
+        })
+    }
+}
+
+/// Where coroutines that have had much give way. Its event goes through epoll, so that whoever is ready there gets a
+/// turn first; yielding to the run queue alone would never look at epoll.
+struct Turnstile {
+    event: OwnedFd,
+    waiting: Mutex<Vec<Coroutine>>,
+}
+
+impl Turnstile {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Coroutine>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give_way(&self) {
+        self.lock().push(may::coroutine::current());
+        timer::raise(&self.event);
+        may::coroutine::park();
+    }
+}
+
+/// What a receive found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Some bytes.
+    Bytes,
+    /// The end of the client's stream.
+    End,
+    /// Nothing for now: wait.
+    Nothing,
+}
+
+/// Why a wait ended without what was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitError {
+    /// The deadline passed.
+    TimedOut,
+    /// The kernel would not watch the socket.
+    Unwatchable,
+}
+
+enum Io {
+    Unregistered(OwnedFd),
+    Registered(CoIo<OwnedFd>, Place),
+    /// The kernel would not watch the socket, and it is closed.
+    Lost,
+}
+
+/// One client's socket.
+pub struct Transport {
+    io: Io,
+    reactor: &'static Reactor,
+    deadline: u32,
+    /// False when the socket is known to be empty until an event says otherwise.
+    readable: bool,
+    /// True when an end of stream or an error has been announced.
+    ending: bool,
+    moved: usize,
+}
+
+impl Transport {
+    /// Takes over an accepted, non-blocking socket.
+    pub fn new(socket: OwnedFd, reactor: &'static Reactor) -> Transport {
+        let io = Io::Unregistered(socket);
+        Transport { io, reactor, deadline: 0, readable: true, ending: false, moved: 0 }
+    }
+
+    /// Sets the tick at which waits end.
+    pub fn set_deadline(&mut self, tick: u32) {
+        self.deadline = tick;
+    }
+
+    /// Appends what has arrived to `buffer`, which must have room.
+    ///
+    /// # Errors
+    /// What recv(2) says, other than `EAGAIN`.
+    pub fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<Received> {
+        let room = buffer.capacity() - buffer.len();
+        self.receive_with(room, |fd| socket::receive(fd, buffer))
+    }
+
+    /// Throws away what has arrived, by way of `scratch`.
+    ///
+    /// # Errors
+    /// What recv(2) says, other than `EAGAIN`.
+    pub fn discard(&mut self, scratch: &mut [u8]) -> io::Result<Received> {
+        self.receive_with(scratch.len(), |fd| socket::discard(fd, scratch))
+    }
+
+    fn receive_with(
+        &mut self,
+        room: usize,
+        mut receive: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<Received> {
+        if !self.readable {
+            return Ok(Received::Nothing);
+        }
+        loop {
+            match receive(self.socket()?) {
+                Ok(0) => return Ok(Received::End),
+                Ok(n) => {
+                    self.readable = n == room || self.ending;
+                    self.count(n);
+                    return Ok(Received::Bytes);
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return Ok(Received::Nothing);
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// True when bytes of the client may lie in the socket unread.
+    pub fn may_hold_bytes(&self) -> bool {
+        self.readable
+    }
+
+    /// Sends what the socket takes of `first` and then `second`; `more` says that a body follows.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the socket is full, and what else sendmsg(2) says.
+    pub fn send(&mut self, first: &[u8], second: &[u8], more: bool) -> io::Result<usize> {
+        let sent = uninterrupted(|| socket::send(self.socket()?, first, second, more))?;
+        self.count(sent);
+        Ok(sent)
+    }
+
+    /// Sends what the socket takes of a file from `*offset` on, at most `count` bytes; 0 means that the file ends there.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the socket is full, `InvalidInput` where the file system can't, and what else sendfile(2) says.
+    pub fn send_file(&mut self, file: BorrowedFd<'_>, offset: &mut u64, count: usize) -> io::Result<usize> {
+        let sent = uninterrupted(|| sendfile::sendfile(self.socket()?, file, offset, count))?;
+        self.count(sent);
+        Ok(sent)
+    }
+
+    /// Counts work that is not bytes, such as a request answered, towards the turn of the others.
+    pub fn count(&mut self, cost: usize) {
+        self.moved += cost;
+    }
+
+    /// Lets the others go first, after much was moved without a wait.
+    pub fn give_way_if_due(&mut self) {
+        if self.moved >= BURST {
+            self.moved = 0;
+            self.reactor.turnstile.give_way();
+        }
+    }
+
+    /// Waits until something may be received.
+    ///
+    /// # Errors
+    /// See [`WaitError`].
+    pub fn wait_readable(&mut self) -> Result<(), WaitError> {
+        while !self.readable {
+            self.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until something may be sent.
+    ///
+    /// # Errors
+    /// See [`WaitError`].
+    pub fn wait_writable(&mut self) -> Result<(), WaitError> {
+        while self.wait()? & (WRITABLE | ENDING) == 0 {}
+        Ok(())
+    }
+
+    fn wait(&mut self) -> Result<usize, WaitError> {
+        if self.reactor.clock.tick() >= self.deadline {
+            return Err(WaitError::TimedOut);
+        }
+        self.register()?;
+        let Io::Registered(io, place) = &self.io else { return Err(WaitError::Unwatchable) };
+        if place.alarm.set(self.deadline) {
+            self.reactor.wheel.lock().unwrap_or_else(PoisonError::into_inner).file(place);
+        }
+        let bits = io.wait_io();
+        self.moved = 0;
+        self.readable |= bits & (READABLE | ENDING) != 0;
+        self.ending |= bits & ENDING != 0;
+        Ok(bits & !WOKEN)
+    }
+
+    fn register(&mut self) -> Result<(), WaitError> {
+        if !matches!(self.io, Io::Unregistered(_)) {
+            return Ok(());
+        }
+        let Io::Unregistered(socket) = std::mem::replace(&mut self.io, Io::Lost) else { return Ok(()) };
+        let io = CoIo::new(socket).map_err(|_| WaitError::Unwatchable)?;
+        let place = self.reactor.wheel.lock().unwrap_or_else(PoisonError::into_inner).enter(io.waker());
+        self.io = Io::Registered(io, place);
+        Ok(())
+    }
+
+    /// Ends the sending direction.
+    pub fn finish_sending(&self) {
+        if let Ok(socket) = self.socket() {
+            socket::finish_sending(socket);
+        }
+    }
+
+    /// Has the close reset the connection.
+    pub fn reset_on_close(&self) {
+        if let Ok(socket) = self.socket() {
+            socket::reset_on_close(socket);
+        }
+    }
+
+    fn socket(&self) -> io::Result<BorrowedFd<'_>> {
+        match &self.io {
+            Io::Unregistered(socket) => Ok(socket.as_fd()),
+            Io::Registered(io, _) => Ok(io.inner().as_fd()),
+            Io::Lost => Err(ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        if let Io::Registered(_, place) = &self.io {
+            self.reactor.wheel.lock().unwrap_or_else(PoisonError::into_inner).leave(place);
+        }
+    }
+}
+
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
