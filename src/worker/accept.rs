@@ -1,0 +1,222 @@
+//! The door: accepts clients as long as there are places, and gives each a coroutine.
+//!
+//! Coroutines that have served wait parked for the next client, since waking one is cheaper than making one. Two subtle
+//! rules: a client counts as live from its accept on, before its coroutine runs, or a drain could end in between; and a
+//! listener, once watched, is never closed while the scheduler runs, for the master holds the same socket, and epoll
+//! would go on reporting it to a coroutine that is gone.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use may::coroutine::{self, Coroutine};
+use may::go;
+use may::io::{CoIo, WaitIo, WaitIoWaker};
+
+use super::{address_of, control};
+use crate::connection::{self, Shared};
+use crate::sys::socket;
+
+/// Parked coroutines that are kept for clients to come; each holds the memory its stack ever touched.
+const PARKED: usize = 512;
+
+/// Where clients come in.
+pub struct Door {
+    shared: &'static Shared,
+    places: usize,
+    pool: Mutex<Pool>,
+    /// Acceptors that wait for a place.
+    waiting: Mutex<Vec<Coroutine>>,
+    crowded: AtomicBool,
+    /// Acceptors that have not emptied their queue for a drain yet, and what wakes them from their wait.
+    open: AtomicUsize,
+    wakers: Mutex<Vec<WaitIoWaker>>,
+}
+
+#[derive(Default)]
+struct Pool {
+    parked: Vec<Coroutine>,
+    /// Clients for coroutines that have been woken.
+    clients: VecDeque<Client>,
+}
+
+struct Client {
+    socket: OwnedFd,
+    peer: IpAddr,
+    place: Place,
+}
+
+/// A client's place; it is free again when this is dropped, however its connection ended.
+struct Place(&'static Door);
+
+impl Place {
+    fn take(door: &'static Door) -> Place {
+        door.shared.live.fetch_add(1, Relaxed);
+        Place(door)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.shared.live.fetch_sub(1, Relaxed);
+        self.0.wake_acceptors();
+    }
+}
+
+impl Door {
+    /// A door with so many places.
+    pub fn new(shared: &'static Shared, places: usize) -> Door {
+        Door {
+            shared,
+            places,
+            pool: Mutex::default(),
+            waiting: Mutex::default(),
+            crowded: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
+            wakers: Mutex::default(),
+        }
+    }
+
+    /// What the connections of this worker share.
+    pub fn shared(&self) -> &'static Shared {
+        self.shared
+    }
+
+    /// An acceptor for a listener.
+    ///
+    /// # Errors
+    /// What epoll_ctl(2) says.
+    pub fn acceptor(&'static self, listener: OwnedFd) -> io::Result<Acceptor> {
+        let listener = CoIo::new(listener)?;
+        lock(&self.wakers).push(listener.waker());
+        self.open.fetch_add(1, Relaxed);
+        Ok(Acceptor { door: self, listener })
+    }
+
+    /// Accepts what waits in the queues, then no more; the worker leaves when its last client has.
+    pub fn drain(&self) {
+        self.shared.draining.store(true, Relaxed);
+        for waker in lock(&self.wakers).iter() {
+            waker.wakeup();
+        }
+    }
+
+    /// Called at every tick: lets acceptors try again, since descriptors that ran out may have been freed elsewhere, and
+    /// ends the worker when its drain is complete.
+    pub fn tick(&self) {
+        self.wake_acceptors();
+        let idle = self.open.load(Relaxed) == 0 && self.shared.live.load(Relaxed) == 0;
+        if idle && self.shared.draining.load(Relaxed) {
+            control::leave(self.shared);
+        }
+    }
+
+    fn wake_acceptors(&self) {
+        if self.crowded.swap(false, Relaxed) {
+            for acceptor in lock(&self.waiting).drain(..) {
+                acceptor.unpark();
+            }
+        }
+    }
+
+    /// Waits until a place has become free, or a tick has passed.
+    fn wait_for_place(&self) {
+        lock(&self.waiting).push(coroutine::current());
+        self.crowded.store(true, Relaxed);
+        coroutine::park();
+    }
+
+    /// Hands a client to a parked coroutine, or to a new one.
+    fn admit(&'static self, client: Client) {
+        let mut pool = lock(&self.pool);
+        if let Some(parked) = pool.parked.pop() {
+            pool.clients.push_back(client);
+            drop(pool);
+            parked.unpark();
+            return;
+        }
+        drop(pool);
+        // Making a stack panics when memory maps have run out; that costs this client, not the acceptor.
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            go!(move || self.serve_clients(client));
+        }));
+        if made.is_err() {
+            ::log::error!("no memory map left for a coroutine's stack; see vm.max_map_count");
+            self.wait_for_place();
+        }
+    }
+
+    /// The life of a client's coroutine: serve one, then whoever comes next.
+    fn serve_clients(&'static self, first: Client) {
+        let mut next = Some(first);
+        loop {
+            match next.take() {
+                Some(Client { socket, peer, place }) => {
+                    let end = connection::serve(self.shared, socket, peer);
+                    ::log::trace!("{peer}: {end:?}");
+                    drop(place);
+                }
+                None => coroutine::park(),
+            }
+            let mut pool = lock(&self.pool);
+            next = pool.clients.pop_front();
+            if next.is_none() {
+                if pool.parked.len() >= PARKED {
+                    return;
+                }
+                pool.parked.push(coroutine::current());
+            }
+        }
+    }
+}
+
+/// The coroutine that accepts from one listener.
+pub struct Acceptor {
+    door: &'static Door,
+    listener: CoIo<OwnedFd>,
+}
+
+impl Acceptor {
+    /// Accepts until the worker drains and the queue is empty.
+    pub fn run(self) {
+        let Acceptor { door, listener } = &self;
+        loop {
+            if door.shared.live.load(Relaxed) >= door.places {
+                door.wait_for_place();
+                continue;
+            }
+            match socket::accept(listener.inner().as_fd()) {
+                Ok((socket, peer)) => door.admit(Client { socket, peer, place: Place::take(door) }),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    if door.shared.draining.load(Relaxed) {
+                        break;
+                    }
+                    listener.wait_io();
+                }
+                // The client gave up while it waited in the queue, or a signal came; the next may be there.
+                Err(e) if matches!(e.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
+                Err(e) => self.pause(&e),
+            }
+        }
+        socket::stop_listening(listener.inner().as_fd());
+        door.open.fetch_sub(1, Relaxed);
+        loop {
+            // The listener must stay watched and open to the end; see this file's head.
+            coroutine::park();
+        }
+    }
+
+    /// Descriptors or memory have run out. Existing clients go on; the queue waits.
+    fn pause(&self, error: &io::Error) {
+        ::log::debug!("cannot accept on {}: {error}", address_of(self.listener.inner()));
+        self.door.wait_for_place();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

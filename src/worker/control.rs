@@ -1,0 +1,80 @@
+//! How a worker hears from outside: the master's messages over the link, and signals.
+//!
+//! The subtle rule: end-of-file on the link is the order to stop at once, for it is also what a master's death looks
+//! like.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::PoisonError;
+
+use may::go;
+use may::io::{CoIo, WaitIo};
+
+use super::accept::Door;
+use super::{DRAIN, READY};
+use crate::connection::Shared;
+use crate::sys::link::{self, Received};
+use crate::sys::process;
+use crate::sys::signal::{Request, Signals};
+
+/// The coroutines that listen to master and signals.
+pub struct Control {
+    door: &'static Door,
+    link: CoIo<OwnedFd>,
+    signals: CoIo<Signals>,
+}
+
+impl Control {
+    /// Takes over link and signals.
+    ///
+    /// # Errors
+    /// What epoll_ctl(2) says.
+    pub fn new(door: &'static Door, link: OwnedFd, signals: Signals) -> io::Result<Control> {
+        Ok(Control { door, link: watched(link)?, signals: watched(signals)? })
+    }
+
+    /// Tells the master that this worker serves, and listens from now on.
+    pub fn start(self) {
+        let Control { door, link, signals } = self;
+        link::send(link.inner(), READY);
+        go!(move || obey(door, &link));
+        go!(move || heed(door, &signals));
+    }
+}
+
+fn watched<T: AsRawFd>(io: T) -> io::Result<CoIo<T>> {
+    CoIo::new(io).map_err(|error| io::Error::from(error))
+}
+
+fn obey(door: &'static Door, link: &CoIo<OwnedFd>) {
+    loop {
+        match link::receive(link.inner()) {
+            Received::Message(message) if message == DRAIN => door.drain(),
+            Received::Message(_) => {}
+            Received::Closed => leave(door.shared()),
+            Received::Empty => {
+                link.wait_io();
+            }
+        }
+    }
+}
+
+fn heed(door: &'static Door, signals: &CoIo<Signals>) {
+    loop {
+        match signals.inner().next() {
+            Some(Request::Stop) => leave(door.shared()),
+            Some(Request::Drain | Request::Child) => {}
+            None => {
+                signals.wait_io();
+            }
+        }
+    }
+}
+
+/// Ends the worker, with the log's last lines written.
+pub fn leave(shared: &Shared) -> ! {
+    if let Some(access) = &shared.access {
+        access.lock().unwrap_or_else(PoisonError::into_inner).flush();
+    }
+    process::exit_now(0)
+}

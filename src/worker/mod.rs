@@ -1,0 +1,169 @@
+//! A worker: the child process that serves clients.
+//!
+//! Steps: take up its own identity (label, signals, CPU, user), build what its connections share, start the scheduler,
+//! tell the master that it is ready, serve until the master says otherwise or is gone.
+//!
+//! The subtle rule: the scheduler starts here, after the fork, and never in the master; what can fail is done before it
+//! starts, and its error goes to the master in words.
+
+pub mod accept;
+pub mod control;
+pub mod places;
+pub mod ticker;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::time::Duration;
+
+use may::go;
+
+use crate::config::Settings;
+use crate::connection::Shared;
+use crate::connection::inbox::Pool;
+use crate::connection::phase::Timeouts;
+use crate::connection::transport::Reactor;
+use crate::log::{self, Label, access};
+use crate::site::Site;
+use crate::sys::file::Root;
+use crate::sys::process::{self, Identity};
+use crate::sys::signal::{self, Signals};
+use crate::sys::{link, socket};
+
+use accept::Door;
+
+/// Machine words of a coroutine's stack: 16 KiB, and a multiple of 512, without which stacks are not pooled.
+const STACK_WORDS: usize = 2048;
+
+/// Stacks that the scheduler makes ready at its start and keeps.
+const READY_STACKS: usize = 128;
+
+/// What a worker says once it serves.
+pub const READY: &[u8] = b"ready";
+
+/// What the master says to a worker that shall serve its clients to their end and leave.
+pub const DRAIN: &[u8] = b"drain";
+
+/// All that a worker is given.
+pub struct Start {
+    /// Its slot's index.
+    pub slot: usize,
+    /// The master's process id.
+    pub master: i32,
+    /// The worker's end of the link.
+    pub link: OwnedFd,
+    /// Its slot's listeners, one for each address.
+    pub listeners: Vec<OwnedFd>,
+    /// The site's root and the path it was opened by; none serves the welcome page.
+    pub root: Option<(Root, PathBuf)>,
+    /// The user to become.
+    pub identity: Option<Identity>,
+    /// Where a line for each request goes.
+    pub access: Option<access::AccessLog>,
+    /// Connections at once.
+    pub places: usize,
+    /// The settings.
+    pub settings: Settings,
+}
+
+/// Serves until the end of the process.
+pub fn run(start: Start) -> ! {
+    log::set_label(Label::Worker(start.slot));
+    let master = match link::duplicate(&start.link) {
+        Ok(link) => link,
+        Err(_) => process::exit_now(1),
+    };
+    if let Err((step, error)) = serve(start) {
+        link::send(&master, format!("cannot {step}: {error}").as_bytes());
+    }
+    process::exit_now(1)
+}
+
+/// Prepares and starts everything, then leaves the work to the scheduler's thread.
+fn serve(start: Start) -> Result<(), (&'static str, io::Error)> {
+    let signals = Signals::of_worker().map_err(|e| ("set up signals", e))?;
+    if start.settings.cpu_affinity {
+        process::pin_to_cpu(start.slot).map_err(|e| ("bind to a CPU", e))?;
+    }
+    if let Some(identity) = &start.identity {
+        process::become_identity(identity).map_err(|e| ("change to the workers' user", e))?;
+    }
+    // After the change of user, which would undo it.
+    if !process::die_with_parent(start.master).map_err(|e| ("follow the master", e))? {
+        return Err(("follow the master", io::Error::other("it has gone")));
+    }
+    warn_if_unreadable(&start);
+    let reactor = Reactor::new().map_err(|e| ("make the scheduler's descriptors", e))?;
+    let now = reactor.clock.now();
+    let shared: &'static Shared = Box::leak(Box::new(Shared {
+        site: Site::new(&start.settings, start.root, now),
+        reactor,
+        timeouts: Timeouts::new(&start.settings),
+        sendfile: start.settings.sendfile,
+        server: start.settings.name.clone().into_bytes(),
+        access: start.access.map(|log| Mutex::new(access::Buffer::new(log))),
+        pool: Pool::default(),
+        live: AtomicUsize::new(0),
+        draining: AtomicBool::new(false),
+    }));
+    let door: &'static Door = Box::leak(Box::new(Door::new(shared, start.places)));
+    let parts = Parts { door, signals, link: start.link, listeners: start.listeners };
+    start_scheduler(parts).map_err(|e| ("start the scheduler", e))
+}
+
+struct Parts {
+    door: &'static Door,
+    signals: Signals,
+    link: OwnedFd,
+    listeners: Vec<OwnedFd>,
+}
+
+/// Starts the scheduler and its first coroutine; returns only with an error.
+fn start_scheduler(parts: Parts) -> io::Result<()> {
+    std::panic::set_hook(Box::new(|panic| ::log::error!("{panic}")));
+    let config = may::config();
+    config.set_workers(1).set_stack_size(STACK_WORDS).set_pool_capacity(READY_STACKS);
+    // Pinning would put every worker process on the same CPU.
+    config.set_worker_pin(false);
+    let main = go!(move || start_coroutines(parts));
+    match main.join() {
+        Ok(Ok(())) => loop {
+            std::thread::park_timeout(Duration::MAX);
+        },
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(io::Error::other("its first coroutine panicked")),
+    }
+}
+
+fn start_coroutines(parts: Parts) -> io::Result<()> {
+    let Parts { door, signals, link, listeners } = parts;
+    // The library installed handlers of its own when it started.
+    signal::die_of_memory_faults()?;
+    let turnstile = door.shared().reactor.turnstile()?;
+    let ticker = ticker::Ticker::new(door)?;
+    let control = control::Control::new(door, link, signals)?;
+    let acceptors = listeners.into_iter().map(|l| door.acceptor(l)).collect::<io::Result<Vec<_>>>()?;
+    go!(turnstile);
+    go!(move || ticker.run());
+    for acceptor in acceptors {
+        go!(move || acceptor.run());
+    }
+    control.start();
+    Ok(())
+}
+
+/// Says once, in the log, when the workers' user can't read what it is to serve.
+fn warn_if_unreadable(start: &Start) {
+    let (0, Some((root, path))) = (start.slot, &start.root) else { return };
+    if root.open_beneath(b"").is_err() {
+        let who = start.identity.as_ref().map_or("this user", |identity| &identity.name);
+        ::log::warn!("the workers run as {who}, who cannot read {}: requests will get 403", path.display());
+    }
+}
+
+/// Names the address of a listener for messages.
+pub fn address_of(listener: &OwnedFd) -> String {
+    socket::local_address(listener).map_or_else(|_| "a listener".to_owned(), |address| address.to_string())
+}

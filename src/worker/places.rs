@@ -1,0 +1,81 @@
+//! How many connections a worker can hold at once: arithmetic over what the kernel allows.
+
+/// Descriptors of a worker that are no connections: standard streams, logs, listeners, epoll, timers, and some to spare
+/// for files that are served after they left the cache.
+const OTHER_DESCRIPTORS: u64 = 48;
+
+/// Memory maps of a worker that are no coroutine stacks.
+const OTHER_MAPS: u64 = 1024;
+
+/// A coroutine's stack and its guard page are a map each.
+const MAPS_PER_STACK: u64 = 2;
+
+/// The limit that decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// `--max-connections` as asked for.
+    Setting,
+    /// Open descriptors (`RLIMIT_NOFILE`).
+    Descriptors,
+    /// Memory maps (`vm.max_map_count`).
+    Maps,
+}
+
+/// What a worker can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Connections at once, at least 1.
+    pub connections: u32,
+    /// What kept it from being more.
+    pub bound: Bound,
+    /// Cached entries, each of which may hold a descriptor; at least 1.
+    pub cache_entries: usize,
+}
+
+/// Decides from the setting, if there is one, the size asked for the cache, and the kernel's limits.
+pub fn decide(asked: Option<u32>, cache_entries: usize, descriptors: u64, maps: u64) -> Places {
+    let cache = (cache_entries as u64).min(descriptors / 4).max(1);
+    let by_descriptors = descriptors.saturating_sub(OTHER_DESCRIPTORS + cache).max(1);
+    let by_maps = (maps.saturating_sub(OTHER_MAPS) / MAPS_PER_STACK).max(1);
+    let asked = asked.map_or(u64::MAX, u64::from);
+    let (connections, bound) = if asked <= by_descriptors.min(by_maps) {
+        (asked, Bound::Setting)
+    } else if by_descriptors <= by_maps {
+        (by_descriptors, Bound::Descriptors)
+    } else {
+        (by_maps, Bound::Maps)
+    };
+    Places {
+        connections: u32::try_from(connections).unwrap_or(u32::MAX),
+        bound,
+        cache_entries: usize::try_from(cache).unwrap_or(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(asked: Option<u32>, descriptors: u64, maps: u64, connections: u32, bound: Bound) {
+        let places = decide(asked, 4096, descriptors, maps);
+        assert_eq!((places.connections, places.bound), (connections, bound));
+    }
+
+    #[test]
+    fn the_tightest_limit_decides() {
+        check(None, 1_048_576, 65_530, 32_253, Bound::Maps);
+        check(None, 20_000, 65_530, 15_856, Bound::Descriptors);
+        check(None, 1024, 65_530, 720, Bound::Descriptors);
+        check(Some(500), 1024, 65_530, 500, Bound::Setting);
+        check(Some(5000), 1024, 65_530, 720, Bound::Descriptors);
+        check(Some(100_000), 1_048_576, 262_144, 100_000, Bound::Setting);
+    }
+
+    #[test]
+    fn there_is_always_a_place() {
+        check(None, 0, 0, 1, Bound::Descriptors);
+        check(None, 64, 65_530, 1, Bound::Descriptors);
+        assert_eq!(decide(None, 4096, 64, 65_530).cache_entries, 16);
+    }
+}

@@ -1,0 +1,47 @@
+//! The worker's pulse: ten times a second it reads the clock, wakes the connections whose deadline has come, flushes
+//! the access log each second, and looks whether a drain is complete.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use may::io::{CoIo, WaitIo};
+
+use super::accept::Door;
+use crate::site::TICK_MS;
+use crate::sys::timer;
+
+/// The coroutine that keeps the time.
+pub struct Ticker {
+    timer: CoIo<OwnedFd>,
+    door: &'static Door,
+}
+
+impl Ticker {
+    /// Starts the timer.
+    ///
+    /// # Errors
+    /// What timerfd_create(2) and epoll_ctl(2) say.
+    pub fn new(door: &'static Door) -> io::Result<Ticker> {
+        let timer = CoIo::new(timer::periodic(Duration::from_millis(TICK_MS.into()))?)?;
+        Ok(Ticker { timer, door })
+    }
+
+    /// Ticks for ever.
+    pub fn run(self) {
+        let shared = self.door.shared();
+        loop {
+            self.timer.wait_io();
+            if !timer::take_expirations(self.timer.inner()) {
+                continue;
+            }
+            let new_second = shared.reactor.clock.refresh();
+            shared.reactor.turn_wheel();
+            if new_second && let Some(access) = &shared.access {
+                access.lock().unwrap_or_else(PoisonError::into_inner).flush();
+            }
+            self.door.tick();
+        }
+    }
+}
