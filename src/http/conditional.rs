@@ -1,0 +1,251 @@
+//! Preconditions: whether the representation that a client knows is still the one there is (RFC 9110 §13).
+//!
+//! For GET and HEAD of something that exists; refusals come before, ranges after. The subtle rule: times
+//! compare in whole seconds, because that is all a field can say.
+
+use std::time::SystemTime;
+
+use super::date;
+use super::etag::{self, Comparison};
+use super::fields::{Field, Fields};
+
+/// What tells one state of a file from another (RFC 9110 §8.8).
+#[derive(Clone, Copy, Debug)]
+pub struct Validators<'a> {
+    /// The strong entity-tag, with its quotes.
+    pub etag: &'a [u8],
+    /// The time of the last change.
+    pub last_modified: SystemTime,
+}
+
+/// What follows from the preconditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// Answer as if there were none.
+    Proceed,
+    /// 304: the client has it.
+    NotModified,
+    /// 412: it is not what the client means.
+    Failed,
+}
+
+/// Evaluates the preconditions of a GET or HEAD in the order of RFC 9110 §13.2.2. Its step 5 is
+/// [`if_range_holds`].
+pub fn evaluate(fields: &Fields<'_>, validators: &Validators<'_>) -> Precondition {
+    let (if_match, if_none_match) = (fields.has(Field::IfMatch), fields.has(Field::IfNoneMatch));
+    let (unmodified, modified) = (fields.has(Field::IfUnmodifiedSince), fields.has(Field::IfModifiedSince));
+    if !(if_match | if_none_match | unmodified | modified) {
+        return Precondition::Proceed;
+    }
+    // 1. If-Match.
+    if if_match {
+        if !lists(fields, Field::IfMatch, validators.etag, Comparison::Strong) {
+            return Precondition::Failed;
+        }
+    // 2. Without it, If-Unmodified-Since.
+    } else if unmodified && changed_after(fields, Field::IfUnmodifiedSince, validators) == Some(true) {
+        return Precondition::Failed;
+    }
+    // 3. If-None-Match.
+    if if_none_match {
+        if lists(fields, Field::IfNoneMatch, validators.etag, Comparison::Weak) {
+            return Precondition::NotModified;
+        }
+    // 4. Without it, If-Modified-Since.
+    } else if modified && changed_after(fields, Field::IfModifiedSince, validators) == Some(false) {
+        return Precondition::NotModified;
+    }
+    // 6. Otherwise as asked.
+    Precondition::Proceed
+}
+
+/// Step 5: whether a Range field counts (RFC 9110 §13.1.5). Without If-Range it does. An entity-tag must
+/// match strongly. A date must be the very one, and strong by §8.8.2.2: the last change lies at least a
+/// second before `date_of_reply`, or the content could change once more within the second that the date
+/// stands for.
+pub fn if_range_holds(fields: &Fields<'_>, validators: &Validators<'_>, date_of_reply: SystemTime) -> bool {
+    if !fields.has(Field::IfRange) {
+        return true;
+    }
+    let Some(value) = fields.only(Field::IfRange) else { return false };
+    if let Some(tag) = etag::parse(value) {
+        return tag.matches(validators.etag, Comparison::Strong);
+    }
+    let changed = date::seconds(validators.last_modified);
+    let same = date::parse(value).is_some_and(|date| date::seconds(date) == changed);
+    same && changed < date::seconds(date_of_reply)
+}
+
+/// True when the lines of `field` are `*`, which stands for whatever there is, or list the tag.
+fn lists(fields: &Fields<'_>, field: Field, tag: &[u8], comparison: Comparison) -> bool {
+    fields.only(field).is_some_and(|line| line == b"*")
+        || fields.lines(field).flat_map(etag::list).any(|listed| listed.matches(tag, comparison))
+}
+
+/// Whether the last change came after the date in `field`; `None` when that is not one date, and is to be
+/// ignored (RFC 9110 §13.1.3 and §13.1.4).
+fn changed_after(fields: &Fields<'_>, field: Field, validators: &Validators<'_>) -> Option<bool> {
+    let date = date::parse(fields.only(field)?)?;
+    Some(date::seconds(validators.last_modified) > date::seconds(date))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::Precondition::{Failed, NotModified, Proceed};
+    use super::*;
+
+    /// The second of the file's last change in all three forms, and the ones to either side of it.
+    const SAME: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const SAME_RFC_850: &str = "Sunday, 06-Nov-94 08:49:37 GMT";
+    const SAME_ASCTIME: &str = "Sun Nov  6 08:49:37 1994";
+    const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+    const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+
+    const MATCH: &str = "If-Match";
+    const NONE_MATCH: &str = "If-None-Match";
+    const MODIFIED: &str = "If-Modified-Since";
+    const UNMODIFIED: &str = "If-Unmodified-Since";
+
+    /// File systems know fractions of a second that no field can tell.
+    const CHANGED: Duration = Duration::from_millis(784_111_777_900);
+
+    fn fields<'a>(pairs: &[(&'a str, &'a str)]) -> Fields<'a> {
+        let pairs: Vec<_> = pairs.iter().map(|&(name, value)| (name, value.as_bytes())).collect();
+        Fields::from_pairs(&pairs)
+    }
+
+    fn validators() -> Validators<'static> {
+        Validators { etag: b"\"v1,x\"", last_modified: UNIX_EPOCH + CHANGED }
+    }
+
+    #[track_caller]
+    fn check(pairs: &[(&str, &str)], expected: Precondition) {
+        assert_eq!(evaluate(&fields(pairs), &validators()), expected, "{pairs:?}");
+    }
+
+    #[test]
+    fn without_preconditions_all_goes_on() {
+        check(&[], Proceed);
+        check(&[("Host", "h"), ("Range", "bytes=0-"), ("If-Range", "\"other\"")], Proceed);
+    }
+
+    #[test]
+    fn if_match_is_strong() {
+        for value in
+            ["*", "\"v1,x\"", "\"a\", \"v1,x\"", ",, \"v1,x\" ,", "W/\"v1,x\", \"v1,x\"", "bad, \"v1,x\""]
+        {
+            check(&[(MATCH, value)], Proceed);
+        }
+        for value in
+            ["\"a\"", "W/\"v1,x\"", "v1,x", "\"v1\"", "\"V1,X\"", "\"v1,x", "", "**", "\"*\"", "\"a\", *"]
+        {
+            check(&[(MATCH, value)], Failed);
+        }
+        check(&[(MATCH, "\"a\""), (MATCH, "\"v1,x\"")], Proceed);
+        check(&[(MATCH, "\"a\""), (MATCH, "\"b\"")], Failed);
+    }
+
+    #[test]
+    fn if_none_match_is_weak() {
+        for value in ["*", "\"v1,x\"", "W/\"v1,x\"", "\"a\", W/\"v1,x\"", "\"a\",,\"v1,x\"", "bad, \"v1,x\""]
+        {
+            check(&[(NONE_MATCH, value)], NotModified);
+        }
+        for value in ["\"a\"", "w/\"v1,x\"", "v1,x", "\"v1\", \"x\"", "\"v1,x", "", "\"*\"", "\"a\", *"] {
+            check(&[(NONE_MATCH, value)], Proceed);
+        }
+        check(&[(NONE_MATCH, "\"a\""), (NONE_MATCH, "W/\"v1,x\"")], NotModified);
+        check(&[(NONE_MATCH, "\"a\""), (NONE_MATCH, "\"b\"")], Proceed);
+    }
+
+    #[test]
+    fn dates_compare_in_whole_seconds() {
+        for value in [SAME, SAME_RFC_850, SAME_ASCTIME, AFTER] {
+            check(&[(MODIFIED, value)], NotModified);
+            check(&[(UNMODIFIED, value)], Proceed);
+        }
+        check(&[(MODIFIED, BEFORE)], Proceed);
+        check(&[(UNMODIFIED, BEFORE)], Failed);
+    }
+
+    #[test]
+    fn what_is_not_one_date_is_ignored() {
+        for value in ["", "0", "yesterday", "Mon, 06 Nov 1994 08:49:37 GMT", "\"v1,x\"", "*"] {
+            check(&[(MODIFIED, value)], Proceed);
+            check(&[(UNMODIFIED, value)], Proceed);
+        }
+        check(&[(MODIFIED, SAME), (MODIFIED, SAME)], Proceed);
+        check(&[(UNMODIFIED, BEFORE), (UNMODIFIED, BEFORE)], Proceed);
+    }
+
+    #[test]
+    fn tags_go_before_dates() {
+        check(&[(NONE_MATCH, "\"a\""), (MODIFIED, SAME)], Proceed);
+        check(&[(MODIFIED, BEFORE), (NONE_MATCH, "*")], NotModified);
+        check(&[(NONE_MATCH, "bad"), (MODIFIED, SAME)], Proceed);
+        check(&[(MATCH, "*"), (UNMODIFIED, BEFORE)], Proceed);
+        check(&[(UNMODIFIED, AFTER), (MATCH, "\"a\"")], Failed);
+    }
+
+    /// Each of the four absent, true or false as a condition, in all 81 combinations and both orders of the
+    /// lines.
+    #[test]
+    fn every_combination_follows_the_order_of_the_rfc() {
+        const STATES: [Option<bool>; 3] = [None, Some(true), Some(false)];
+        let line = |name, state: Option<bool>, met, unmet| {
+            state.map(|holds| (name, if holds { met } else { unmet }))
+        };
+        for number in 0..81 {
+            let [if_match, unmodified, none_match, modified] =
+                [1, 3, 9, 27].map(|place| STATES[number / place % 3]);
+            let lines = [
+                line(MATCH, if_match, "\"v1,x\"", "\"a\""),
+                line(UNMODIFIED, unmodified, AFTER, BEFORE),
+                line(NONE_MATCH, none_match, "\"a\"", "\"v1,x\""),
+                line(MODIFIED, modified, BEFORE, AFTER),
+            ];
+            let expected = match (if_match.or(unmodified), none_match.or(modified)) {
+                (Some(false), _) => Failed,
+                (_, Some(false)) => NotModified,
+                _ => Proceed,
+            };
+            let mut pairs: Vec<_> = lines.into_iter().flatten().collect();
+            check(&pairs, expected);
+            pairs.reverse();
+            check(&pairs, expected);
+        }
+    }
+
+    #[track_caller]
+    fn check_if_range(values: &[&str], seconds_later: u64, expected: bool) {
+        let pairs: Vec<_> = values.iter().map(|&value| ("If-Range", value)).collect();
+        let date_of_reply = UNIX_EPOCH + Duration::from_secs(CHANGED.as_secs() + seconds_later);
+        assert_eq!(if_range_holds(&fields(&pairs), &validators(), date_of_reply), expected, "{values:?}");
+    }
+
+    #[test]
+    fn if_range_wants_the_very_tag() {
+        check_if_range(&[], 0, true);
+        check_if_range(&["\"v1,x\""], 0, true);
+        for value in ["W/\"v1,x\"", "\"a\"", "*", "", "v1,x", "\"v1,x\", \"a\"", "\"v1,x", "\"V1,X\""] {
+            check_if_range(&[value], 1000, false);
+        }
+        check_if_range(&["\"v1,x\"", "\"v1,x\""], 1000, false);
+    }
+
+    #[test]
+    fn if_range_wants_the_very_date_and_a_strong_one() {
+        for value in [SAME, SAME_RFC_850, SAME_ASCTIME] {
+            check_if_range(&[value], 0, false);
+            check_if_range(&[value], 1, true);
+            check_if_range(&[value], 5, true);
+            check_if_range(&[value], 1_000_000_000, true);
+        }
+        for value in [BEFORE, AFTER, "Mon, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994"] {
+            check_if_range(&[value], 1000, false);
+        }
+        check_if_range(&[SAME, SAME], 1000, false);
+    }
+}

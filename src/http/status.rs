@@ -1,0 +1,108 @@
+//! The statuses that this server answers with: code, reason phrase and the finished status line.
+//!
+//! Decides nothing; whoever refuses or answers a request picks one. The subtle rule: a [`Status`] can only be
+//! one of the constants, so every one has its line ready and none is ever formatted.
+
+/// A status (RFC 9110 §15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status(
+    /// Invariant: the code of one of the constants.
+    u16,
+);
+
+macro_rules! statuses {
+    ($($(#[$doc:meta])+ $name:ident = $code:literal $reason:literal;)+) => {
+        impl Status {
+            $($(#[$doc])+ pub const $name: Status = Status($code);)+
+
+            /// The reason phrase, in the words of RFC 9110.
+            pub const fn reason(self) -> &'static str {
+                match self.0 {
+                    $($code => $reason,)+
+                    _ => "",
+                }
+            }
+
+            /// The status line with its CRLF (RFC 9112 §4), as `head.rs` copies it.
+            pub(super) const fn line(self) -> &'static [u8] {
+                match self.0 {
+                    $($code => concat!("HTTP/1.1 ", $code, " ", $reason, "\r\n").as_bytes(),)+
+                    _ => b"HTTP/1.1 500 Internal Server Error\r\n",
+                }
+            }
+
+            #[cfg(test)]
+            const ALL: &[Status] = &[$(Status::$name,)+];
+        }
+    };
+}
+
+statuses! {
+    /// RFC 9110 §15.3.1.
+    OK = 200 "OK";
+    /// RFC 9110 §15.3.7.
+    PARTIAL_CONTENT = 206 "Partial Content";
+    /// RFC 9110 §15.4.2.
+    MOVED_PERMANENTLY = 301 "Moved Permanently";
+    /// RFC 9110 §15.4.5.
+    NOT_MODIFIED = 304 "Not Modified";
+    /// RFC 9110 §15.5.1.
+    BAD_REQUEST = 400 "Bad Request";
+    /// RFC 9110 §15.5.4.
+    FORBIDDEN = 403 "Forbidden";
+    /// RFC 9110 §15.5.5.
+    NOT_FOUND = 404 "Not Found";
+    /// RFC 9110 §15.5.6.
+    METHOD_NOT_ALLOWED = 405 "Method Not Allowed";
+    /// RFC 9110 §15.5.9.
+    REQUEST_TIMEOUT = 408 "Request Timeout";
+    /// RFC 9110 §15.5.13.
+    PRECONDITION_FAILED = 412 "Precondition Failed";
+    /// RFC 9110 §15.5.14.
+    CONTENT_TOO_LARGE = 413 "Content Too Large";
+    /// RFC 9110 §15.5.15.
+    URI_TOO_LONG = 414 "URI Too Long";
+    /// RFC 9110 §15.5.17.
+    RANGE_NOT_SATISFIABLE = 416 "Range Not Satisfiable";
+    /// RFC 9110 §15.5.18.
+    EXPECTATION_FAILED = 417 "Expectation Failed";
+    /// RFC 6585 §5.
+    REQUEST_HEADER_FIELDS_TOO_LARGE = 431 "Request Header Fields Too Large";
+    /// RFC 9110 §15.6.1.
+    INTERNAL_SERVER_ERROR = 500 "Internal Server Error";
+    /// RFC 9110 §15.6.2.
+    NOT_IMPLEMENTED = 501 "Not Implemented";
+    /// RFC 9110 §15.6.4.
+    SERVICE_UNAVAILABLE = 503 "Service Unavailable";
+    /// RFC 9110 §15.6.6.
+    HTTP_VERSION_NOT_SUPPORTED = 505 "HTTP Version Not Supported";
+}
+
+impl Status {
+    /// The three digits.
+    pub const fn code(self) -> u16 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_says_the_code_and_the_reason() {
+        for status in Status::ALL {
+            let line = format!("HTTP/1.1 {} {}\r\n", status.code(), status.reason());
+            assert_eq!(status.line(), line.as_bytes());
+            assert!(!status.reason().is_empty());
+        }
+    }
+
+    #[test]
+    fn no_code_has_two_names() {
+        let mut codes: Vec<u16> = Status::ALL.iter().map(|status| status.code()).collect();
+        codes.dedup();
+        assert_eq!(codes.len(), 19);
+        assert!(codes.is_sorted());
+    }
+}
