@@ -1,0 +1,68 @@
+//! A static-file HTTP/1.1 server: preforked workers, and in each a stackful coroutine for every client.
+//!
+//! ```text
+//! master (one thread, never touches the scheduler)      signals, fork, supervision
+//!  └─ worker 0..N-1  (may, one scheduler thread)        listener of its slot → coroutine per client → site → reply
+//! ```
+//!
+//! The life of a connection: [`worker::accept`] takes it off the accept queue and gives it a coroutine;
+//! [`connection`] receives until [`http::request`] finds a complete head; [`site`] decides the reply from plain data;
+//! [`connection::transmit`] sends it. Everything that decides is pure and never sees a socket or a clock; everything
+//! that waits is in [`connection::transport`].
+//!
+//! Invariants: the scheduler starts after the fork; a path that is opened came out of [`http::target`]; header bytes
+//! come out of [`http::head`]; `unsafe` stays in [`sys`]; imports go strictly downward in the order below.
+
+pub mod master;
+
+pub mod worker;
+
+pub mod connection;
+
+pub mod site;
+
+pub mod config;
+pub mod log;
+
+pub mod http;
+pub mod sys;
+
+pub mod error;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use config::Invocation;
+use error::StartupError;
+
+/// Runs the program: settles what the command line and the environment ask for, and does it.
+///
+/// # Errors
+/// The step that kept it from starting.
+pub fn run() -> Result<(), StartupError> {
+    match config::from_args(std::env::args_os(), std::env::vars_os())? {
+        Invocation::Print(text) => {
+            // A reader that closed early has seen enough.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            Ok(())
+        }
+        Invocation::Serve(settings) => {
+            log::init(&settings)?;
+            for warning in &settings.warnings {
+                ::log::warn!("{warning}");
+            }
+            master::run(*settings)
+        }
+    }
+}
+
+/// The exit code that goes with a result, after its error is said on standard error.
+pub fn report(result: Result<(), StartupError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mayhttpd: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

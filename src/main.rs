@@ -1,0 +1,7 @@
+//! The program: [`mayhttpd::run`] and its exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mayhttpd::report(mayhttpd::run())
+}
