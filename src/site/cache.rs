@@ -54,6 +54,17 @@ impl Cache {
         }
     }
 
+    /// Takes out the entries that were last confirmed before tick `before`: nobody asks for them, and one may hold open
+    /// a file that is deleted, whose space the disk can't reuse until then.
+    pub fn sweep(&mut self, before: u32) {
+        while let Some((_, entry)) = self.entries.peek_lru()
+            && entry.checked() < before
+        {
+            let Some((_, entry)) = self.entries.pop_lru() else { break };
+            self.bytes -= weight(&entry);
+        }
+    }
+
     /// Takes all out.
     pub fn clear(&mut self) {
         self.entries.clear();
@@ -98,6 +109,19 @@ mod tests {
         cache.insert(b"c", entry(9));
         assert!(cache.get(b"a").is_none() && cache.get(b"b").is_none() && cache.get(b"c").is_some());
         assert_eq!(cache.bytes, 9);
+    }
+
+    #[test]
+    fn entries_that_nobody_asks_for_leave() {
+        let mut cache = Cache::new(4, 100);
+        let at = |tick| Now { tick, wall: SystemTime::UNIX_EPOCH };
+        cache.insert(b"old", Arc::new(Entry::built_in(b"x", "text/plain", false, at(10))));
+        cache.insert(b"new", Arc::new(Entry::built_in(b"x", "text/plain", false, at(50))));
+        cache.sweep(10);
+        assert!(cache.entries.contains(&b"old"[..]));
+        cache.sweep(50);
+        assert!(!cache.entries.contains(&b"old"[..]) && cache.entries.contains(&b"new"[..]));
+        assert_eq!(cache.bytes, 1);
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub struct Now {
 /// Length of a tick in milliseconds.
 pub const TICK_MS: u32 = 100;
 
+/// How long an entry is kept past its re-check when nobody asks for it: a minute.
+const UNUSED_TICKS: u32 = 60 * 1000 / TICK_MS;
+
 /// A reply about a site's content.
 pub type SiteReply = Reply<Arc<Entry>>;
 
@@ -112,6 +115,12 @@ impl Site {
             Ok(entry) => represent(entry, request, now),
             Err(reply) => *reply,
         }
+    }
+
+    /// Forgets what nobody has asked for in a minute; called now and then.
+    pub fn sweep(&self, now: Now) {
+        let age = self.rules.valid_ticks.saturating_add(UNUSED_TICKS);
+        self.lock().cache.sweep(now.tick.saturating_sub(age));
     }
 
     /// The entry at `path`, or the reply that says why there is none.

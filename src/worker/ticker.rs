@@ -1,5 +1,5 @@
-//! The worker's pulse: ten times a second it reads the clock, wakes the connections whose deadline has come, flushes
-//! the access log each second, and looks whether a drain is complete.
+//! The worker's pulse: ten times a second it reads the clock, wakes the connections whose deadline has come, and looks
+//! whether a drain is complete; each second it flushes the access log and has the site forget what nobody asks for.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use may::io::{CoIo, WaitIo};
 
 use super::accept::Door;
+use crate::connection::Shared;
 use crate::site::TICK_MS;
 use crate::sys::timer;
 
@@ -38,10 +39,17 @@ impl Ticker {
             }
             let new_second = shared.reactor.clock.refresh();
             shared.reactor.turn_wheel();
-            if new_second && let Some(access) = &shared.access {
-                access.lock().unwrap_or_else(PoisonError::into_inner).flush();
+            if new_second {
+                each_second(shared);
             }
             self.door.tick();
         }
     }
+}
+
+fn each_second(shared: &Shared) {
+    if let Some(access) = &shared.access {
+        access.lock().unwrap_or_else(PoisonError::into_inner).flush();
+    }
+    shared.site.sweep(shared.reactor.clock.now());
 }
