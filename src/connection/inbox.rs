@@ -37,7 +37,8 @@ impl Pool {
     }
 }
 
-/// A client's bytes, received and not yet consumed.
+/// A client's bytes, received and not yet consumed. It begins without a buffer.
+#[derive(Default)]
 pub struct Inbox {
     buffer: Vec<u8>,
     /// Bytes of the buffer that are consumed.
@@ -47,11 +48,6 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// An inbox without a buffer.
-    pub fn new() -> Inbox {
-        Inbox { buffer: Vec::new(), start: 0, unseen: 0 }
-    }
-
     /// What is there.
     pub fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..]
@@ -120,7 +116,7 @@ mod tests {
     #[test]
     fn consumed_bytes_leave_and_the_buffer_goes_back() {
         let pool = Pool::default();
-        let mut inbox = Inbox::new();
+        let mut inbox = Inbox::default();
         inbox.room(&pool).extend_from_slice(b"one two");
         inbox.consume(4);
         assert_eq!(inbox.bytes(), b"two");
@@ -138,7 +134,7 @@ mod tests {
     #[test]
     fn a_full_buffer_moves_its_rest_to_the_front_before_it_grows() {
         let pool = Pool::default();
-        let mut inbox = Inbox::new();
+        let mut inbox = Inbox::default();
         let buffer = inbox.room(&pool);
         let capacity = buffer.capacity();
         buffer.resize(capacity, b'x');
@@ -153,7 +149,7 @@ mod tests {
     #[test]
     fn a_drip_is_parsed_once_a_line() {
         let pool = Pool::default();
-        let mut inbox = Inbox::new();
+        let mut inbox = Inbox::default();
         inbox.room(&pool).extend_from_slice(b"GET ");
         assert!(inbox.worth_parsing(), "the first bytes may be no method");
         for byte in b"/ HTTP/1.1\r" {

@@ -115,7 +115,7 @@ impl Connection {
             shared,
             transport: Transport::new(socket, &shared.reactor),
             transmit: Transmit::new(&shared.reactor, shared.timeouts, shared.sendfile),
-            inbox: Inbox::new(),
+            inbox: Inbox::default(),
             peer,
             pending: Pending::default(),
             head_deadline: None,
@@ -335,6 +335,7 @@ impl Connection {
     #[inline(never)]
     fn reject(&mut self, reject: Reject) -> End {
         let status = reject.status();
+        ::log::debug!("{}: {} ({})", self.peer, status.code(), reject.reason());
         self.close_with(status);
         End::Rejected(status)
     }

@@ -156,9 +156,15 @@ impl Master {
             match action {
                 Action::Start(slot) => self.start(slot),
                 Action::Announce => self.announce(),
-                Action::Drain(slot) => self.children.drain(slot),
+                Action::Drain(slot) => {
+                    ::log::info!("worker {slot} serves its clients to their end");
+                    self.children.drain(slot);
+                }
                 Action::Stop(slot) => self.children.stop(slot),
-                Action::Kill(slot) => self.children.kill(slot),
+                Action::Kill(slot) => {
+                    ::log::warn!("worker {slot} does not stop and is killed");
+                    self.children.kill(slot);
+                }
                 Action::Complain(slot, why) => ::log::error!("worker {slot} could not serve: {why}"),
                 Action::Report(slot, exit, wait) if wait.is_zero() => {
                     ::log::warn!("worker {slot} ended ({exit}); the next one starts at once");
@@ -166,7 +172,10 @@ impl Master {
                 Action::Report(slot, exit, wait) => {
                     ::log::warn!("worker {slot} ended young ({exit}); the next one starts in {wait:?}");
                 }
-                Action::Finish(None) => return Some(Ok(())),
+                Action::Finish(None) => {
+                    ::log::info!("stopped");
+                    return Some(Ok(()));
+                }
                 Action::Finish(Some((slot, text))) => return Some(Err(StartupError::Worker { slot, text })),
             }
         }

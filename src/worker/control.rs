@@ -43,7 +43,7 @@ impl Control {
 }
 
 fn watched<T: AsRawFd>(io: T) -> io::Result<CoIo<T>> {
-    CoIo::new(io).map_err(|error| io::Error::from(error))
+    CoIo::new(io).map_err(io::Error::from)
 }
 
 fn obey(door: &'static Door, link: &CoIo<OwnedFd>) {

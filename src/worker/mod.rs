@@ -158,8 +158,8 @@ fn start_coroutines(parts: Parts) -> io::Result<()> {
 fn warn_if_unreadable(start: &Start) {
     let (0, Some((root, path))) = (start.slot, &start.root) else { return };
     if root.open_beneath(b"").is_err() {
-        let who = start.identity.as_ref().map_or("this user", |identity| &identity.name);
-        ::log::warn!("the workers run as {who}, who cannot read {}: requests will get 403", path.display());
+        let who = start.identity.as_ref().map_or("the user who started it", |identity| &identity.name);
+        ::log::warn!("{who} cannot read {}: requests will get 403", path.display());
     }
 }
 
