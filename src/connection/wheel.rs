@@ -94,19 +94,21 @@ impl<W> Wheel<W> {
         // After a long sleep (a stopped or suspended machine) every bucket is looked at once, not once per lap.
         let first = (self.now + 1).max(now.saturating_sub(BUCKETS - 1));
         self.now = self.now.max(now);
+        // All that is due is taken out before anything is filed again, or a new filing could be taken for a stale one.
+        let mut due = Vec::new();
         for tick in first..=now {
-            let due = std::mem::take(&mut self.buckets[(tick % BUCKETS) as usize]);
-            for index in due {
-                let slot = &self.slots[index as usize];
-                if slot.alarm.filed.load(Relaxed) > now {
-                    continue; // It was filed anew under an earlier tick, and again since then.
-                }
-                slot.alarm.filed.store(NEVER, Relaxed);
-                match (&slot.waker, slot.alarm.deadline.load(Relaxed)) {
-                    (None, _) | (_, NEVER) => {}
-                    (Some(waker), deadline) if deadline <= now => wake(waker),
-                    _ => self.file_index(index),
-                }
+            due.append(&mut self.buckets[(tick % BUCKETS) as usize]);
+        }
+        for index in due {
+            let slot = &self.slots[index as usize];
+            if slot.alarm.filed.load(Relaxed) > now {
+                continue; // It was filed anew under an earlier tick, and again since then.
+            }
+            slot.alarm.filed.store(NEVER, Relaxed);
+            match (&slot.waker, slot.alarm.deadline.load(Relaxed)) {
+                (None, _) | (_, NEVER) => {}
+                (Some(waker), deadline) if deadline <= now => wake(waker),
+                _ => self.file_index(index),
             }
         }
     }

@@ -142,11 +142,7 @@ impl Supervisor {
         };
         self.slots[slot] = Slot::Vacant(now);
         match &self.mode {
-            Mode::Starting => {
-                let mut actions = self.stop(Some((slot, format!("it ended before it served ({exit})"))), now);
-                actions.extend(self.finish_if_over());
-                actions
-            }
+            Mode::Starting => self.stop(Some((slot, format!("it ended before it served ({exit})"))), now),
             Mode::Running => self.succeed(slot, exit, since, now),
             Mode::Draining(_) | Mode::Stopping(..) => self.finish_if_over(),
         }
