@@ -78,8 +78,8 @@ enum Mode {
 #[derive(Debug)]
 pub struct Supervisor {
     slots: Vec<Slot>,
-    /// The wait of each slot's next successor.
-    back_off: Vec<Duration>,
+    /// How long the worker in each slot was waited with.
+    last_wait: Vec<Duration>,
     mode: Mode,
     drain_timeout: Duration,
 }
@@ -89,7 +89,7 @@ impl Supervisor {
     pub fn start(slots: usize, drain_timeout: Duration, now: Duration) -> (Supervisor, Vec<Action>) {
         let supervisor = Supervisor {
             slots: vec![Slot::Booting(now); slots],
-            back_off: vec![BACK_OFF.0; slots],
+            last_wait: vec![Duration::ZERO; slots],
             mode: Mode::Starting,
             drain_timeout,
         };
@@ -148,10 +148,17 @@ impl Supervisor {
         }
     }
 
-    /// Arranges for a slot's next worker: at once, or after a wait where the last one died young.
+    /// Arranges for a slot's next worker: at once, or after a wait where the last one died young. The wait grows while
+    /// lives are shorter than it, so that a worker which can't live is tried ever more seldom, and one that is merely
+    /// unlucky comes back soon.
     fn succeed(&mut self, slot: usize, exit: Exit, since: Duration, now: Duration) -> Vec<Action> {
-        let wait = if now.saturating_sub(since) < YOUNG { self.back_off[slot] } else { Duration::ZERO };
-        self.back_off[slot] = if wait.is_zero() { BACK_OFF.0 } else { (wait * 2).min(BACK_OFF.1) };
+        let lived = now.saturating_sub(since);
+        let wait = match self.last_wait[slot] {
+            _ if lived >= YOUNG => Duration::ZERO,
+            last if lived < last => (last * 2).min(BACK_OFF.1),
+            _ => BACK_OFF.0,
+        };
+        self.last_wait[slot] = wait;
         self.slots[slot] = Slot::Vacant(now + wait);
         let mut actions = vec![Action::Report(slot, exit, wait)];
         actions.extend(self.tick(now));
@@ -276,6 +283,16 @@ mod tests {
         );
         now += ms(10);
         assert_eq!(s.step(Event::Exited(0, KILLED), now), [Action::Report(0, KILLED, ms(100))]);
+    }
+
+    #[test]
+    fn a_worker_that_lives_longer_than_it_was_waited_with_waits_no_longer() {
+        let mut s = running(1);
+        for round in 1..20 {
+            let now = ms(round * 500);
+            assert_eq!(s.step(Event::Exited(0, KILLED), now), [Action::Report(0, KILLED, ms(100))]);
+            assert_eq!(s.step(Event::Tick, now + ms(100)), [Action::Start(0)]);
+        }
     }
 
     #[test]
