@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use mayhttpd::http::body::{BadBody, BodySkipper, Skip};
-use mayhttpd::http::request::Framing;
+use mayhttpd::http::framing::Framing;
 
 /// Feeds the pieces one after another: how many bytes were the body's, and whether it has ended.
 fn skip(framing: Framing, pieces: &[&[u8]]) -> Result<Skip, BadBody> {

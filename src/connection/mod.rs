@@ -26,9 +26,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::http::body::{BodySkipper, Skip};
 use crate::http::fields::Field;
+use crate::http::framing::Framing;
 use crate::http::head;
 use crate::http::reply::{Body, FieldBlock};
-use crate::http::request::{Framing, Head, Method, Reject, Request};
+use crate::http::request::{Head, Method, Reject, Request};
 use crate::http::status::Status;
 use crate::log::access::{Buffer, Peer, Pending};
 use crate::site::entry::Entry;

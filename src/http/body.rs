@@ -12,7 +12,7 @@
 //! ```
 
 use crate::http::fields::{is_token_byte, is_value_byte};
-use crate::http::request::Framing;
+use crate::http::framing::Framing;
 
 /// Extensions of one chunk may have this many bytes.
 pub const MAX_EXTENSIONS: usize = 1024;

@@ -11,6 +11,8 @@ pub mod host;
 
 pub mod fields;
 
+pub mod framing;
+
 pub mod body;
 
 pub mod target;
