@@ -90,16 +90,16 @@ impl Transmit {
             return self.copy(transport, file, range);
         }
         let Range { start: mut offset, end } = range;
-        let mut deadline = self.send_deadline();
+        let mut patience = None;
         while offset < end {
             let count = usize::try_from((end - offset).min(FILE_CHUNK)).unwrap_or(usize::MAX);
             match transport.send_file(file, &mut offset, count) {
                 Ok(0) => return Err(End::BodyCut),
                 Ok(_) => {
-                    deadline = self.send_deadline();
+                    patience = None;
                     transport.give_way_if_due();
                 }
-                Err(e) if e.kind() == ErrorKind::WouldBlock => wait(transport, deadline)?,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => self.wait(transport, &mut patience)?,
                 // This file system has no sendfile; copying serves it as well.
                 Err(e) if e.kind() == ErrorKind::InvalidInput => {
                     return self.copy(transport, file, offset..end);
@@ -136,7 +136,7 @@ impl Transmit {
     /// Sends all that has gathered, then all of `body`, and waits where the socket is full.
     fn send(&mut self, transport: &mut Transport, body: &[u8], more: bool) -> Result<(), End> {
         let mut sent = 0;
-        let mut deadline = self.send_deadline();
+        let mut patience = None;
         while sent < self.out.len() + body.len() {
             let first = self.out.get(sent..).unwrap_or(&[]);
             let second = &body[sent.saturating_sub(self.out.len())..];
@@ -148,9 +148,9 @@ impl Transmit {
             match result {
                 Ok(n) => {
                     sent += n;
-                    deadline = self.send_deadline();
+                    patience = None;
                 }
-                Err(e) if e.kind() == ErrorKind::WouldBlock => wait(transport, deadline)?,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => self.wait(transport, &mut patience)?,
                 Err(e) => return Err(failed(e.kind())),
             }
         }
@@ -158,22 +158,36 @@ impl Transmit {
         Ok(())
     }
 
-    fn send_deadline(&self) -> u32 {
-        self.reactor.clock.tick() + self.timeouts.of(Phase::Send)
+    /// Waits until the socket takes more. The kernel says so only when much of its buffer is free, which a slow client
+    /// may take longer for than it has; so when the time is up, it is asked whether the client took anything.
+    fn wait(&self, transport: &mut Transport, patience: &mut Option<Patience>) -> Result<(), End> {
+        let until = || self.reactor.clock.tick() + self.timeouts.of(Phase::Send);
+        let patience =
+            patience.get_or_insert_with(|| Patience { until: until(), untaken: transport.untaken() });
+        loop {
+            transport.set_deadline(patience.until);
+            match transport.wait_writable() {
+                Ok(()) => return Ok(()),
+                Err(WaitError::Unwatchable) => return Err(End::Unwatchable),
+                Err(WaitError::TimedOut) => {}
+            }
+            let untaken = transport.untaken();
+            if untaken >= patience.untaken {
+                // What is still in the socket belongs to a reader that takes nothing; a reset frees it at once.
+                transport.reset_on_close();
+                return Err(End::TimedOut(Phase::Send));
+            }
+            *patience = Patience { until: until(), untaken };
+        }
     }
 }
 
-fn wait(transport: &mut Transport, deadline: u32) -> Result<(), End> {
-    transport.set_deadline(deadline);
-    match transport.wait_writable() {
-        Ok(()) => Ok(()),
-        // What is still in the socket belongs to a reader that takes nothing; a reset frees it at once.
-        Err(WaitError::TimedOut) => {
-            transport.reset_on_close();
-            Err(End::TimedOut(Phase::Send))
-        }
-        Err(WaitError::Unwatchable) => Err(End::Unwatchable),
-    }
+/// How long a client that takes nothing is waited for, and what it had still to take when the wait began.
+struct Patience {
+    /// The tick at which the time is up.
+    until: u32,
+    /// Bytes in the socket.
+    untaken: u64,
 }
 
 fn failed(kind: ErrorKind) -> End {

@@ -265,6 +265,11 @@ impl Transport {
         Ok(())
     }
 
+    /// Bytes sent that the client has not taken yet.
+    pub fn untaken(&self) -> u64 {
+        self.socket().map_or(0, socket::unacknowledged)
+    }
+
     /// Ends the sending direction.
     pub fn finish_sending(&self) {
         if let Ok(socket) = self.socket() {

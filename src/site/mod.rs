@@ -143,6 +143,13 @@ impl Site {
             Source::Welcome(entry) if path.as_bytes().is_empty() => return Ok(Arc::clone(entry)),
             Source::Welcome(_) => Err(Refusal::NotFound),
         };
+        // An entry that can't be re-checked for want of descriptors is better than no answer.
+        if matches!(found, Err(Refusal::Exhausted))
+            && let Some(entry) = state.cache.get(path.as_bytes())
+            && entry.is_index == path.is_directory()
+        {
+            return Ok(Arc::clone(entry));
+        }
         if !matches!(found, Ok(Found::File(..))) {
             state.cache.remove(path.as_bytes());
         }

@@ -129,6 +129,15 @@ pub fn send(socket: BorrowedFd<'_>, first: &[u8], second: &[u8], more: bool) -> 
     Ok(rustix::net::sendmsg(socket, &slices, &mut SendAncillaryBuffer::default(), flags)?)
 }
 
+/// Bytes of the send queue that the client has not acknowledged (tcp(7) `SIOCOUTQ`); 0 where the kernel does not tell.
+pub fn unacknowledged(socket: BorrowedFd<'_>) -> u64 {
+    let mut bytes: libc::c_int = 0;
+    let fd = socket.as_raw_fd();
+    // SAFETY: this request of ioctl(2) writes one int, to `bytes`, which outlives the call.
+    let result = unsafe { libc::ioctl(fd, libc::TIOCOUTQ, &raw mut bytes) };
+    if result == 0 { u64::try_from(bytes).unwrap_or(0) } else { 0 }
+}
+
 /// Ends the sending direction, so that the client sees the end while its last bytes are still read (RFC 9112 §9.6).
 pub fn finish_sending(socket: BorrowedFd<'_>) {
     // A client that has gone already needs no end.
