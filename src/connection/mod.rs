@@ -1,6 +1,6 @@
 //! One client: the loop that reads a request, has the site answer it, and sends the reply, until there is an [`End`].
 //!
-//! The steps of [`Connection::serve`]:
+//! The steps of serving:
 //!
 //! 1. Receive until the inbox holds a complete head, or the request ends: 400, 408, 414, 431, 501, 505.
 //! 2. Have the site answer. From here on nothing of the request is borrowed any more.
