@@ -205,9 +205,11 @@ impl Connection {
             self.transport.give_way_if_due();
             return Ok(());
         }
-        self.transmit.flush(&mut self.transport)?;
         if unread || !self.inbox.is_empty() || self.transport.may_hold_bytes() {
+            self.transmit.flush(&mut self.transport)?;
             self.linger();
+        } else {
+            self.transmit.finish(&mut self.transport)?;
         }
         Err(End::Finished)
     }

@@ -75,6 +75,14 @@ impl Transmit {
         if self.out.is_empty() { Ok(()) } else { self.send(transport, &[], false) }
     }
 
+    /// Sends what has gathered, for the last time before the close, which then follows in the same segment.
+    ///
+    /// # Errors
+    /// The end of a connection that can't be sent to.
+    pub fn finish(&mut self, transport: &mut Transport) -> Result<(), End> {
+        if self.out.is_empty() { Ok(()) } else { self.send(transport, &[], true) }
+    }
+
     /// Sends what has gathered and then `range` of a file.
     ///
     /// # Errors
