@@ -64,6 +64,15 @@ impl Inbox {
         self.unseen = self.start;
     }
 
+    /// Takes off empty lines when nothing else is there: some clients send one after a body (RFC 9112 §2.2), and it is
+    /// no part of a next request yet.
+    pub fn consume_empty_lines(&mut self) {
+        let bytes = self.bytes();
+        if bytes.chunks(2).all(|line| line == b"\r\n") {
+            self.consume(bytes.len());
+        }
+    }
+
     /// Throws all away.
     pub fn clear(&mut self) {
         self.consume(usize::MAX / 2);
@@ -144,6 +153,18 @@ mod tests {
         inbox.room(&pool).resize(capacity, b'y');
         assert!(inbox.room(&pool).capacity() > capacity);
         assert_eq!(inbox.bytes().len(), capacity);
+    }
+
+    #[test]
+    fn empty_lines_alone_are_nothing() {
+        let pool = Pool::default();
+        let mut inbox = Inbox::default();
+        for (bytes, left) in [("\r\n", 0), ("\r\n\r\n", 0), ("\r\n\r", 3), ("\r\nGET", 5), ("", 0)] {
+            inbox.clear();
+            inbox.room(&pool).extend_from_slice(bytes.as_bytes());
+            inbox.consume_empty_lines();
+            assert_eq!(inbox.bytes().len(), left, "{bytes:?}");
+        }
     }
 
     #[test]

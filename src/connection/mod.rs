@@ -83,7 +83,10 @@ struct Exchange {
     reply: SiteReply,
     framing: Framing,
     send_body: bool,
+    /// What the reply says of the connection.
     keep_alive: bool,
+    /// What the client would have: it may be sending its next request already.
+    may_send_more: bool,
     /// True when the client waits for a go-ahead before it sends the body (RFC 9110 §10.1.1).
     expects_continue: bool,
     /// Bytes of the inbox that the head took.
@@ -104,8 +107,9 @@ struct Connection {
     inbox: Inbox,
     peer: IpAddr,
     pending: Pending,
-    /// The tick at which the head that is under way must be complete.
+    /// The tick by which the next head must be complete, or begun; fixed at the first wait for it.
     head_deadline: Option<u32>,
+    idle_deadline: Option<u32>,
     /// True until the first request is complete.
     fresh: bool,
 }
@@ -120,6 +124,7 @@ impl Connection {
             peer,
             pending: Pending::default(),
             head_deadline: None,
+            idle_deadline: None,
             fresh: true,
         }
     }
@@ -141,8 +146,7 @@ impl Connection {
     fn release(&mut self) {
         self.inbox.clear();
         self.inbox.release(&self.shared.pool);
-        let out = self.transmit.out(&self.shared.pool);
-        out.clear();
+        self.transmit.clear();
         self.transmit.release(&self.shared.pool);
     }
 
@@ -155,6 +159,7 @@ impl Connection {
         match Head::parse(self.inbox.bytes()) {
             Head::Complete(request, used) => {
                 self.head_deadline = None;
+                self.idle_deadline = None;
                 self.fresh = false;
                 self.transport.count(REQUEST_COST);
                 if self.shared.access.is_some() {
@@ -169,7 +174,10 @@ impl Connection {
                 }
                 Next::Answer(Box::new(self.answer(&request, used)))
             }
-            Head::Partial => Next::More,
+            Head::Partial => {
+                self.inbox.consume_empty_lines();
+                Next::More
+            }
             Head::Reject(reject) => Next::Reject(reject),
         }
     }
@@ -181,6 +189,7 @@ impl Connection {
             framing: request.framing,
             send_body: request.method != Method::Head,
             keep_alive: request.keep_alive && !self.shared.draining.load(Relaxed),
+            may_send_more: request.keep_alive,
             expects_continue: request.expects_continue,
             used,
         }
@@ -189,13 +198,12 @@ impl Connection {
     /// Steps 3 to 5.
     fn exchange(&mut self, mut exchange: Exchange) -> Result<(), End> {
         self.inbox.consume(exchange.used);
-        let mut unread = false;
         if exchange.framing != Framing::None {
             match self.skip_body(exchange.framing, exchange.expects_continue)? {
                 Skipped::Whole => {}
                 Skipped::TooLong => {
                     exchange.keep_alive = false;
-                    unread = true;
+                    exchange.may_send_more = true;
                 }
                 Skipped::Bad => return Err(self.reject(Reject::BadRequest("malformed chunked body"))),
             }
@@ -205,7 +213,7 @@ impl Connection {
             self.transport.give_way_if_due();
             return Ok(());
         }
-        if unread || !self.inbox.is_empty() || self.transport.may_hold_bytes() {
+        if exchange.may_send_more || !self.inbox.is_empty() || self.transport.may_hold_bytes() {
             self.transmit.flush(&mut self.transport)?;
             self.linger();
         } else {
@@ -218,28 +226,28 @@ impl Connection {
     fn send(&mut self, exchange: &Exchange) -> Result<(), End> {
         let Exchange { reply, send_body, keep_alive, .. } = exchange;
         let fields: &[u8] = match &reply.fields {
-            FieldBlock::Static(fields) => fields,
             FieldBlock::Owned(fields) => fields,
             FieldBlock::Of(entry) => entry.whole_fields(),
         };
         let date = self.shared.reactor.clock.date();
         let out = self.transmit.out(&self.shared.pool);
         head::write(out, reply.status, &self.shared.server, &date, *keep_alive, fields);
-        let sent = if *send_body { self.send_body(&reply.body) } else { Ok(()) };
+        let before_body = self.transport.sent() + self.transmit.gathered();
+        let result = if *send_body { self.send_body(&reply.body) } else { Ok(()) };
         if let Some(access) = &self.shared.access {
-            // A body that was cut short counts in full: what the client took of it is not known.
-            let length = if *send_body { reply.body.len() } else { 0 };
+            // What has gathered counts as sent; it goes before anything else does.
+            let gathered = if result.is_ok() { self.transmit.gathered() } else { 0 };
+            let length = (self.transport.sent() + gathered).saturating_sub(before_body);
             let mut access = access.lock().unwrap_or_else(PoisonError::into_inner);
             self.pending.finish(&mut access, &self.shared.reactor.clock.clf(), reply.status.code(), length);
         }
-        sent
+        result
     }
 
     fn send_body(&mut self, body: &Body<Arc<Entry>>) -> Result<(), End> {
         let (transmit, transport) = (&mut self.transmit, &mut self.transport);
         match body {
             Body::Empty => Ok(()),
-            Body::Static(bytes) => transmit.bytes(transport, bytes),
             Body::Owned(bytes) => transmit.bytes(transport, bytes),
             Body::Slice(entry, range) => send_slice(transmit, transport, entry, range.clone()),
             Body::Multipart(entry, parts, closing) => {
@@ -274,15 +282,14 @@ impl Connection {
             (true, false) => Phase::Idle,
         };
         let deadline = self.shared.reactor.clock.tick() + self.shared.timeouts.of(phase);
-        if phase == Phase::Idle {
-            self.transport.set_deadline(deadline);
-        } else {
-            // Bytes may trickle in, yet the head's time runs from the first wait for it.
-            let deadline = *self.head_deadline.get_or_insert(deadline);
-            self.transport.set_deadline(deadline);
-        }
+        // Bytes may trickle in, yet the time runs from the first wait.
+        let fixed = if phase == Phase::Idle { &mut self.idle_deadline } else { &mut self.head_deadline };
+        self.transport.set_deadline(*fixed.get_or_insert(deadline));
         self.inbox.release(&self.shared.pool);
         self.transmit.release(&self.shared.pool);
+        if phase == Phase::Idle {
+            self.pending = Pending::default();
+        }
         match self.transport.wait_readable() {
             Ok(()) => Ok(()),
             Err(WaitError::Unwatchable) => Err(End::Unwatchable),
@@ -321,7 +328,8 @@ impl Connection {
             let room = self.inbox.room(&self.shared.pool);
             match self.transport.receive(room) {
                 Ok(Received::Bytes) => return Ok(()),
-                Ok(Received::End) => return Err(End::PeerClosed),
+                // RFC 9112 §8: a request whose body is cut off is incomplete. Its sender may still listen.
+                Ok(Received::End) => return Err(self.reject(Reject::BadRequest("body cut off"))),
                 Ok(Received::Nothing) => {}
                 Err(_) => return Err(End::Broken),
             }
@@ -351,8 +359,9 @@ impl Connection {
     }
 
     fn close_with(&mut self, status: Status) {
-        if self.shared.access.is_some() {
-            let line = self.inbox.bytes();
+        // A request whose body went wrong is pending already, and what is in the inbox is of its body.
+        if self.shared.access.is_some() && self.pending.is_empty() {
+            let line = self.inbox.bytes().trim_ascii_start();
             let line = &line[..memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len()).min(1024)];
             self.pending.capture(Peer::new(self.peer).as_bytes(), line, None, None);
         }
@@ -362,6 +371,7 @@ impl Connection {
             framing: Framing::None,
             send_body: true,
             keep_alive: false,
+            may_send_more: true,
             expects_continue: false,
             used: 0,
         };

@@ -1,7 +1,7 @@
 //! What a connection is doing while it waits, and how long it may.
 //!
-//! Knows no sockets. The subtle rule: the head's time runs from the request's first byte and is never extended, so a
-//! client that sends a byte now and then gains nothing; the time to send is extended by every byte the client takes.
+//! Knows no sockets. The subtle rule: the head's time runs from the first wait for it and is never extended, so a client
+//! that sends a byte now and then gains nothing; the time to send is extended by every byte the client takes.
 
 use std::time::Duration;
 

@@ -24,7 +24,10 @@ const GATHERED: usize = 48 * 1024;
 const FILE_CHUNK: u64 = 1 << 20;
 
 /// Bytes of one read where sendfile(2) is switched off or the file system can't.
-const COPY_CHUNK: usize = 64 * 1024;
+const COPY_CHUNK: usize = 16 * 1024;
+
+/// In how many parts the time to send is waited for: a client that takes nothing is noticed one part late at most.
+const PARTS: u32 = 4;
 
 /// What is to be sent and has not been yet.
 pub struct Transmit {
@@ -46,6 +49,16 @@ impl Transmit {
             self.out = pool.take();
         }
         &mut self.out
+    }
+
+    /// Bytes that have gathered.
+    pub fn gathered(&self) -> u64 {
+        self.out.len() as u64
+    }
+
+    /// Throws away what has gathered.
+    pub fn clear(&mut self) {
+        self.out.clear();
     }
 
     /// Gives the buffer back to the pool when it is empty.
@@ -159,7 +172,7 @@ impl Transmit {
                     patience = None;
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => self.wait(transport, &mut patience)?,
-                Err(e) => return Err(failed(e.kind())),
+                Err(_) => return Err(End::Broken),
             }
         }
         self.out.clear();
@@ -169,33 +182,30 @@ impl Transmit {
     /// Waits until the socket takes more. The kernel says so only when much of its buffer is free, which a slow client
     /// may take longer for than it has; so when the time is up, it is asked whether the client took anything.
     fn wait(&self, transport: &mut Transport, patience: &mut Option<Patience>) -> Result<(), End> {
-        let until = || self.reactor.clock.tick() + self.timeouts.of(Phase::Send);
-        let patience =
-            patience.get_or_insert_with(|| Patience { until: until(), untaken: transport.untaken() });
-        loop {
-            transport.set_deadline(patience.until);
+        let part = self.timeouts.of(Phase::Send).div_ceil(PARTS);
+        let patience = patience.get_or_insert_with(|| Patience { untaken: transport.untaken(), quiet: 0 });
+        while patience.quiet < PARTS {
+            transport.set_deadline(self.reactor.clock.tick() + part);
             match transport.wait_writable() {
                 Ok(()) => return Ok(()),
                 Err(WaitError::Unwatchable) => return Err(End::Unwatchable),
                 Err(WaitError::TimedOut) => {}
             }
             let untaken = transport.untaken();
-            if untaken >= patience.untaken {
-                // What is still in the socket belongs to a reader that takes nothing; a reset frees it at once.
-                transport.reset_on_close();
-                return Err(End::TimedOut(Phase::Send));
-            }
-            *patience = Patience { until: until(), untaken };
+            patience.quiet = if untaken < patience.untaken { 0 } else { patience.quiet + 1 };
+            patience.untaken = untaken;
         }
+        transport.reset_on_close();
+        Err(End::TimedOut(Phase::Send))
     }
 }
 
-/// How long a client that takes nothing is waited for, and what it had still to take when the wait began.
+/// How a client that has been waited for behaves.
 struct Patience {
-    /// The tick at which the time is up.
-    until: u32,
-    /// Bytes in the socket.
+    /// Bytes in the socket that it has not taken.
     untaken: u64,
+    /// Parts of the time to send in which it took nothing.
+    quiet: u32,
 }
 
 fn failed(kind: ErrorKind) -> End {

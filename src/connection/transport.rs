@@ -41,6 +41,11 @@ impl Reactor {
         Ok(Reactor { clock: Clock::start(), wheel: Mutex::new(Wheel::default()), turnstile })
     }
 
+    /// Lets everybody else go first: those in the run queue and those that epoll finds ready.
+    pub fn give_way(&self) {
+        self.turnstile.give_way();
+    }
+
     /// Wakes the connections whose deadline has come.
     pub fn turn_wheel(&self) {
         let mut wheel = self.wheel.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,13 +128,15 @@ pub struct Transport {
     /// True when an end of stream or an error has been announced.
     ending: bool,
     moved: usize,
+    /// Bytes sent in all.
+    sent: u64,
 }
 
 impl Transport {
     /// Takes over an accepted, non-blocking socket.
     pub fn new(socket: OwnedFd, reactor: &'static Reactor) -> Transport {
         let io = Io::Unregistered(socket);
-        Transport { io, reactor, deadline: 0, readable: true, ending: false, moved: 0 }
+        Transport { io, reactor, deadline: 0, readable: true, ending: false, moved: 0, sent: 0 }
     }
 
     /// Sets the tick at which waits end.
@@ -191,6 +198,7 @@ impl Transport {
     /// `WouldBlock` when the socket is full, and what else sendmsg(2) says.
     pub fn send(&mut self, first: &[u8], second: &[u8], more: bool) -> io::Result<usize> {
         let sent = uninterrupted(|| socket::send(self.socket()?, first, second, more))?;
+        self.sent += sent as u64;
         self.count(sent);
         Ok(sent)
     }
@@ -201,6 +209,7 @@ impl Transport {
     /// `WouldBlock` when the socket is full, `InvalidInput` where the file system can't, and what else sendfile(2) says.
     pub fn send_file(&mut self, file: BorrowedFd<'_>, offset: &mut u64, count: usize) -> io::Result<usize> {
         let sent = uninterrupted(|| sendfile::sendfile(self.socket()?, file, offset, count))?;
+        self.sent += sent as u64;
         self.count(sent);
         Ok(sent)
     }
@@ -214,7 +223,7 @@ impl Transport {
     pub fn give_way_if_due(&mut self) {
         if self.moved >= BURST {
             self.moved = 0;
-            self.reactor.turnstile.give_way();
+            self.reactor.give_way();
         }
     }
 
@@ -265,6 +274,11 @@ impl Transport {
         Ok(())
     }
 
+    /// Bytes that the socket has taken in all.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Bytes sent that the client has not taken yet.
     pub fn untaken(&self) -> u64 {
         self.socket().map_or(0, socket::unacknowledged)
@@ -277,7 +291,7 @@ impl Transport {
         }
     }
 
-    /// Has the close reset the connection.
+    /// Has the close reset the connection, which frees at once what a client that takes nothing has left in the socket.
     pub fn reset_on_close(&self) {
         if let Ok(socket) = self.socket() {
             socket::reset_on_close(socket);

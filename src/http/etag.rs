@@ -7,9 +7,13 @@
 use super::fields::trim;
 
 /// The entity-tag of a file last changed at `mtime` (seconds and nanoseconds) with `size` bytes, quotes
-/// included. It is strong as far as the file system's clock tells two changes of the same length apart.
-pub fn strong(mtime: (i64, u32), size: u64) -> String {
-    format!("\"{:x}-{:x}-{size:x}\"", mtime.0, mtime.1)
+/// included, and a digest of the content where one is known. Without it the tag is strong as far as the times that files
+/// are given tell two contents of the same length apart.
+pub fn strong(mtime: (i64, u32), size: u64, digest: Option<u64>) -> String {
+    match digest {
+        Some(digest) => format!("\"{:x}-{:x}-{size:x}-{digest:x}\"", mtime.0, mtime.1),
+        None => format!("\"{:x}-{:x}-{size:x}\"", mtime.0, mtime.1),
+    }
 }
 
 /// How tags are compared (RFC 9110 §8.8.3.2).
@@ -101,10 +105,12 @@ mod tests {
 
     #[test]
     fn each_part_of_the_stamp_makes_another_tag() {
-        assert_eq!(strong((1_600_000_000, 255), 1000), "\"5f5e1000-ff-3e8\"");
+        assert_eq!(strong((1_600_000_000, 255), 1000, None), "\"5f5e1000-ff-3e8\"");
+        assert_eq!(strong((1_600_000_000, 255), 1000, Some(0xab)), "\"5f5e1000-ff-3e8-ab\"");
         let stamps =
             [((0, 0), 0), ((1, 0), 0), ((0, 1), 0), ((0, 0), 1), ((-1, 0), 0), ((i64::MIN, 999_999_999), 1)];
-        let tags: std::collections::HashSet<String> = stamps.map(|(mtime, size)| strong(mtime, size)).into();
+        let tags: std::collections::HashSet<String> =
+            stamps.map(|(mtime, size)| strong(mtime, size, None)).into();
         assert_eq!(tags.len(), stamps.len());
         for tag in tags {
             assert_eq!(parse(tag.as_bytes()), Some(EntityTag { weak: false, opaque: tag.as_bytes() }));

@@ -32,8 +32,6 @@ pub enum Field {
     Referer,
     /// `User-Agent`, RFC 9110 §10.1.5.
     UserAgent,
-    /// `Accept-Encoding`, RFC 9110 §12.5.3.
-    AcceptEncoding,
 }
 
 impl Field {
@@ -53,7 +51,6 @@ impl Field {
             Field::IfUnmodifiedSince => "If-Unmodified-Since",
             Field::Referer => "Referer",
             Field::UserAgent => "User-Agent",
-            Field::AcceptEncoding => "Accept-Encoding",
         }
     }
 
@@ -73,7 +70,6 @@ impl Field {
             10 => &[Field::Connection, Field::UserAgent],
             13 => &[Field::IfNoneMatch],
             14 => &[Field::ContentLength],
-            15 => &[Field::AcceptEncoding],
             17 => &[Field::IfModifiedSince, Field::TransferEncoding],
             19 => &[Field::IfUnmodifiedSince],
             _ => &[],
@@ -195,7 +191,7 @@ const TOKEN_BYTES: [bool; 256] = {
 mod tests {
     use super::*;
 
-    const ALL: [Field; 14] = [
+    const ALL: [Field; 13] = [
         Field::Host,
         Field::Connection,
         Field::ContentLength,
@@ -209,7 +205,6 @@ mod tests {
         Field::IfUnmodifiedSince,
         Field::Referer,
         Field::UserAgent,
-        Field::AcceptEncoding,
     ];
 
     fn sample() -> Fields<'static> {

@@ -22,8 +22,6 @@ pub struct Reply<F> {
 /// Rendered field lines, each ended by CRLF, without the empty line.
 #[derive(Debug)]
 pub enum FieldBlock<F> {
-    /// Known when the program was built.
-    Static(&'static [u8]),
     /// Made for this reply.
     Owned(Vec<u8>),
     /// Kept ready by the file that is served.
@@ -35,8 +33,6 @@ pub enum FieldBlock<F> {
 pub enum Body<F> {
     /// None.
     Empty,
-    /// Known when the program was built.
-    Static(&'static [u8]),
     /// Made for this reply.
     Owned(Vec<u8>),
     /// A slice of a file, all of it perhaps.
@@ -59,7 +55,6 @@ impl<F> Body<F> {
     pub fn len(&self) -> u64 {
         match self {
             Body::Empty => 0,
-            Body::Static(bytes) => bytes.len() as u64,
             Body::Owned(bytes) => bytes.len() as u64,
             Body::Slice(_, range) => range.end.saturating_sub(range.start),
             Body::Multipart(_, parts, closing) => {
@@ -93,8 +88,7 @@ mod tests {
     #[test]
     fn a_body_knows_its_length() {
         check(&Body::Empty, 0);
-        check(&Body::Static(b""), 0);
-        check(&Body::Static(b"abc"), 3);
+        check(&Body::Owned(b"abc".to_vec()), 3);
         check(&Body::Owned(vec![0; 70_000]), 70_000);
         check(&Body::Slice((), 0..0), 0);
         check(&Body::Slice((), 5..5), 0);

@@ -58,14 +58,10 @@ statuses! {
     REQUEST_TIMEOUT = 408 "Request Timeout";
     /// RFC 9110 §15.5.13.
     PRECONDITION_FAILED = 412 "Precondition Failed";
-    /// RFC 9110 §15.5.14.
-    CONTENT_TOO_LARGE = 413 "Content Too Large";
     /// RFC 9110 §15.5.15.
     URI_TOO_LONG = 414 "URI Too Long";
     /// RFC 9110 §15.5.17.
     RANGE_NOT_SATISFIABLE = 416 "Range Not Satisfiable";
-    /// RFC 9110 §15.5.18.
-    EXPECTATION_FAILED = 417 "Expectation Failed";
     /// RFC 6585 §5.
     REQUEST_HEADER_FIELDS_TOO_LARGE = 431 "Request Header Fields Too Large";
     /// RFC 9110 §15.6.1.
@@ -102,7 +98,7 @@ mod tests {
     fn no_code_has_two_names() {
         let mut codes: Vec<u16> = Status::ALL.iter().map(|status| status.code()).collect();
         codes.dedup();
-        assert_eq!(codes.len(), 19);
+        assert_eq!(codes.len(), Status::ALL.len());
         assert!(codes.is_sorted());
     }
 }

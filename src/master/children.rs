@@ -39,11 +39,14 @@ impl Children {
         self.0[slot] = Some(Child { pid, link, linked: true });
     }
 
-    /// Forgets an ended process, and names its slot.
-    pub fn remove(&mut self, pid: i32) -> Option<usize> {
-        let slot = self.0.iter().position(|child| child.as_ref().is_some_and(|child| child.pid == pid))?;
+    /// The slot of a process.
+    pub fn slot(&self, pid: i32) -> Option<usize> {
+        self.0.iter().position(|child| child.as_ref().is_some_and(|child| child.pid == pid))
+    }
+
+    /// Forgets a slot's worker, which has ended.
+    pub fn remove(&mut self, slot: usize) {
         self.0[slot] = None;
-        Some(slot)
     }
 
     /// The links to wait on, each with its slot.
@@ -96,10 +99,5 @@ impl Children {
         if let Some(child) = &self.0[slot] {
             process::kill(child.pid);
         }
-    }
-
-    /// The process id in a slot.
-    pub fn pid(&self, slot: usize) -> Option<i32> {
-        self.0[slot].as_ref().map(|child| child.pid)
     }
 }

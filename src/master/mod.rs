@@ -43,7 +43,8 @@ pub fn run(settings: Settings) -> Result<(), StartupError> {
 struct Master {
     settings: Settings,
     signals: Signals,
-    root: Option<PathBuf>,
+    /// The root as it was at the start, and its path.
+    root: Option<(Root, PathBuf)>,
     identity: Option<Identity>,
     access: Option<AccessLog>,
     places: usize,
@@ -60,13 +61,14 @@ impl Master {
             let what = "openat2(2) is missing or forbidden here; it needs Linux 5.6 or later".to_owned();
             return Err(StartupError::Kernel { what });
         }
+        let open = |path: PathBuf| match Root::open(&path) {
+            Ok(root) => Ok((root, path)),
+            Err(source) => Err(StartupError::Root { path, source }),
+        };
         let root = match &settings.root {
-            config::Root::Directory(path) => Some(path.clone()),
+            config::Root::Directory(path) => Some(open(path.clone())?),
             config::Root::Welcome => None,
         };
-        if let Some(path) = &root {
-            Root::open(path).map_err(|source| StartupError::Root { path: path.clone(), source })?;
-        }
         let identity = identity(&settings)?;
         let access = AccessLog::open(&settings.access_log).map_err(|source| {
             let path = match &settings.access_log {
@@ -127,10 +129,7 @@ impl Master {
         let mut events = Vec::new();
         // What workers said comes before how they ended.
         for (&slot, _) in slots.iter().zip(&readable[1..]).filter(|(_, readable)| **readable) {
-            events.extend(self.children.listen(slot).into_iter().map(|word| match word {
-                Word::Ready => Event::Ready(slot),
-                Word::Failed(why) => Event::Failed(slot, why),
-            }));
+            events.extend(self.listen(slot));
         }
         // An order to stop comes before the deaths it explains: a terminal's INT reaches the workers as well.
         let mut exits = Vec::new();
@@ -140,7 +139,10 @@ impl Master {
                 Request::Drain => events.push(Event::Drain),
                 Request::Child => {
                     while let Some((pid, exit)) = process::reap() {
-                        exits.extend(self.children.remove(pid).map(|slot| Event::Exited(slot, exit)));
+                        let Some(slot) = self.children.slot(pid) else { continue };
+                        events.extend(self.listen(slot));
+                        self.children.remove(slot);
+                        exits.push(Event::Exited(slot, exit));
                     }
                 }
             }
@@ -148,6 +150,15 @@ impl Master {
         events.extend(exits);
         events.push(Event::Tick);
         events
+    }
+
+    /// What a slot's worker has said since the last time.
+    fn listen(&mut self, slot: usize) -> Vec<Event> {
+        let event = |word| match word {
+            Word::Ready => Event::Ready(slot),
+            Word::Failed(why) => Event::Failed(slot, why),
+        };
+        self.children.listen(slot).into_iter().map(event).collect()
     }
 
     /// Performs actions in order; the last one of all brings the end.
@@ -206,13 +217,14 @@ impl Master {
         }
     }
 
-    /// In the child: keeps what is the worker's, drops the rest, and serves.
+    /// In the child: keeps what is the worker's, drops what would keep others alive or their ports open, and serves.
     fn become_worker(&mut self, slot: usize, master: i32, link: OwnedFd) -> ! {
         self.children = Children::default();
         let mine = |mut group: Vec<OwnedFd>| group.swap_remove(slot);
         let listeners = std::mem::take(&mut self.listeners).into_iter().map(mine).collect();
-        // The root is opened with the master's rights, for its path may lead where the workers' user may not go.
-        let root = self.root.take().and_then(|path| Root::open(&path).ok().map(|root| (root, path)));
+        // Opened anew, for the path may lead elsewhere by now, and with the master's rights, for it may lead through
+        // where the workers' user may not go. A path that leads nowhere leaves the root of the start.
+        let root = self.root.take().map(|(root, path)| (Root::open(&path).unwrap_or(root), path));
         worker::run(worker::Start {
             slot,
             master,
@@ -229,7 +241,7 @@ impl Master {
     /// Says on standard output what is served and where, for people and for whoever started this.
     fn announce(&self) {
         let what = match &self.root {
-            Some(path) => path.display().to_string(),
+            Some((_, path)) => path.display().to_string(),
             None => "the built-in welcome page".to_owned(),
         };
         let workers = self.settings.workers;

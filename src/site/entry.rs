@@ -4,6 +4,7 @@
 //! once. Does not decide when to look again; `cache.rs` does. The subtle rule: length and validators come from the
 //! descriptor whose bytes are sent, never from a second look at the name.
 
+use std::hash::{DefaultHasher, Hasher};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
@@ -30,6 +31,21 @@ pub enum Content {
     Memory(Box<[u8]>),
     /// In this open file.
     File(OwnedFd),
+}
+
+impl Content {
+    /// A digest of bytes in memory. It tells two versions apart that have their size and time in common, as builds
+    /// that set every time to the same second make them; for a long file that would take a read of all of it.
+    fn digest(&self) -> Option<u64> {
+        match self {
+            Content::Memory(bytes) => {
+                let mut hasher = DefaultHasher::new();
+                hasher.write(bytes);
+                Some(hasher.finish())
+            }
+            Content::File(_) => None,
+        }
+    }
 }
 
 /// A file's content, validators and rendered fields.
@@ -77,14 +93,14 @@ impl Entry {
     fn new(content: Content, stamp: Stamp, content_type: &'static str, is_index: bool, now: Now) -> Entry {
         let mtime = time_of(stamp.mtime.0);
         let mut entry = Entry {
-            content,
             size: stamp.size,
             is_index,
             stamp,
             racy: time_of(stamp.ctime.0) + RACY >= now.wall,
-            etag: etag::strong(stamp.mtime, stamp.size),
+            etag: etag::strong(stamp.mtime, stamp.size, content.digest()),
             // RFC 9110 §8.8.2.1: never later than the reply's own Date.
             last_modified: mtime.min(now.wall),
+            content,
             content_type,
             whole_fields: Vec::with_capacity(256),
             checked: AtomicU32::new(now.tick),
@@ -115,6 +131,13 @@ impl Entry {
             Content::Memory(_) => None,
             Content::File(file) => Some(file.as_fd()),
         }
+    }
+
+    /// True when the descriptor, if there is one, still holds what length and validators say of it. A file may be
+    /// changed in place.
+    pub fn is_intact(&self) -> bool {
+        self.file()
+            .is_none_or(|file| file::stat(file).is_ok_and(|(_, stamp)| stamp.is_content_of(&self.stamp)))
     }
 
     /// The validators that preconditions are held against.

@@ -134,21 +134,26 @@ impl Site {
         if let Some(entry) = state.cache.get(path.as_bytes())
             && entry.is_index == path.is_directory()
             && now.tick.wrapping_sub(entry.checked()) < self.rules.valid_ticks
+            && entry.is_intact()
         {
             return Ok(Arc::clone(entry));
         }
+        if let Source::Welcome(entry) = &state.source {
+            let found = path.as_bytes().is_empty().then(|| Arc::clone(entry));
+            return found.ok_or_else(|| Box::new(refuse(Refusal::NotFound)));
+        }
         state.follow_root(self.rules.valid_ticks, now);
-        let found = match &state.source {
-            Source::Directory { root, .. } => resolve::resolve(root, path),
-            Source::Welcome(entry) if path.as_bytes().is_empty() => return Ok(Arc::clone(entry)),
-            Source::Welcome(_) => Err(Refusal::NotFound),
-        };
-        // An entry that can't be re-checked for want of descriptors is better than no answer.
-        if matches!(found, Err(Refusal::Exhausted))
-            && let Some(entry) = state.cache.get(path.as_bytes())
-            && entry.is_index == path.is_directory()
-        {
-            return Ok(Arc::clone(entry));
+        let mut found = state.resolve(path);
+        if matches!(found, Err(Refusal::Exhausted)) {
+            // An entry that can't be re-checked for want of descriptors is better than no answer.
+            if let Some(entry) =
+                state.cache.get(path.as_bytes()).filter(|e| e.is_index == path.is_directory())
+            {
+                return Ok(Arc::clone(entry));
+            }
+            // The cache holds files open that nobody is waiting for.
+            state.cache.clear();
+            found = state.resolve(path);
         }
         if !matches!(found, Ok(Found::File(..))) {
             state.cache.remove(path.as_bytes());
@@ -186,6 +191,13 @@ impl Site {
 }
 
 impl State {
+    fn resolve(&self, path: &SitePath<'_>) -> Result<Found, Refusal> {
+        match &self.source {
+            Source::Directory { root, .. } => resolve::resolve(root, path),
+            Source::Welcome(_) => Err(Refusal::NotFound),
+        }
+    }
+
     /// Where the root's path leads somewhere else now (a deployment that switches a link), follows it.
     fn follow_root(&mut self, valid_ticks: u32, now: Now) {
         let Source::Directory { root, path, checked } = &mut self.source else { return };

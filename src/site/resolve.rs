@@ -54,7 +54,13 @@ pub fn resolve(root: &Root, path: &SitePath<'_>) -> Result<Found, Refusal> {
 }
 
 fn file(root: &Root, path: &SitePath<'_>) -> Result<Found, Refusal> {
-    let opened = root.open_beneath(path.as_bytes())?;
+    let opened = match root.open_beneath(path.as_bytes()) {
+        // A directory that may be searched but not read still has its files.
+        Err(OpenError::Denied) if root.is_directory(path.as_bytes()) => {
+            return Ok(Found::DirectoryWithoutSlash);
+        }
+        opened => opened?,
+    };
     match stat(&opened)? {
         (Kind::Regular, stamp) => Ok(Found::File(opened, stamp)),
         (Kind::Directory, _) => Ok(Found::DirectoryWithoutSlash),

@@ -26,6 +26,13 @@ pub struct Stamp {
     pub ctime: (i64, u32),
 }
 
+impl Stamp {
+    /// True when both speak of the same content; owner, mode and number of links may differ.
+    pub fn is_content_of(&self, other: &Stamp) -> bool {
+        (self.identity, self.size, self.mtime) == (other.identity, other.size, other.mtime)
+    }
+}
+
 /// The kinds of file that matter to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -95,6 +102,13 @@ impl Root {
                 other => return Ok(other?),
             }
         }
+    }
+
+    /// True when `relative` is a directory beneath this root, whether or not it may be read.
+    pub fn is_directory(&self, relative: &[u8]) -> bool {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        rustix::fs::openat2(&self.directory, relative, flags, Mode::empty(), resolve).is_ok()
     }
 
     /// Device and inode number of the root itself.

@@ -4,7 +4,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
@@ -54,6 +56,15 @@ pub fn receive(end: impl AsFd) -> Received {
         Err(Errno::AGAIN | Errno::INTR) => Received::Empty,
         Err(_) => Received::Closed,
     }
+}
+
+/// Waits up to `timeout` until a pipe or socket takes a piece of a write (poll(2) `POLLOUT`; for a pipe that is a page),
+/// and tells whether it does.
+pub fn takes_more(end: impl AsFd, timeout: Duration) -> bool {
+    let mut poll = [PollFd::new(&end, PollFlags::OUT)];
+    let timeout =
+        Timespec { tv_sec: timeout.as_secs().cast_signed(), tv_nsec: timeout.subsec_nanos().into() };
+    rustix::event::poll(&mut poll, Some(&timeout)).is_ok_and(|ready| ready > 0)
 }
 
 /// Ends a link for both sides, while the descriptor stays.

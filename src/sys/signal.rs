@@ -24,11 +24,17 @@ pub enum Request {
 pub struct Signals(SignalFd);
 
 impl Signals {
-    /// Blocks the signals of the master and has them arrive here.
+    /// Blocks the signals of the master and has them arrive here. Those that other servers know, and that mean nothing
+    /// here, are ignored rather than deadly.
     ///
     /// # Errors
     /// What signalfd(2) says.
     pub fn of_master() -> io::Result<Signals> {
+        // Inherited as ignored, CHLD would have the kernel reap the workers unseen.
+        set_disposition(Signal::SIGCHLD, SigHandler::SigDfl)?;
+        for ignored in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH] {
+            set_disposition(ignored, SigHandler::SigIgn)?;
+        }
         Signals::of(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGCHLD])
     }
 

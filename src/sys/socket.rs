@@ -144,9 +144,9 @@ pub fn finish_sending(socket: BorrowedFd<'_>) {
     let _ = rustix::net::shutdown(socket, Shutdown::Write);
 }
 
-/// Has the close of this socket reset the connection, so that a body cut short can't be taken for a whole one.
+/// Has the close of this socket reset the connection and throw away what is still to be sent.
 pub fn reset_on_close(socket: BorrowedFd<'_>) {
-    // Without the option the close is an orderly one, which a declared length still tells from a whole body.
+    // Without the option the kernel keeps trying to send for a while, which is all that is lost.
     let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
 }
 

@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use may::coroutine::{self, Coroutine};
@@ -19,10 +19,17 @@ use may::io::{CoIo, WaitIo, WaitIoWaker};
 
 use super::{address_of, control};
 use crate::connection::{self, Shared};
+use crate::site::TICK_MS;
 use crate::sys::socket;
 
 /// Parked coroutines that are kept for clients to come; each holds the memory its stack ever touched.
 const PARKED: usize = 512;
+
+/// Accepts after which the clients get a turn.
+const BATCH: u32 = 64;
+
+/// Ticks between two warnings of the same want: a minute.
+const WARN_TICKS: u32 = 60 * 1000 / TICK_MS;
 
 /// Where clients come in.
 pub struct Door {
@@ -34,6 +41,8 @@ pub struct Door {
     crowded: AtomicBool,
     /// Acceptors that have not emptied their queue for a drain yet, and what wakes them from their wait.
     open: AtomicUsize,
+    /// The tick of the last warning that descriptors have run out.
+    warned: AtomicU32,
     wakers: Mutex<Vec<WaitIoWaker>>,
 }
 
@@ -77,6 +86,7 @@ impl Door {
             waiting: Mutex::default(),
             crowded: AtomicBool::new(false),
             open: AtomicUsize::new(0),
+            warned: AtomicU32::new(0),
             wakers: Mutex::default(),
         }
     }
@@ -123,11 +133,13 @@ impl Door {
         }
     }
 
-    /// Waits until a place has become free, or a tick has passed.
+    /// Waits until a place has become free, or a tick has passed, and then for all who are ready: where clients come
+    /// faster than they are served, an acceptor woken by the end of one would otherwise keep the scheduler from epoll.
     fn wait_for_place(&self) {
         lock(&self.waiting).push(coroutine::current());
         self.crowded.store(true, Relaxed);
         coroutine::park();
+        self.shared.reactor.give_way();
     }
 
     /// Hands a client to a parked coroutine, or to a new one.
@@ -184,13 +196,20 @@ impl Acceptor {
     /// Accepts until the worker drains and the queue is empty.
     pub fn run(self) {
         let Acceptor { door, listener } = &self;
+        let mut accepted = 0;
         loop {
             if door.shared.live.load(Relaxed) >= door.places {
                 door.wait_for_place();
                 continue;
             }
             match socket::accept(listener.inner().as_fd()) {
-                Ok((socket, peer)) => door.admit(Client { socket, peer, place: Place::take(door) }),
+                Ok((socket, peer)) => {
+                    door.admit(Client { socket, peer, place: Place::take(door) });
+                    accepted += 1;
+                    if accepted % BATCH == 0 {
+                        door.shared.reactor.give_way();
+                    }
+                }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     if door.shared.draining.load(Relaxed) {
                         break;
@@ -212,7 +231,12 @@ impl Acceptor {
 
     /// Descriptors or memory have run out. Existing clients go on; the queue waits.
     fn pause(&self, error: &io::Error) {
-        ::log::debug!("cannot accept on {}: {error}", address_of(self.listener.inner()));
+        let tick = self.door.shared.reactor.clock.tick();
+        let last = self.door.warned.load(Relaxed);
+        if last == 0 || tick - last >= WARN_TICKS {
+            self.door.warned.store(tick, Relaxed);
+            ::log::warn!("cannot accept on {} for now: {error}", address_of(self.listener.inner()));
+        }
         self.door.wait_for_place();
     }
 }

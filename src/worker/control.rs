@@ -7,7 +7,6 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::PoisonError;
 
-use may::go;
 use may::io::{CoIo, WaitIo};
 
 use super::accept::Door;
@@ -37,8 +36,8 @@ impl Control {
     pub fn start(self) {
         let Control { door, link, signals } = self;
         link::send(link.inner(), READY);
-        go!(move || obey(door, &link));
-        go!(move || heed(door, &signals));
+        super::start_vital(move || obey(door, &link));
+        super::start_vital(move || heed(door, &signals));
     }
 }
 

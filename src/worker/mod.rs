@@ -145,21 +145,36 @@ fn start_coroutines(parts: Parts) -> io::Result<()> {
     let ticker = ticker::Ticker::new(door)?;
     let control = control::Control::new(door, link, signals)?;
     let acceptors = listeners.into_iter().map(|l| door.acceptor(l)).collect::<io::Result<Vec<_>>>()?;
-    go!(turnstile);
-    go!(move || ticker.run());
+    start_vital(turnstile);
+    start_vital(move || ticker.run());
     for acceptor in acceptors {
-        go!(move || acceptor.run());
+        start_vital(move || acceptor.run());
     }
     control.start();
     Ok(())
+}
+
+/// Starts a coroutine that the worker can't do without. It never returns, and where it panics the worker ends, to be
+/// replaced: without it, it would be neither well nor dead.
+fn start_vital(body: impl FnOnce() + Send + 'static) {
+    struct Vital;
+    impl Drop for Vital {
+        fn drop(&mut self) {
+            process::exit_now(1);
+        }
+    }
+    go!(move || {
+        let _vital = Vital;
+        body();
+    });
 }
 
 /// Says once, in the log, when the workers' user can't read what it is to serve.
 fn warn_if_unreadable(start: &Start) {
     let (0, Some((root, path))) = (start.slot, &start.root) else { return };
     if root.open_beneath(b"").is_err() {
-        let who = start.identity.as_ref().map_or("the user who started it", |identity| &identity.name);
-        ::log::warn!("{who} cannot read {}: requests will get 403", path.display());
+        let who = start.identity.as_ref().map_or("the user who started this", |identity| &identity.name);
+        ::log::warn!("{who} cannot read {}: requests may get 403", path.display());
     }
 }
 

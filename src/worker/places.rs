@@ -1,7 +1,8 @@
 //! How many connections a worker can hold at once: arithmetic over what the kernel allows.
 
 /// Descriptors of a worker that are no connections: standard streams, logs, listeners, epoll, timers, and some to spare
-/// for files that are served after they left the cache.
+/// for files that are served after they left the cache. There can be more of those, up to one a connection; then the
+/// cache lets go of its own, and what still finds no descriptor gets 503. Room for the worst would halve the places.
 const OTHER_DESCRIPTORS: u64 = 48;
 
 /// Memory maps of a worker that are no coroutine stacks.

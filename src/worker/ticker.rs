@@ -49,7 +49,13 @@ impl Ticker {
 
 fn each_second(shared: &Shared) {
     if let Some(access) = &shared.access {
-        access.lock().unwrap_or_else(PoisonError::into_inner).flush();
+        let mut access = access.lock().unwrap_or_else(PoisonError::into_inner);
+        access.flush();
+        let dropped = std::mem::take(&mut access.dropped);
+        drop(access);
+        if dropped > 0 {
+            ::log::warn!("the access log could not be written: {dropped} lines are lost");
+        }
     }
     shared.site.sweep(shared.reactor.clock.now());
 }
