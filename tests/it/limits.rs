@@ -1,0 +1,163 @@
+//! How many clients there may be, and what happens beyond: they wait, nothing spins, and those that are served
+//! go on.
+
+use std::time::Duration;
+
+use crate::support::client::ASK_PAGE;
+use crate::support::process::Process;
+use crate::support::tree::PAGE;
+use crate::support::{Client, Launch, Server, eventually, root, within};
+
+/// Holds a worker to using little CPU time over an interval in which it has nothing to do.
+#[track_caller]
+fn does_not_spin(worker: Process) {
+    let before = worker.cpu_time();
+    std::thread::sleep(Duration::from_secs(1));
+    let used = worker.cpu_time() - before;
+    assert!(used < Duration::from_millis(300), "{used:?} of CPU time in a second of doing nothing");
+}
+
+/// Clients that have been answered once and stay; those beyond what the server holds wait for their answer.
+fn crowd(server: &Server, count: usize) -> Vec<Client> {
+    let mut clients: Vec<_> = (0..count).map(|_| server.client()).collect();
+    clients.iter_mut().for_each(|client| assert!(client.send(ASK_PAGE)));
+    clients
+}
+
+/// Splits a crowd into those that have their answer and those that wait, once `served` have it.
+#[track_caller]
+fn sort_out(crowd: Vec<Client>, served: usize) -> (Vec<Client>, Vec<Client>) {
+    let mut crowd: Vec<_> = crowd.into_iter().map(|client| (client, false)).collect();
+    eventually(&format!("{served} of {} are served", crowd.len()), || {
+        for (client, answered) in &mut crowd {
+            if !*answered && client.has_news() {
+                client.response().is(200, PAGE);
+                *answered = true;
+            }
+        }
+        (crowd.iter().filter(|(_, answered)| *answered).count() >= served).then_some(())
+    });
+    let (served, waiting): (Vec<_>, Vec<_>) = crowd.into_iter().partition(|(_, answered)| *answered);
+    let clients = |pairs: Vec<(Client, bool)>| pairs.into_iter().map(|(client, _)| client).collect();
+    (clients(served), clients(waiting))
+}
+
+#[test]
+fn clients_beyond_the_limit_wait_for_a_place() {
+    let server = Server::start(&["--max-connections", "4"]);
+    let (mut served, mut waiting) = sort_out(crowd(&server, 12), 4);
+    assert_eq!(served.len(), 4, "more were served than there are places");
+    served.iter_mut().for_each(Client::still_serves);
+    does_not_spin(server.workers()[0]);
+    assert!(!waiting.iter_mut().any(Client::has_news), "one was served beyond the limit");
+    // A place that becomes free goes to one that waits.
+    drop(served.pop());
+    let one_more = || waiting.iter_mut().any(Client::has_news).then_some(());
+    eventually("one that waited is served", one_more);
+    served.clear();
+    while !waiting.is_empty() {
+        let next = || waiting.iter_mut().position(Client::has_news);
+        let place = eventually("the others are served in turn", next);
+        let mut client = waiting.swap_remove(place);
+        client.response().is(200, PAGE);
+    }
+    server.get("/page.html").is(200, PAGE);
+}
+
+#[test]
+fn a_place_is_free_again_however_its_client_left() {
+    let server =
+        Server::start(&["--max-connections", "2", "--head-timeout", "500ms", "--idle-timeout", "500ms"]);
+    for round in 0..6 {
+        let mut clients = crowd(&server, 2);
+        clients.iter_mut().for_each(|client| client.response().is(200, PAGE));
+        for mut client in clients {
+            match round % 3 {
+                0 => drop(client),
+                1 => client.reset(),
+                _ => client.closed(),
+            }
+        }
+    }
+    server.get("/page.html").is(200, PAGE);
+}
+
+#[test]
+fn without_descriptors_the_served_go_on_and_nothing_spins() {
+    // More places are asked for than there are descriptors, and more clients come than either.
+    let server = Launch::site().descriptors(128).flags(["--max-connections", "1000"]).start();
+    let worker = server.workers()[0];
+    let (mut served, mut waiting) = sort_out(crowd(&server, 120), 10);
+    served.iter_mut().for_each(Client::still_serves);
+    does_not_spin(worker);
+    assert!(waiting.len() > 20, "only {} of 120 had to wait", waiting.len());
+    // A large file needs a descriptor of its own; without one it may fail, but the connection lives on.
+    served[0].send("GET /large.html HTTP/1.1\r\nHost: test\r\n\r\n");
+    let response = served[0].response();
+    response.has_status(&[200, 500, 503]);
+    served[0].ends_as(&response);
+    served.clear();
+    while !waiting.is_empty() {
+        let next = || waiting.iter_mut().position(Client::has_news);
+        let place = within(Duration::from_secs(30), "those that waited are served", next);
+        let mut client = waiting.swap_remove(place);
+        client.response().is(200, PAGE);
+    }
+    assert!(worker.lives(), "the worker was replaced");
+    server.get("/large.html").has_status(&[200]);
+}
+
+#[test]
+fn descriptors_that_run_out_under_a_running_server_are_survived() {
+    // The worker stays the user that the test is, which may change its limits.
+    let flags = if root() { &["--user", "root", "--group", "root"][..] } else { &[] };
+    let server = Server::start(flags);
+    let worker = server.workers()[0];
+    let mut first = server.client();
+    first.still_serves();
+    let before = worker.descriptors().unwrap() as u64;
+    worker.set_descriptor_limit(before + 5);
+    let (mut served, mut waiting) = sort_out(crowd(&server, 30), 1);
+    does_not_spin(worker);
+    first.still_serves();
+    served.iter_mut().for_each(Client::still_serves);
+    served.clear();
+    while !waiting.is_empty() {
+        let next = || waiting.iter_mut().position(Client::has_news);
+        let place = within(Duration::from_secs(30), "those that waited are served", next);
+        waiting.swap_remove(place).response().is(200, PAGE);
+    }
+    assert!(worker.lives());
+}
+
+#[test]
+fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one() {
+    let limits = ["sh", "-c", "ulimit -Sn 100 && ulimit -Hn 3000 && exec \"$@\"", "sh"];
+    let server = Launch::site().under(limits).start();
+    let (soft, hard) = server.workers()[0].descriptor_limit();
+    assert_eq!((soft, hard), (3000, 3000));
+}
+
+#[test]
+fn a_limit_that_had_to_be_lowered_is_said() {
+    let server = Launch::site().descriptors(200).flags(["--max-connections", "100000"]).start();
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains("WARN") && line.contains("connections"));
+    assert!(line.is_some_and(|line| line.contains("100000") || line.contains("lower")), "{log}");
+    server.get("/page.html").is(200, PAGE);
+}
+
+#[test]
+fn hundreds_of_idle_clients_cost_no_cpu_time_and_little_memory() {
+    let server = Server::start(&[]);
+    let worker = server.workers()[0];
+    server.get("/page.html").is(200, PAGE);
+    let before = worker.memory();
+    let mut clients: Vec<_> = (0..500).map(|_| server.client()).collect();
+    clients.iter_mut().for_each(Client::still_serves);
+    does_not_spin(worker);
+    let each = worker.memory().saturating_sub(before) / 500;
+    // The aim is 10 KiB in a release build; frames of a debug build are several times as deep.
+    assert!(each <= 40 << 10, "{each} bytes for an idle connection");
+    clients.iter_mut().for_each(Client::still_serves);
+}

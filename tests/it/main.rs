@@ -1,0 +1,42 @@
+//! The server from outside: real processes, real sockets, raw bytes. A file is one noun; a test's name states
+//! the behaviour and its body is the exchange. Tests that are `ignore`d say why, and run in .ci/run.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
+mod support;
+
+mod basics;
+mod errors;
+mod startup;
+
+mod expect;
+mod fields;
+mod framing;
+mod methods;
+mod request_line;
+mod versions;
+
+mod persistence;
+mod pipelining;
+
+mod files;
+mod paths;
+mod redirects;
+mod traversal;
+mod types;
+
+mod conditional;
+mod ranges;
+
+mod abuse;
+mod limits;
+mod mutations;
+mod timeouts;
+
+mod access_log;
+mod large;
+mod processes;
+mod races;
+mod signals;
+
+mod layers;

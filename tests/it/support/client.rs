@@ -1,0 +1,260 @@
+//! A raw client: it sends the bytes it is told to, reads one answer at a time, and puts a deadline on
+//! every wait.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketType, sockopt};
+
+use super::tree::PAGE;
+use super::{DEADLINE, Response};
+
+/// What a request for the page looks like; its answer is 200 with `PAGE`.
+pub const ASK_PAGE: &[u8] = b"GET /page.html HTTP/1.1\r\nHost: test\r\n\r\n";
+
+pub struct Client {
+    stream: TcpStream,
+    inbox: Vec<u8>,
+    deadline: Duration,
+}
+
+impl Client {
+    #[track_caller]
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect_timeout(&address, DEADLINE);
+        Self::from(stream.unwrap_or_else(|error| panic!("could not connect to {address}: {error}")))
+    }
+
+    /// A client whose kernel takes very little that it doesn't read. The size has to be set before the
+    /// connection is, or the window has already been promised.
+    #[track_caller]
+    pub fn with_small_window(address: SocketAddr) -> Self {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let socket = rustix::net::socket(family, SocketType::STREAM, None).unwrap();
+        sockopt::set_socket_recv_buffer_size(&socket, 4096).unwrap();
+        rustix::net::connect(&socket, &address).unwrap();
+        Self::from(TcpStream::from(socket))
+    }
+
+    /// The same connection for another thread, which may send while this one reads.
+    pub fn twin(&self) -> Self {
+        Self { stream: self.stream.try_clone().unwrap(), inbox: Vec::new(), deadline: self.deadline }
+    }
+
+    /// Waits longer than usual, for answers that are due only after one of the server's timeouts.
+    pub fn patient(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Sends all of it. False: the server had closed before, which is no fault; what it answered is judged.
+    #[track_caller]
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        match self.stream.write_all(bytes.as_ref()) {
+            Ok(()) => true,
+            Err(error) if is_end(error.kind()) => false,
+            Err(error) => panic!("could not send: {error}"),
+        }
+    }
+
+    /// Sends what the server takes at once, up to all of it; how much that was.
+    pub fn send_until_full(&mut self, bytes: &[u8], patience: Duration) -> usize {
+        self.stream.set_write_timeout(Some(patience)).unwrap();
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match self.stream.write(&bytes[sent..]) {
+                Ok(count) => sent += count,
+                Err(_) => break,
+            }
+        }
+        self.stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        sent
+    }
+
+    /// The urgent byte of a TCP segment.
+    pub fn send_urgent(&mut self, byte: u8) {
+        rustix::net::send(&self.stream, &[byte], rustix::net::SendFlags::OOB).unwrap();
+    }
+
+    /// Says that nothing more will be sent, and goes on listening.
+    pub fn half_close(&self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Leaves with a reset instead of an orderly end.
+    pub fn reset(self) {
+        sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
+    }
+
+    /// The next answer, to anything but HEAD.
+    #[track_caller]
+    pub fn response(&mut self) -> Response {
+        self.answer().expect("closed without an answer")
+    }
+
+    /// The next answer, to HEAD: a head and nothing else.
+    #[track_caller]
+    pub fn response_to_head(&mut self) -> Response {
+        self.head().expect("closed without an answer")
+    }
+
+    /// The next answer with its whole body; None where the stream ended before one began.
+    #[track_caller]
+    pub fn answer(&mut self) -> Option<Response> {
+        let mut response = self.head()?;
+        if response.status < 200 || response.status == 304 {
+            return Some(response);
+        }
+        let length = response.length().unwrap() as usize;
+        while self.inbox.len() < length {
+            assert!(self.more(), "body cut: {} of {length} bytes came", self.inbox.len());
+        }
+        let rest = self.inbox.split_off(length);
+        response.body = std::mem::replace(&mut self.inbox, rest);
+        Some(response)
+    }
+
+    /// The next head, its body left to `read`; None where the stream ended before one began.
+    #[track_caller]
+    pub fn head(&mut self) -> Option<Response> {
+        let mut searched = 0;
+        let end = loop {
+            let found = memchr::memmem::find(&self.inbox[searched..], b"\r\n\r\n");
+            if let Some(found) = found {
+                break searched + found;
+            }
+            searched = self.inbox.len().saturating_sub(3);
+            assert!(searched < 65536, "a head of over 64 KiB");
+            if !self.more() {
+                assert!(
+                    self.inbox.is_empty(),
+                    "cut inside a head: {:?}",
+                    self.inbox.escape_ascii().to_string()
+                );
+                return None;
+            }
+        };
+        let rest = self.inbox.split_off(end + 4);
+        let head = std::mem::replace(&mut self.inbox, rest);
+        Some(Response::parse(&head[..end]))
+    }
+
+    /// Some bytes of a body; zero at the end of the stream.
+    #[track_caller]
+    pub fn read(&mut self, buffer: &mut [u8]) -> usize {
+        if self.inbox.is_empty() {
+            return self.receive(buffer).unwrap_or(0);
+        }
+        let count = buffer.len().min(self.inbox.len());
+        buffer[..count].copy_from_slice(&self.inbox[..count]);
+        self.inbox.drain(..count);
+        count
+    }
+
+    /// Everything up to the end of the stream.
+    #[track_caller]
+    pub fn rest(&mut self) -> Vec<u8> {
+        while self.more() {}
+        std::mem::take(&mut self.inbox)
+    }
+
+    /// Holds the server to ending the stream here, with nothing more sent.
+    #[track_caller]
+    pub fn closed(&mut self) {
+        let rest = self.rest();
+        assert!(
+            rest.is_empty(),
+            "unexpected bytes: {:?}",
+            rest[..rest.len().min(200)].escape_ascii().to_string()
+        );
+    }
+
+    /// Holds the server to what the answer said about the connection: closed, or ready for another request.
+    #[track_caller]
+    pub fn ends_as(&mut self, response: &Response) {
+        if response.closes() {
+            return self.closed();
+        }
+        self.still_serves();
+    }
+
+    /// Sends a second request behind what was sent; the first answer passes `judge`, the second is the page.
+    #[track_caller]
+    pub fn still_serves_after(&mut self, judge: impl FnOnce(&Response)) {
+        self.send(ASK_PAGE);
+        judge(&self.response());
+        self.response().is(200, PAGE);
+    }
+
+    /// Holds the server to answering another request here.
+    #[track_caller]
+    pub fn still_serves(&mut self) {
+        self.send(ASK_PAGE);
+        self.response().is(200, PAGE);
+    }
+
+    /// Whether the server has closed, without waiting for it.
+    pub fn is_closed(&mut self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let mut byte = [0; 4096];
+        let closed = match self.stream.read(&mut byte) {
+            Ok(0) => true,
+            Ok(count) => {
+                self.inbox.extend_from_slice(&byte[..count]);
+                false
+            }
+            Err(error) => error.kind() != ErrorKind::WouldBlock,
+        };
+        self.stream.set_nonblocking(false).unwrap();
+        closed
+    }
+
+    /// Whether bytes have come that no answer has taken yet, without waiting for them.
+    pub fn has_news(&mut self) -> bool {
+        self.is_closed() || !self.inbox.is_empty()
+    }
+
+    /// Reads once into the inbox; false at the end of the stream.
+    #[track_caller]
+    fn more(&mut self) -> bool {
+        let mut buffer = vec![0; 256 * 1024];
+        let Some(count) = self.receive(&mut buffer) else { return false };
+        self.inbox.extend_from_slice(&buffer[..count]);
+        count > 0
+    }
+
+    /// None: the stream was reset.
+    #[track_caller]
+    fn receive(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        self.stream.set_read_timeout(Some(self.deadline)).unwrap();
+        let start = Instant::now();
+        loop {
+            return match self.stream.read(buffer) {
+                Ok(count) => Some(count),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if is_end(error.kind()) => None,
+                Err(error) => {
+                    let inbox = &self.inbox[..self.inbox.len().min(200)];
+                    panic!(
+                        "nothing came for {:?} ({error}); so far {:?}",
+                        start.elapsed(),
+                        inbox.escape_ascii().to_string()
+                    )
+                }
+            };
+        }
+    }
+}
+
+impl From<TcpStream> for Client {
+    fn from(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        Self { stream, inbox: Vec::new(), deadline: DEADLINE }
+    }
+}
+
+fn is_end(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted)
+}

@@ -1,0 +1,167 @@
+//! How a server is started: its root, its flags, its surroundings. `start` waits until it serves; `run` is
+//! for starts that must not succeed.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use super::{Server, Tree, eventually};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mayhttpd");
+
+pub struct Launch {
+    tree: Option<Arc<Tree>>,
+    root: Option<PathBuf>,
+    listen: Vec<String>,
+    flags: Vec<OsString>,
+    environment: Vec<(String, OsString)>,
+    directory: PathBuf,
+    wrapper: Vec<OsString>,
+}
+
+/// What a program that has ended leaves.
+#[derive(Debug)]
+pub struct Finished {
+    pub code: Option<i32>,
+    pub output: String,
+    pub errors: String,
+}
+
+impl Launch {
+    /// No root at all; the server decides what it serves.
+    pub fn rootless() -> Self {
+        Self {
+            tree: None,
+            root: None,
+            listen: vec!["127.0.0.1:0".into()],
+            flags: vec!["--workers".into(), "1".into()],
+            environment: Vec::new(),
+            directory: "/".into(),
+            wrapper: Vec::new(),
+        }
+    }
+
+    /// Serves a tree, which lives as long as the server.
+    pub fn of(tree: impl Into<Arc<Tree>>) -> Self {
+        let tree = tree.into();
+        let root = Some(tree.path().to_owned());
+        Self { tree: Some(tree), root, ..Self::rootless() }
+    }
+
+    /// Serves a directory that isn't the test's own.
+    pub fn of_path(root: impl AsRef<Path>) -> Self {
+        Self { root: Some(root.as_ref().to_owned()), ..Self::rootless() }
+    }
+
+    /// Serves the site that most tests ask.
+    pub fn site() -> Self {
+        Self::of(Tree::site())
+    }
+
+    /// One worker, unless said otherwise: what a test sees then doesn't depend on who got the connection.
+    pub fn workers(self, count: usize) -> Self {
+        let mut launch = self;
+        launch.flags[1] = count.to_string().into();
+        launch
+    }
+
+    pub fn flags<F: Into<OsString>>(mut self, flags: impl IntoIterator<Item = F>) -> Self {
+        self.flags.extend(flags.into_iter().map(Into::into));
+        self
+    }
+
+    /// The addresses to listen at, in place of 127.0.0.1 with a free port.
+    pub fn listen(mut self, addresses: &[&str]) -> Self {
+        self.listen = addresses.iter().map(|&address| address.to_owned()).collect();
+        self
+    }
+
+    pub fn environment(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub fn directory(mut self, path: impl AsRef<Path>) -> Self {
+        self.directory = path.as_ref().to_owned();
+        self
+    }
+
+    /// A program that prepares the surroundings and becomes the server by exec, so that the pid is the same.
+    pub fn under<F: Into<OsString>>(mut self, wrapper: impl IntoIterator<Item = F>) -> Self {
+        self.wrapper = wrapper.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// With so few descriptors, hard limit and soft.
+    pub fn descriptors(self, limit: usize) -> Self {
+        self.under(["sh".to_owned(), "-c".into(), format!("ulimit -n {limit}; exec \"$@\""), "sh".into()])
+    }
+
+    /// Starts it, and waits until it says where it serves.
+    #[track_caller]
+    pub fn start(self) -> Server {
+        let child = self.command().spawn().unwrap();
+        Server::attach(child, self.listen.len().max(1), self.tree)
+    }
+
+    /// Runs it to its end, which must come by itself.
+    #[track_caller]
+    pub fn run(self) -> Finished {
+        run(self.command())
+    }
+
+    fn command(&self) -> Command {
+        let mut words = self.wrapper.clone();
+        words.push(PROGRAM.into());
+        for address in &self.listen {
+            words.extend(["--listen".into(), address.into()]);
+        }
+        words.extend(self.flags.clone());
+        if let Some(root) = &self.root {
+            words.extend(["--root".into(), root.into()]);
+        }
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).current_dir(&self.directory);
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("MAYHTTPD_")) {
+                command.env_remove(name);
+            }
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+/// Runs the server's program with these arguments alone.
+#[track_caller]
+pub fn run_with(arguments: &[&str]) -> Finished {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).current_dir("/");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    run(command)
+}
+
+#[track_caller]
+fn run(mut command: Command) -> Finished {
+    let mut child = command.spawn().unwrap();
+    let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let output = std::thread::spawn(move || read_all(&mut stdout));
+    let errors = std::thread::spawn(move || read_all(&mut stderr));
+    let start = std::time::Instant::now();
+    let status = eventually("the program ends by itself", || {
+        if start.elapsed() > super::DEADLINE / 2 {
+            let _ = child.kill();
+        }
+        child.try_wait().unwrap()
+    });
+    Finished { code: status.code(), output: output.join().unwrap(), errors: errors.join().unwrap() }
+}
+
+fn read_all(stream: &mut impl Read) -> String {
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,129 @@
+//! Facts about processes, from /proc: who the workers are, whether they live, what CPU time they took.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+
+/// A process that can't be mistaken for a later one with the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Process {
+    pub pid: u32,
+    /// When it started, in clock ticks since boot.
+    started: u64,
+}
+
+impl Process {
+    pub fn of(pid: u32) -> Option<Self> {
+        stat(pid).map(|stat| Self { pid, started: stat.started })
+    }
+
+    /// Whether it still runs; a zombie doesn't.
+    pub fn lives(&self) -> bool {
+        stat(self.pid).is_some_and(|stat| stat.started == self.started && !matches!(stat.state, 'Z' | 'X'))
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        assert!(self.lives(), "process {} is gone before it could be signalled", self.pid);
+        kill_process(Pid::from_raw(self.pid as i32).unwrap(), signal).unwrap();
+    }
+
+    /// Stops it, and waits until each of its threads stands still.
+    #[track_caller]
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+        super::eventually("every thread has stopped", || {
+            let threads = fs::read_dir(format!("/proc/{}/task", self.pid)).ok()?.flatten();
+            let mut states = threads.map(|thread| read_stat(&thread.path().join("stat")));
+            states.all(|stat| stat.is_none_or(|stat| stat.state == 'T')).then_some(())
+        });
+    }
+
+    /// User and system time of all its threads. /proc counts in hundredths of a second on every Linux.
+    pub fn cpu_time(&self) -> Duration {
+        stat(self.pid).map_or(Duration::ZERO, |stat| Duration::from_millis(stat.ticks * 10))
+    }
+
+    /// The memory that is its own, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.status("RssAnon:").split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// The user it runs as.
+    pub fn user(&self) -> u32 {
+        self.status("Uid:").split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    pub fn groups(&self) -> Vec<u32> {
+        self.status("Groups:").split_whitespace().map(|group| group.parse().unwrap()).collect()
+    }
+
+    /// The CPUs it may run on, as the kernel lists them.
+    pub fn cpus(&self) -> String {
+        self.status("Cpus_allowed_list:")
+    }
+
+    /// A line of /proc/PID/status, without its name.
+    fn status(&self, name: &str) -> String {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
+        status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned()
+    }
+
+    /// How many descriptors it has open; None where this user may not look.
+    pub fn descriptors(&self) -> Option<usize> {
+        fs::read_dir(format!("/proc/{}/fd", self.pid)).ok().map(Iterator::count)
+    }
+
+    /// Changes both limits on its descriptors, while it runs.
+    pub fn set_descriptor_limit(&self, limit: u64) {
+        let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
+        prlimit(Pid::from_raw(self.pid as i32), Resource::Nofile, limit).unwrap();
+    }
+
+    /// The soft and the hard limit on its descriptors.
+    pub fn descriptor_limit(&self) -> (u64, u64) {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", self.pid)).unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+        let mut numbers = line.split_whitespace().map(|word| word.parse().unwrap());
+        (numbers.next().unwrap(), numbers.next().unwrap())
+    }
+
+    /// Its children that live, oldest first.
+    pub fn children(&self) -> Vec<Process> {
+        let mut found: Vec<_> = fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter_map(|pid: u32| stat(pid).map(|stat| (pid, stat)))
+            .filter(|(_, stat)| stat.parent == self.pid && !matches!(stat.state, 'Z' | 'X'))
+            .map(|(pid, stat)| Process { pid, started: stat.started })
+            .collect();
+        found.sort_by_key(|process| (process.started, process.pid));
+        found
+    }
+}
+
+struct Stat {
+    state: char,
+    parent: u32,
+    ticks: u64,
+    started: u64,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    read_stat(format!("/proc/{pid}/stat").as_ref())
+}
+
+/// The name in parentheses may hold anything, so fields are counted from its last `)`.
+fn read_stat(path: &Path) -> Option<Stat> {
+    let text = fs::read_to_string(path).ok()?;
+    let fields: Vec<&str> = text[text.rfind(')')? + 2..].split(' ').collect();
+    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    Some(Stat {
+        state: fields.first()?.chars().next()?,
+        parent: number(1)? as u32,
+        ticks: number(11)? + number(12)?,
+        started: number(19)?,
+    })
+}

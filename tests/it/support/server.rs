@@ -1,0 +1,214 @@
+//! A server in processes of its own: where it listens, who its workers are, what it logged. Dropping it kills
+//! the master and checks that no worker outlives it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, ExitStatus};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::client::ASK_PAGE;
+use super::process::Process;
+use super::{Client, DEADLINE, Launch, Response, Tree};
+
+pub struct Server {
+    child: Child,
+    pub master: Process,
+    pub addresses: Vec<SocketAddr>,
+    log: Arc<Mutex<String>>,
+    output: Arc<Mutex<String>>,
+    tree: Option<Arc<Tree>>,
+    status: Option<ExitStatus>,
+}
+
+impl Server {
+    /// The usual site with these flags.
+    #[track_caller]
+    pub fn start(flags: &[&str]) -> Self {
+        Launch::site().flags(flags).start()
+    }
+
+    /// A tree with these flags.
+    #[track_caller]
+    pub fn of(tree: impl Into<Arc<Tree>>, flags: &[&str]) -> Self {
+        Launch::of(tree).flags(flags).start()
+    }
+
+    /// Takes a master that is starting, and waits for the lines that say where it serves, one a listener.
+    #[track_caller]
+    pub(super) fn attach(mut child: Child, listeners: usize, tree: Option<Arc<Tree>>) -> Self {
+        let (log, output) = (Arc::default(), Arc::default());
+        collect(child.stderr.take().unwrap(), Arc::clone(&log));
+        let lines = follow(child.stdout.take().unwrap(), Arc::clone(&output));
+        let master = Process::of(child.id()).unwrap();
+        let mut server = Self { child, master, addresses: Vec::new(), log, output, tree, status: None };
+        let start = Instant::now();
+        while server.addresses.len() < listeners {
+            let left = (DEADLINE * 2).saturating_sub(start.elapsed());
+            match lines.recv_timeout(left) {
+                Ok(line) => server.addresses.extend(address(&line)),
+                Err(RecvTimeoutError::Timeout) => panic!("the server doesn't say where it serves"),
+                Err(RecvTimeoutError::Disconnected) => panic!("the server ended: {}", server.log()),
+            }
+        }
+        server
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    pub fn tree(&self) -> &Tree {
+        self.tree.as_ref().expect("this server has no tree")
+    }
+
+    #[track_caller]
+    pub fn client(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// Sends one request on a connection of its own; its answer.
+    #[track_caller]
+    pub fn ask(&self, raw: impl AsRef<[u8]>) -> Response {
+        let raw = raw.as_ref();
+        let mut client = self.client();
+        client.send(raw);
+        if raw.starts_with(b"HEAD ") { client.response_to_head() } else { client.response() }
+    }
+
+    #[track_caller]
+    pub fn get(&self, target: impl AsRef<[u8]>) -> Response {
+        self.get_with(target, "")
+    }
+
+    /// GET with more fields, each ended by CRLF.
+    #[track_caller]
+    pub fn get_with(&self, target: impl AsRef<[u8]>, fields: &str) -> Response {
+        let mut raw = b"GET ".to_vec();
+        raw.extend_from_slice(target.as_ref());
+        raw.extend_from_slice(format!(" HTTP/1.1\r\nHost: test\r\n{fields}\r\n").as_bytes());
+        self.ask(raw)
+    }
+
+    /// Sends `raw` on a connection of its own. The answer has one of these statuses, and the connection ends or
+    /// goes on as the answer says.
+    #[track_caller]
+    pub fn answers(&self, raw: impl AsRef<[u8]>, wanted: &[u16]) -> Response {
+        let mut client = self.client();
+        client.send(raw);
+        let response = client.response();
+        response.has_status(wanted);
+        client.ends_as(&response);
+        response
+    }
+
+    /// Sends `raw`, and a good request right behind it. `raw` is refused with one of these statuses, the
+    /// connection ends, and nothing that came after is ever taken for a request.
+    #[track_caller]
+    pub fn refuses(&self, raw: impl AsRef<[u8]>, wanted: &[u16]) -> Response {
+        let mut client = self.client();
+        client.send(raw);
+        client.send(ASK_PAGE);
+        let response = client.response();
+        response.has_status(wanted);
+        assert!(response.closes(), "refused with {}, but kept", response.status);
+        client.closed();
+        response
+    }
+
+    /// The workers that live now, oldest first.
+    pub fn workers(&self) -> Vec<Process> {
+        self.master.children()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        self.master.signal(signal);
+    }
+
+    /// Waits for the master to end by itself; its exit code.
+    #[track_caller]
+    pub fn exit_code(&mut self) -> Option<i32> {
+        self.exit_code_within(DEADLINE)
+    }
+
+    #[track_caller]
+    pub fn exit_code_within(&mut self, deadline: Duration) -> Option<i32> {
+        let status = super::within(deadline, "the master ends", || self.child.try_wait().unwrap());
+        self.status = Some(status);
+        status.code()
+    }
+
+    /// The error log so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Standard output so far.
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+
+    /// Kills the master where it still lives, and waits until it is gone.
+    pub fn kill(&mut self) {
+        if self.status.is_none() {
+            let _ = self.child.kill();
+            self.status = self.child.wait().ok();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let workers = if self.status.is_none() { self.workers() } else { Vec::new() };
+        self.kill();
+        let start = Instant::now();
+        while workers.iter().any(Process::lives) && start.elapsed() < DEADLINE {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let left: Vec<_> = workers.into_iter().filter(Process::lives).collect();
+        left.iter().for_each(|worker| worker.signal(Signal::KILL));
+        if std::thread::panicking() {
+            let log = self.log();
+            let shown = log.len().saturating_sub(8000);
+            eprintln!(
+                "--- the server's error log ---\n{}---",
+                String::from_utf8_lossy(&log.as_bytes()[shown..])
+            );
+        } else {
+            assert!(left.is_empty(), "workers outlived their master: {left:?}");
+        }
+    }
+}
+
+/// Where a line of standard output says that the server listens.
+fn address(line: &str) -> Option<SocketAddr> {
+    let rest = line.trim().strip_prefix("http://")?;
+    rest.split('/').next()?.parse().ok()
+}
+
+/// Gathers a stream into `text` for as long as it lasts.
+fn collect(mut stream: impl Read + Send + 'static, text: Arc<Mutex<String>>) {
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = stream.read(&mut buffer) {
+            text.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    });
+}
+
+/// The stream's lines, which are gathered into `text` besides.
+fn follow(stream: impl Read + Send + 'static, text: Arc<Mutex<String>>) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            let mut text = text.lock().unwrap();
+            text.push_str(&line);
+            text.push('\n');
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
