@@ -152,6 +152,15 @@ impl Master {
         events
     }
 
+    /// Lets no more clients begin at a slot's listeners.
+    fn refuse_handshakes(&self, slot: usize) {
+        for listener in self.listeners.iter().filter_map(|group| group.get(slot)) {
+            if let Err(error) = socket::refuse_handshakes(listener.as_fd()) {
+                ::log::warn!("clients that connect now may be lost: {error}");
+            }
+        }
+    }
+
     /// What a slot's worker has said since the last time.
     fn listen(&mut self, slot: usize) -> Vec<Event> {
         let event = |word| match word {
@@ -169,6 +178,7 @@ impl Master {
                 Action::Announce => self.announce(),
                 Action::Drain(slot) => {
                     ::log::info!("worker {slot} serves its clients to their end");
+                    self.refuse_handshakes(slot);
                     self.children.drain(slot);
                 }
                 Action::Stop(slot) => self.children.stop(slot),

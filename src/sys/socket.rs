@@ -15,7 +15,12 @@ use rustix::net::{
 };
 
 /// Seconds that the kernel may hold back a connection whose client has sent nothing (tcp(7) `TCP_DEFER_ACCEPT`).
-static DEFER_ACCEPT_SECONDS: libc::c_int = 1;
+const DEFER_ACCEPT_SECONDS: libc::c_int = 1;
+
+/// Instructions of classic BPF (linux/filter.h): load a byte, jump when bits are set, return.
+const BPF_LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
+const BPF_JUMP_IF_SET: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+const BPF_RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
 /// The epoll(7) bit of a socket with something to receive.
 pub const READABLE: usize = EventFlags::IN.bits() as usize;
@@ -61,17 +66,36 @@ fn stream_socket(address: SocketAddr) -> io::Result<OwnedFd> {
     }
     // Accepted sockets inherit it: an answer leaves at once, never waiting for an acknowledgement of the last.
     sockopt::set_tcp_nodelay(&socket, true)?;
-    defer_accept(socket.as_fd())?;
+    set_option(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, &DEFER_ACCEPT_SECONDS)?;
     Ok(socket)
 }
 
-fn defer_accept(socket: BorrowedFd<'_>) -> io::Result<()> {
-    let size = libc::socklen_t::try_from(size_of_val(&DEFER_ACCEPT_SECONDS)).unwrap_or(0);
-    let value = (&raw const DEFER_ACCEPT_SECONDS).cast();
+/// Sets an option that rustix does not name. `T` must be what socket(7) or tcp(7) says of it.
+fn set_option<T>(socket: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: &T) -> io::Result<()> {
+    let size = libc::socklen_t::try_from(size_of::<T>()).unwrap_or(0);
+    let value = std::ptr::from_ref(value).cast();
     let fd = socket.as_raw_fd();
-    // SAFETY: `value` points to an int that outlives the call, and `size` is its size.
-    let result = unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, value, size) };
+    // SAFETY: `value` points to `size` bytes that outlive the call.
+    let result = unsafe { libc::setsockopt(fd, level, name, value, size) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has a listener let no new client begin, and those that have begun come in without waiting for their data: clients
+/// that try are not answered, and try again a second later. It takes the place of nothing; a close then loses nobody
+/// who was told that the connection stands.
+///
+/// # Errors
+/// What setsockopt(2) says.
+pub fn refuse_handshakes(listener: BorrowedFd<'_>) -> io::Result<()> {
+    // A classic BPF program (socket(7) SO_ATTACH_FILTER) over the TCP header: drop what has the SYN flag.
+    let load_flags = libc::sock_filter { code: BPF_LOAD_BYTE, jt: 0, jf: 0, k: 13 };
+    let if_syn = libc::sock_filter { code: BPF_JUMP_IF_SET, jt: 0, jf: 1, k: 0x02 };
+    let drop = libc::sock_filter { code: BPF_RETURN, jt: 0, jf: 0, k: 0 };
+    let pass = libc::sock_filter { code: BPF_RETURN, jt: 0, jf: 0, k: u32::MAX };
+    let mut filter = [load_flags, if_syn, drop, pass];
+    let program = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
+    set_option(listener, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
+    set_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, &0)
 }
 
 /// The address that a socket is bound to.

@@ -28,6 +28,9 @@ const PARKED: usize = 512;
 /// Accepts after which the clients get a turn.
 const BATCH: u32 = 64;
 
+/// Ticks without a client after which a drain takes the queue for empty: the round trip of a client that has begun.
+const QUIET_TICKS: u32 = 3;
+
 /// Ticks between two warnings of the same want: a minute.
 const WARN_TICKS: u32 = 60 * 1000 / TICK_MS;
 
@@ -107,21 +110,29 @@ impl Door {
         Ok(Acceptor { door: self, listener })
     }
 
-    /// Accepts what waits in the queues, then no more; the worker leaves when its last client has.
+    /// Accepts who is in the queues or on the way there, then no more; the worker leaves when its last client has.
     pub fn drain(&self) {
         self.shared.draining.store(true, Relaxed);
+        self.wake_listeners();
+    }
+
+    fn wake_listeners(&self) {
         for waker in lock(&self.wakers).iter() {
             waker.wakeup();
         }
     }
 
     /// Called at every tick: lets acceptors try again, since descriptors that ran out may have been freed elsewhere, and
-    /// ends the worker when its drain is complete.
+    /// brings a drain forward, to the worker's end.
     pub fn tick(&self) {
         self.wake_acceptors();
-        let idle = self.open.load(Relaxed) == 0 && self.shared.live.load(Relaxed) == 0;
-        if idle && self.shared.draining.load(Relaxed) {
-            control::leave(self.shared);
+        if !self.shared.draining.load(Relaxed) {
+            return;
+        }
+        match (self.open.load(Relaxed), self.shared.live.load(Relaxed)) {
+            (0, 0) => control::leave(self.shared),
+            (0, _) => {}
+            _ => self.wake_listeners(),
         }
     }
 
@@ -193,10 +204,11 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts until the worker drains and the queue is empty.
+    /// Accepts until the worker drains and the queue has been empty for a while.
     pub fn run(self) {
         let Acceptor { door, listener } = &self;
         let mut accepted = 0;
+        let mut quiet_since = None;
         loop {
             if door.shared.live.load(Relaxed) >= door.places {
                 door.wait_for_place();
@@ -206,13 +218,17 @@ impl Acceptor {
                 Ok((socket, peer)) => {
                     door.admit(Client { socket, peer, place: Place::take(door) });
                     accepted += 1;
+                    quiet_since = None;
                     if accepted % BATCH == 0 {
                         door.shared.reactor.give_way();
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     if door.shared.draining.load(Relaxed) {
-                        break;
+                        let tick = door.shared.reactor.clock.tick();
+                        if tick - *quiet_since.get_or_insert(tick) >= QUIET_TICKS {
+                            break;
+                        }
                     }
                     listener.wait_io();
                 }
