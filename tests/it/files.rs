@@ -155,6 +155,24 @@ fn a_directory_that_may_be_searched_but_not_listed_serves_its_files() {
 }
 
 #[test]
+fn a_directory_that_may_be_searched_but_not_listed_is_redirected_to_its_slash() {
+    if !root() && skipped("a_directory_that_may_be_searched…", "its owner may list it") {
+        return;
+    }
+    let tree = Tree::site();
+    tree.mode("dir", 0o711);
+    tree.dir("closed");
+    tree.mode("closed", 0o711);
+    let server = Server::of(tree, &[]);
+    let response = server.get("/dir");
+    response.has_status(&[301]);
+    assert_eq!(response["location"], "/dir/");
+    server.get("/dir/").is(200, "index of dir\n");
+    server.get("/closed").has_status(&[301]);
+    server.get("/closed/").has_status(&[403]);
+}
+
+#[test]
 fn an_index_that_is_a_directory_is_no_index() {
     let tree = Tree::site();
     tree.dir("odd/index.html");

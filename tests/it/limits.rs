@@ -1,12 +1,18 @@
 //! How many clients there may be, and what happens beyond: they wait, nothing spins, and those that are served
 //! go on.
 
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::client::ASK_PAGE;
 use crate::support::process::Process;
 use crate::support::tree::PAGE;
-use crate::support::{Client, Launch, Server, eventually, root, within};
+use crate::support::{Client, Launch, Server, Stop, Tree, eventually, root, within};
+
+/// What an idle connection may cost. The aim is 10 KiB in a release build; frames of a debug build are several
+/// times as deep.
+const IDLE_MEMORY: u64 = 40 << 10;
 
 /// Holds a worker to using little CPU time over an interval in which it has nothing to do.
 #[track_caller]
@@ -141,9 +147,11 @@ fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one() {
 #[test]
 fn a_limit_that_had_to_be_lowered_is_said() {
     let server = Launch::site().descriptors(200).flags(["--max-connections", "100000"]).start();
-    let log = server.log();
-    let line = log.lines().find(|line| line.contains("WARN") && line.contains("connections"));
-    assert!(line.is_some_and(|line| line.contains("100000") || line.contains("lower")), "{log}");
+    server.says("that the limit was lowered", |line| {
+        line.contains("WARN")
+            && line.contains("connections")
+            && (line.contains("100000") || line.contains("lower"))
+    });
     server.get("/page.html").is(200, PAGE);
 }
 
@@ -157,7 +165,69 @@ fn hundreds_of_idle_clients_cost_no_cpu_time_and_little_memory() {
     clients.iter_mut().for_each(Client::still_serves);
     does_not_spin(worker);
     let each = worker.memory().saturating_sub(before) / 500;
-    // The aim is 10 KiB in a release build; frames of a debug build are several times as deep.
-    assert!(each <= 40 << 10, "{each} bytes for an idle connection");
+    assert!(each <= IDLE_MEMORY, "{each} bytes for an idle connection");
     clients.iter_mut().for_each(Client::still_serves);
+}
+
+#[test]
+fn idle_clients_that_sent_a_long_field_cost_as_little_memory() {
+    let logs = Tree::empty();
+    let path = logs.at("access.log");
+    let server = Server::start(&["--access-log", path.to_str().unwrap()]);
+    let worker = server.workers()[0];
+    let referer = "r".repeat(30 << 10);
+    let long = format!("GET /page.html HTTP/1.1\r\nHost: test\r\nReferer: {referer}\r\n\r\n");
+    server.ask(&long).is(200, PAGE);
+    let before = worker.memory();
+    let mut clients: Vec<_> = (0..300).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.send(&long);
+        client.response().is(200, PAGE);
+    }
+    let each = worker.memory().saturating_sub(before) / 300;
+    assert!(each <= IDLE_MEMORY, "{each} bytes for an idle connection");
+    clients.iter_mut().for_each(Client::still_serves);
+}
+
+#[test]
+fn the_timers_run_while_more_clients_come_than_there_are_places() {
+    let server = Server::start(&["--max-connections", "2", "--head-timeout", "1s", "--cache-valid", "0"]);
+    let mut partial = server.client();
+    partial.still_serves();
+    partial.send("GET /page.html HT");
+    let (stop, served) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let goes_on = || {
+        let target = served.load(Ordering::Relaxed) + 200;
+        eventually("the others are served", || (served.load(Ordering::Relaxed) > target).then_some(()));
+    };
+    std::thread::scope(|scope| {
+        (0..4).for_each(|_| drop(scope.spawn(|| crowd_the_door(&server, &stop, &served))));
+        let _stop = Stop(&stop);
+        goes_on();
+        let response = partial.response();
+        response.has_status(&[408]);
+        assert!(response.closes());
+        goes_on();
+        partial.closed();
+    });
+}
+
+/// Keeps clients queued at the door whose requests are there already, and which cost the server more than they cost
+/// their client, so that there is always one to serve.
+fn crowd_the_door(server: &Server, stop: &AtomicBool, served: &AtomicUsize) {
+    const LAST: &str = "GET /page.html HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    let requests = "HEAD /page.html HTTP/1.1\r\nHost: test\r\n\r\n".repeat(49) + LAST;
+    let mut queue = VecDeque::new();
+    while !stop.load(Ordering::Relaxed) {
+        while queue.len() < 64 {
+            let mut client = server.client();
+            client.send(&requests);
+            queue.push_back(client);
+        }
+        if let Some(mut client) = queue.pop_front() {
+            let answers = client.rest();
+            assert_eq!(memchr::memmem::find_iter(&answers, b"HTTP/1.1 200 OK\r\n").count(), 50);
+            served.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The master and its workers: who replaces whom, who dies with whom, and as which user they serve.
 
 use std::collections::HashSet;
+use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::support::client::ASK_PAGE;
 use crate::support::tree::PAGE;
-use crate::support::{Client, Launch, Stop, eventually, root, skipped};
+use crate::support::{Client, Launch, Server, Stop, Tree, eventually, root, skipped};
 
 #[test]
 fn there_are_as_many_workers_as_asked_for() {
@@ -85,7 +86,7 @@ fn workers_killed_under_load_cost_no_refused_connection() {
 }
 
 /// Asks on a new connection each time; how many got no answer. To be refused a connection is a panic.
-fn ask_until(server: &crate::support::Server, stop: &AtomicBool, served: &AtomicUsize) -> usize {
+fn ask_until(server: &Server, stop: &AtomicBool, served: &AtomicUsize) -> usize {
     let mut lost = 0;
     while !stop.load(Ordering::Relaxed) {
         let mut client = server.client();
@@ -112,6 +113,45 @@ fn what_waits_for_a_killed_worker_is_served_by_its_successor() {
     worker.signal(Signal::KILL);
     waiting.iter_mut().for_each(|client| client.response().is(200, PAGE));
     assert_ne!(server.workers(), [worker]);
+}
+
+#[test]
+fn a_worker_started_while_the_root_is_away_serves_what_was_there_or_nothing() {
+    for (comes_back, page) in [("away", "at home\n"), ("other", "another\n")] {
+        let outer = Tree::empty();
+        outer.file("www/index.html", "at home\n");
+        outer.file("other/index.html", "another\n");
+        let server = Launch::of_path(outer.at("www")).start();
+        server.get("/").is(200, "at home\n");
+        fs::rename(outer.at("www"), outer.at("away")).unwrap();
+        server.replace_worker();
+        for target in ["/", "/index.html", "/absent"].repeat(10) {
+            let response = server.get(target);
+            let is_own = response.status == 200 && response.body == b"at home\n";
+            assert!(is_own || response.status == 404, "{target}: {} {}", response.status, response.text());
+        }
+        fs::rename(outer.at(comes_back), outer.at("www")).unwrap();
+        eventually("the root is served again", || {
+            let response = server.get("/");
+            response.has_status(&[200, 404]);
+            (response.text() == page).then_some(())
+        });
+        server.get("/index.html").is(200, page);
+        assert_eq!(server.workers().len(), 1);
+    }
+}
+
+#[test]
+fn a_killed_worker_is_replaced_where_chld_was_ignored() {
+    // The `trap` of some shells does this for every signal but this one.
+    let ignoring = ["env", "--ignore-signal=CHLD"];
+    let mut server = Launch::site().under(ignoring).start();
+    for _ in 0..2 {
+        server.replace_worker();
+        server.get("/page.html").is(200, PAGE);
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), Some(0));
 }
 
 #[test]
@@ -192,12 +232,11 @@ fn a_root_that_the_workers_can_not_read_is_warned_of() {
     if !root() && skipped("a_root_that_the_workers_can_not_read…", "the server isn't started by root") {
         return;
     }
-    let tree = crate::support::Tree::empty();
+    let tree = Tree::empty();
     tree.file("private/www/index.html", "index\n");
     tree.mode("private/www", 0o700);
     let server = Launch::of_path(tree.at("private/www")).start();
-    let log = server.log();
-    assert!(log.lines().any(|line| line.contains("WARN") && line.contains("private/www")), "{log}");
+    server.says("that the root can't be read", |line| line.contains("WARN") && line.contains("private/www"));
     server.get("/").has_status(&[403]);
 }
 

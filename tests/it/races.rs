@@ -1,11 +1,13 @@
 //! Files that change while they are served: replaced, rewritten, cut short, deleted. An answer is one version
 //! whole, or it ends short and the connection with it; it is never padded and never mixed.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use crate::support::tree::PAGE;
+use crate::support::tree::{CHANGED, PAGE};
 use crate::support::{Client, Response, Server, Stop, Tree, eventually, pattern};
 
 const BIG: usize = 24 << 20;
@@ -242,4 +244,42 @@ fn a_file_rewritten_in_place_never_crashes_the_worker() {
     });
     assert_eq!(server.workers(), [worker], "the worker died");
     server.get("/page.html").is(200, PAGE);
+}
+
+#[test]
+fn a_large_file_changed_in_place_is_served_by_its_length_and_tag_of_now() {
+    for sendfile in ["on", "off"] {
+        let tree = Tree::site();
+        let first = pattern(4, 300_000);
+        let path = tree.file("inplace.bin", &first);
+        // The cache would believe what it knows for an hour.
+        let server = Server::of(tree, &["--cache-valid", "1h", "--sendfile", sendfile]);
+        let file = File::options().write(true).open(path).unwrap();
+        let mut client = server.client();
+        let mut tags = HashSet::new();
+        let mut last = "\"none\"".to_owned();
+        let mut check = |body: &[u8]| {
+            // A client that has the last version is sent the new one.
+            client.send(format!("GET /inplace.bin HTTP/1.1\r\nHost: test\r\nIf-None-Match: {last}\r\n\r\n"));
+            let response = client.response();
+            assert_eq!(response.length(), Some(body.len() as u64));
+            response.is(200, body);
+            last = response["etag"].clone();
+            assert!(tags.insert(last.clone()), "{last} was the tag of other bytes");
+        };
+        check(&first);
+        for length in [200_000, 70_000] {
+            file.set_len(length as u64).unwrap();
+            check(&first[..length]);
+        }
+        // Written over: twice without a change of length, then longer, then so short that memory holds it.
+        for (round, length) in [70_000, 70_000, 300_000, 1000].into_iter().enumerate() {
+            let body = pattern(10 + round as u64, length);
+            file.set_len(length as u64).unwrap();
+            file.write_all_at(&body, 0).unwrap();
+            let seconds = CHANGED + 1 + round as u64;
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+            check(&body);
+        }
+    }
 }

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::Signal;
 
+use crate::support::client::ASK_PAGE;
 use crate::support::tree::PAGE;
-use crate::support::{Client, Launch, Tree, eventually, pattern};
+use crate::support::{Client, Launch, Server, Tree, eventually, every, pattern};
 
 #[test]
 fn term_and_int_stop_at_once() {
@@ -35,7 +36,7 @@ fn term_does_not_wait_for_a_download() {
 }
 
 /// A server with a large file.
-fn downloads(workers: usize, flags: &[&str]) -> (crate::support::Server, Vec<u8>) {
+fn downloads(workers: usize, flags: &[&str]) -> (Server, Vec<u8>) {
     let tree = Tree::site();
     let body = pattern(5, 24 << 20);
     tree.file("big.bin", &body);
@@ -133,6 +134,43 @@ fn quit_answers_a_request_that_is_under_way() {
 }
 
 #[test]
+fn quit_destroys_no_answer_of_a_client_that_asks_again_too_soon() {
+    let tree = Tree::site();
+    let body = pattern(6, 1 << 20);
+    tree.file("answer.bin", &body);
+    let mut server = Launch::of(tree).flags(["--drain-timeout", "60s", "--head-timeout", "60s"]).start();
+    // Each asks again with so much of its answer still to come: before the server has sent all, and after.
+    let left = [1 << 20, 1 << 19, 1 << 17, 1 << 16, 1 << 15, 1 << 13];
+    let mut clients: Vec<_> = left.iter().map(|_| Client::with_small_window(server.address())).collect();
+    for client in &mut clients {
+        client.send("GET /answer.bin HTTP/1.1\r\nHo");
+    }
+    // Served after them: the parts above have been taken up as well.
+    server.get("/page.html").is(200, PAGE);
+    server.signal(Signal::QUIT);
+    eventually("new clients are refused", || TcpStream::connect(server.address()).is_err().then_some(()));
+    for (client, left) in clients.iter_mut().zip(left) {
+        client.send("st: test\r\nConnection: keep-alive\r\n\r\n");
+        let head = client.head().unwrap();
+        head.has_status(&[200]);
+        assert!(head.closes(), "a drained connection says that it closes");
+        let (mut got, mut asked, mut buffer) = (0, false, [0; 4096]);
+        while got < body.len() {
+            if !asked && body.len() - got <= left {
+                asked = client.send(ASK_PAGE);
+            }
+            let count = client.read(&mut buffer);
+            assert!(count > 0, "cut at {got} of {}, having asked with {left} to come", body.len());
+            assert!(buffer[..count] == body[got..got + count], "wrong content at {got}");
+            got += count;
+        }
+        client.closed();
+    }
+    drop(clients);
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
 fn quit_ends_idle_connections_in_time() {
     let mut server = Launch::site().flags(["--drain-timeout", "1s"]).start();
     let mut client = server.client();
@@ -177,4 +215,19 @@ fn signals_of_a_terminal_that_closes_or_a_pipe_that_breaks_kill_no_worker() {
     server.master.signal(Signal::PIPE);
     (0..10).for_each(|_| server.get("/page.html").is(200, PAGE));
     assert!(worker.lives());
+}
+
+#[test]
+fn signals_that_mean_nothing_here_do_not_end_the_master() {
+    let signals =
+        [("HUP", Signal::HUP), ("USR1", Signal::USR1), ("USR2", Signal::USR2), ("WINCH", Signal::WINCH)];
+    every(signals, |signal| {
+        let mut server = Server::start(&[]);
+        server.signal(signal);
+        // Only a master that lived through the signal has this done.
+        server.replace_worker();
+        server.get("/page.html").is(200, PAGE);
+        server.signal(Signal::TERM);
+        assert_eq!(server.exit_code(), Some(0));
+    });
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::client::ASK_PAGE;
 use crate::support::tree::PAGE;
-use crate::support::{Client, DEADLINE, Launch, Server, Tree, eventually, pattern};
+use crate::support::{Client, DEADLINE, Launch, Server, Tree, pattern, within};
 
 /// Long enough that the other timeouts can't be what ended a wait in a test.
 const NEVER: &str = "1h";
@@ -88,6 +88,47 @@ fn an_idle_connection_is_closed_without_a_word() {
 }
 
 #[test]
+fn an_empty_line_begins_no_head() {
+    let server = only("--head-timeout", "300ms");
+    let mut idle = server.client();
+    idle.still_serves();
+    idle.send("\r\n");
+    // Another client shows that the time has passed.
+    let mut partial = server.client();
+    partial.send("GET");
+    partial.response().has_status(&[408]);
+    idle.still_serves();
+}
+
+#[test]
+fn an_idle_connection_with_an_empty_line_is_closed_without_a_word() {
+    for head_timeout in ["300ms", NEVER] {
+        let server = Server::start(&["--idle-timeout", "1s", "--head-timeout", head_timeout]);
+        let mut client = server.client();
+        client.still_serves();
+        client.send("\r\n");
+        client.closed();
+    }
+}
+
+#[test]
+fn empty_lines_again_and_again_gain_no_time() {
+    for head_timeout in ["300ms", NEVER] {
+        let server = Server::start(&["--idle-timeout", "1s", "--head-timeout", head_timeout]);
+        let mut client = server.client();
+        client.still_serves();
+        let start = Instant::now();
+        while !client.has_news() {
+            client.send("\r\n");
+            assert!(start.elapsed() < DEADLINE, "empty lines keep an idle connection without end");
+            // The pace of the drip, not a wait: each comes well within the timeout counted from the last.
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        client.closed();
+    }
+}
+
+#[test]
 fn an_idle_connection_outlives_the_head_timeout() {
     let server = only("--head-timeout", "300ms");
     let mut idle = server.client();
@@ -139,7 +180,8 @@ fn a_client_that_takes_nothing_is_dropped() {
         client.head().unwrap().has_status(&[200]);
         // The file stays open in the cache; the connection is what goes.
         let gone = || (worker.descriptors() <= before.map(|count| count + 1)).then_some(());
-        eventually("the connection is dropped", gone);
+        let bound = Duration::from_millis(4 * 500) + Duration::from_secs(5);
+        within(bound, "the connection is dropped", gone);
         let (mut got, mut buffer) = (0, vec![0; 1 << 20]);
         loop {
             match client.read(&mut buffer) {

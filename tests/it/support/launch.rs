@@ -102,8 +102,19 @@ impl Launch {
     /// Starts it, and waits until it says where it serves.
     #[track_caller]
     pub fn start(self) -> Server {
+        self.spawn(false)
+    }
+
+    /// Starts it like `start`, and reads its standard output up to there and no further.
+    #[track_caller]
+    pub fn start_unread(self) -> Server {
+        self.spawn(true)
+    }
+
+    #[track_caller]
+    fn spawn(self, unread: bool) -> Server {
         let child = self.command().spawn().unwrap();
-        Server::attach(child, self.listen.len().max(1), self.tree)
+        Server::attach(child, self.listen.len().max(1), self.tree, unread)
     }
 
     /// Runs it to its end, which must come by itself.

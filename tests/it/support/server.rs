@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, ExitStatus};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ pub struct Server {
     output: Arc<Mutex<String>>,
     tree: Option<Arc<Tree>>,
     status: Option<ExitStatus>,
+    /// Keeps standard output open where nobody reads it any more.
+    _open: Sender<()>,
 }
 
 impl Server {
@@ -37,14 +39,18 @@ impl Server {
         Launch::of(tree).flags(flags).start()
     }
 
-    /// Takes a master that is starting, and waits for the lines that say where it serves, one a listener.
+    /// Takes a master that is starting, and waits for the lines that say where it serves, one a listener. What
+    /// else comes on standard output is gathered, unless it is to be left unread.
     #[track_caller]
-    pub(super) fn attach(mut child: Child, listeners: usize, tree: Option<Arc<Tree>>) -> Self {
+    pub(super) fn attach(mut child: Child, listeners: usize, tree: Option<Arc<Tree>>, unread: bool) -> Self {
         let (log, output) = (Arc::default(), Arc::default());
         collect(child.stderr.take().unwrap(), Arc::clone(&log));
-        let lines = follow(child.stdout.take().unwrap(), Arc::clone(&output));
+        let (_open, closed) = channel();
+        let leave = unread.then_some((listeners, closed));
+        let lines = follow(child.stdout.take().unwrap(), Arc::clone(&output), leave);
         let master = Process::of(child.id()).unwrap();
-        let mut server = Self { child, master, addresses: Vec::new(), log, output, tree, status: None };
+        let mut server =
+            Self { child, master, addresses: Vec::new(), log, output, tree, status: None, _open };
         let start = Instant::now();
         while server.addresses.len() < listeners {
             let left = (DEADLINE * 2).saturating_sub(start.elapsed());
@@ -124,6 +130,15 @@ impl Server {
         self.master.children()
     }
 
+    /// Kills the only worker; the one that takes its place.
+    #[track_caller]
+    pub fn replace_worker(&self) -> Process {
+        let victim = *self.workers().first().expect("no worker lives");
+        victim.signal(Signal::KILL);
+        let successor = || self.workers().into_iter().find(|worker| *worker != victim);
+        super::eventually("a successor is started", successor)
+    }
+
     pub fn signal(&self, signal: Signal) {
         self.master.signal(signal);
     }
@@ -144,6 +159,16 @@ impl Server {
     /// The error log so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Waits for a line of the error log; it comes through a thread of its own, later than what it speaks of.
+    #[track_caller]
+    pub fn says(&self, what: &str, judge: impl Fn(&str) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.log().lines().any(&judge) {
+            assert!(Instant::now() < deadline, "the error log doesn't say {what}: {}", self.log());
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Standard output so far.
@@ -199,15 +224,31 @@ fn collect(mut stream: impl Read + Send + 'static, text: Arc<Mutex<String>>) {
     });
 }
 
-/// The stream's lines, which are gathered into `text` besides.
-fn follow(stream: impl Read + Send + 'static, text: Arc<Mutex<String>>) -> Receiver<String> {
+/// The stream's lines, which are gathered into `text` besides. With `leave`, nothing is read behind so many lines
+/// with an address, while the stream stays open until the other end of the channel is gone.
+fn follow(
+    stream: impl Read + Send + 'static,
+    text: Arc<Mutex<String>>,
+    leave: Option<(usize, Receiver<()>)>,
+) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+        // A reader that takes more than the line would empty the pipe behind it.
+        let stream = BufReader::with_capacity(if leave.is_some() { 1 } else { 8192 }, stream);
+        let mut addresses = 0;
+        for line in stream.lines().map_while(Result::ok) {
+            addresses += usize::from(address(&line).is_some());
             let mut text = text.lock().unwrap();
             text.push_str(&line);
             text.push('\n');
             let _ = sender.send(line);
+            drop(text);
+            if let Some((last, closed)) = &leave
+                && addresses == *last
+            {
+                let _ = closed.recv();
+                return;
+            }
         }
     });
     receiver
