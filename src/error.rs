@@ -59,6 +59,23 @@ pub enum StartupError {
         /// What is missing and which version has it.
         what: String,
     },
+    /// The file with the process id could not be written.
+    PidFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A running master could not be found or told.
+    Signal {
+        /// What went wrong, with what.
+        what: String,
+    },
+    /// What the program before this one handed on can't be used.
+    Inherited {
+        /// What is wrong with it.
+        what: String,
+    },
     /// A system call of the start failed that no other variant describes.
     System {
         /// The step as a verb phrase, for example `block the signals`.
@@ -86,6 +103,9 @@ impl StartupError {
             | Self::Log { .. }
             | Self::Kernel { .. }
             | Self::System { .. }
+            | Self::PidFile { .. }
+            | Self::Signal { .. }
+            | Self::Inherited { .. }
             | Self::Worker { .. } => 1,
         }
     }
@@ -105,6 +125,11 @@ impl fmt::Display for StartupError {
                 write!(f, "cannot open the log {}: {}", shown(path), cause(source))
             }
             Self::Kernel { what } => write!(f, "cannot run on this kernel: {what}"),
+            Self::PidFile { path, source } => {
+                write!(f, "cannot write the pid file {}: {}", shown(path), cause(source))
+            }
+            Self::Signal { what } => write!(f, "cannot signal the running server: {what}"),
+            Self::Inherited { what } => write!(f, "cannot take over the listeners: {what}"),
             Self::System { step, source } => write!(f, "cannot {step}: {}", cause(source)),
             Self::Worker { slot, text } => write!(f, "cannot start worker {slot}: {text}"),
         }
@@ -117,11 +142,14 @@ impl Error for StartupError {
             Self::Root { source, .. }
             | Self::Bind { source, .. }
             | Self::Log { source, .. }
+            | Self::PidFile { source, .. }
             | Self::System { source, .. } => Some(source),
             Self::Usage(_)
             | Self::Config { .. }
             | Self::User { .. }
             | Self::Kernel { .. }
+            | Self::Signal { .. }
+            | Self::Inherited { .. }
             | Self::Worker { .. } => None,
         }
     }

@@ -134,6 +134,14 @@ pub struct Raw {
     #[arg(long, value_name = "TIME", help_heading = "Timeouts")]
     pub drain_timeout: Option<String>,
 
+    /// The file with the master's process id [default: none]
+    #[arg(long, value_name = "FILE", help_heading = "Running")]
+    pub pid_file: Option<PathBuf>,
+
+    /// Tell the running server of --pid-file: stop, quit, reload, reopen or upgrade
+    #[arg(short, long, value_name = "WORD", help_heading = "Running")]
+    pub signal: Option<String>,
+
     /// error, warn, info, debug or trace [default: info]
     #[arg(short, long, value_name = "LEVEL", visible_alias = "level_log", help_heading = "Logging")]
     pub log_level: Option<String>,

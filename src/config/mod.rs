@@ -22,6 +22,7 @@ use clap::Parser;
 
 use self::layer::{Layer, Layers, Origin};
 use crate::error::StartupError;
+use crate::sys::signal::Request;
 
 /// The directory that is served when none is named and it exists.
 pub const DOCUMENT_ROOT: &str = "DOCUMENT_ROOT";
@@ -31,6 +32,8 @@ pub const DOCUMENT_ROOT: &str = "DOCUMENT_ROOT";
 pub enum Invocation {
     /// To serve with these settings.
     Serve(Box<Settings>),
+    /// To tell the running master that this file names what to do, and exit.
+    Signal(Request, PathBuf),
     /// To print this text (help or version) on standard output and exit with 0.
     Print(String),
 }
@@ -73,6 +76,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// Worker processes, 1 to 1024.
     pub workers: usize,
+    /// The file that the master writes its process id to.
+    pub pid_file: Option<PathBuf>,
     /// The least important level that is logged.
     pub log_level: LevelFilter,
     /// The file of the error log; `None` is standard error.
@@ -124,6 +129,7 @@ impl Default for Settings {
             root: Root::Welcome,
             listen: vec![address::DEFAULT],
             workers: 1,
+            pid_file: None,
             log_level: LevelFilter::Info,
             log_file: None,
             access_log: AccessLog::Off,
@@ -189,6 +195,12 @@ pub fn from_args(
     let layers = [Layer { origin: Origin::Flag, raw }, environment];
     let mut settings = Settings::settle(&layers, Machine::look())?;
     settings.warnings.extend(warnings);
+    if let Some(request) = Layers(&layers).read("signal", |r| &r.signal, request)? {
+        let file = settings.pid_file.ok_or_else(|| {
+            StartupError::Usage("--signal needs --pid-file to find the running server".to_owned())
+        })?;
+        return Ok(Invocation::Signal(request, file));
+    }
     Ok(Invocation::Serve(Box::new(settings)))
 }
 
@@ -237,6 +249,7 @@ impl Settings {
         set(&mut s.drain_timeout, given.read("drain-timeout", |r| &r.drain_timeout, units::span)?);
 
         // And where it is told.
+        s.pid_file = given.path(|r| &r.pid_file).cloned();
         set(&mut s.log_level, given.read("log-level", |r| &r.log_level, units::level)?);
         s.log_file = given.path(|r| &r.log_file).filter(|path| path.as_os_str() != "-").cloned();
         set(&mut s.access_log, given.path(|r| &r.access_log).map(|path| access_log(path)));
@@ -261,6 +274,17 @@ fn missing_index(text: &str) -> Result<MissingIndex, String> {
         "403" => Ok(MissingIndex::Forbidden),
         "404" => Ok(MissingIndex::NotFound),
         _ => Err("expected 403 or 404".to_owned()),
+    }
+}
+
+fn request(text: &str) -> Result<Request, String> {
+    match text {
+        "stop" => Ok(Request::Stop),
+        "quit" => Ok(Request::Drain),
+        "reload" => Ok(Request::Reload),
+        "reopen" => Ok(Request::Reopen),
+        "upgrade" => Ok(Request::Upgrade),
+        _ => Err("expected stop, quit, reload, reopen or upgrade".to_owned()),
     }
 }
 

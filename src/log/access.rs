@@ -9,7 +9,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ use httpdate::HttpDate;
 use rustix::io::Errno;
 
 use crate::config;
-use crate::sys::link;
+use crate::sys::{file, link};
 
 /// The bytes a worker gathers before it writes. At 100 bytes a line this makes one call of 650.
 pub const CAPACITY: usize = 64 * 1024;
@@ -52,6 +52,26 @@ impl AccessLog {
         // it the lines of two workers would mix.
         let piece = if file.metadata()?.is_file() { usize::MAX } else { PIPE_PIECE };
         Ok(Some(Self { fd: Arc::new(file.into()), piece }))
+    }
+}
+
+impl AccessLog {
+    /// Opens the log anew by its name, behind the same descriptor. Standard output stays what it is.
+    ///
+    /// # Errors
+    /// What the system says about the file; the log goes on as it was.
+    pub fn reopen(&self, setting: &config::AccessLog) -> io::Result<()> {
+        match setting {
+            config::AccessLog::File(path) => {
+                file::replace(self.descriptor(), super::append_to(path)?.as_fd())
+            }
+            config::AccessLog::Off | config::AccessLog::Stdout => Ok(()),
+        }
+    }
+
+    /// The descriptor that lines are written to.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 
@@ -111,6 +131,17 @@ impl Buffer {
             // The end of the broken line, so that the next one is whole.
             self.lines.push(b'\n');
         }
+    }
+}
+
+impl Buffer {
+    /// Writes what there is to the log as it was, and from then on to another file.
+    ///
+    /// # Errors
+    /// What dup3(2) says; the log goes on as it was.
+    pub fn move_to(&mut self, log: BorrowedFd<'_>) -> io::Result<()> {
+        self.flush();
+        file::replace(self.log.descriptor(), log)
     }
 }
 

@@ -11,16 +11,18 @@ pub mod access;
 use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use ::log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::config::Settings;
 use crate::error::StartupError;
+use crate::sys::file;
 
 /// Which process writes, as it stands in each line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,25 +66,81 @@ fn label() -> Label {
     }
 }
 
+/// The open log. Every process writes through the same descriptor number, behind which a reopening puts another file.
+static OPEN: OnceLock<Open> = OnceLock::new();
+
+struct Open {
+    file: Arc<File>,
+    /// The file's name; none is standard error.
+    path: Mutex<Option<PathBuf>>,
+}
+
 /// Opens the log and makes it the one that `log`'s macros write to. Called once, before the privileges are
 /// dropped, because workers keep writing to what root could open.
 ///
 /// # Errors
 /// [`StartupError::Log`] where the file can't be opened for appending, or a log is set already.
 pub fn init(settings: &Settings) -> Result<(), StartupError> {
-    let path = settings.log_file.as_deref().unwrap_or(Path::new("standard error"));
-    let opened = match &settings.log_file {
+    let path = settings.log_file.clone();
+    let opened = open(path.as_deref()).and_then(|file| {
+        let file = Arc::new(file);
+        ::log::set_boxed_logger(logger(Arc::clone(&file))).map_err(io::Error::other)?;
+        let path = Mutex::new(path.clone());
+        OPEN.set(Open { file, path }).map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))
+    });
+    ::log::set_max_level(settings.log_level);
+    opened.map_err(|source| failed(path, source))
+}
+
+/// Goes on with the level and the file of new settings.
+///
+/// # Errors
+/// [`StartupError::Log`] where the file can't be opened; the log goes on as it was.
+pub fn adopt(settings: &Settings) -> Result<(), StartupError> {
+    let path = settings.log_file.clone();
+    let Some(log) = OPEN.get() else { return Ok(()) };
+    let mut current = log.path.lock().unwrap_or_else(PoisonError::into_inner);
+    if *current != path {
+        let opened = open(path.as_deref());
+        opened.and_then(|file| move_to(file.as_fd())).map_err(|source| failed(path.clone(), source))?;
+        *current = path;
+    }
+    ::log::set_max_level(settings.log_level);
+    Ok(())
+}
+
+/// Opens the log's file anew by its name, for it may have been moved away. Standard error stays what it is.
+///
+/// # Errors
+/// What the system says about the file; the log goes on as it was.
+pub fn reopen() -> io::Result<()> {
+    let Some(log) = OPEN.get() else { return Ok(()) };
+    let path = log.path.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    path.map_or(Ok(()), |path| move_to(append_to(&path)?.as_fd()))
+}
+
+/// Goes on with another file, behind the same descriptor.
+///
+/// # Errors
+/// What dup3(2) says; the log goes on as it was.
+pub fn move_to(file: BorrowedFd<'_>) -> io::Result<()> {
+    OPEN.get().map_or(Ok(()), |log| file::replace(log.file.as_fd(), file))
+}
+
+/// The descriptor that the log is written to, once there is one.
+pub fn descriptor() -> Option<BorrowedFd<'static>> {
+    OPEN.get().map(|log| log.file.as_fd())
+}
+
+fn open(path: Option<&Path>) -> io::Result<File> {
+    match path {
         Some(path) => append_to(path),
         None => io::stderr().as_fd().try_clone_to_owned().map(File::from),
-    };
-    opened
-        .and_then(|file| {
-            let (level, log) = logger(settings.log_level, file);
-            ::log::set_boxed_logger(log).map_err(io::Error::other)?;
-            ::log::set_max_level(level);
-            Ok(())
-        })
-        .map_err(|source| StartupError::Log { path: path.to_owned(), source })
+    }
+}
+
+fn failed(path: Option<PathBuf>, source: io::Error) -> StartupError {
+    StartupError::Log { path: path.unwrap_or_else(|| "standard error".into()), source }
 }
 
 /// Opens a log for appending, readable by owner and group: requests and paths are nobody else's business.
@@ -90,20 +148,19 @@ pub(crate) fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o640).open(path)
 }
 
-fn logger(level: LevelFilter, file: File) -> (LevelFilter, Box<dyn Log>) {
-    // The scheduler logs a line at info for every descriptor it registers.
-    let scheduler = level.min(LevelFilter::Warn);
+/// The level is `log`'s own, which may change while the logger stays.
+fn logger(file: Arc<File>) -> Box<dyn Log> {
     let sink: Box<dyn Log> = Box::new(Sink(file));
-    fern::Dispatch::new()
-        .level(level)
-        .level_for("may", scheduler)
-        .level_for("generator", scheduler)
+    let dispatch = fern::Dispatch::new()
+        // The scheduler logs a line at info for every descriptor it registers.
+        .level_for("may", LevelFilter::Warn)
+        .level_for("generator", LevelFilter::Warn)
         .format(|out, message, record| {
             let line = Line { now: SystemTime::now(), level: record.level(), label: label(), message };
             out.finish(format_args!("{line}"));
         })
-        .chain(sink)
-        .into_log()
+        .chain(sink);
+    dispatch.into_log().1
 }
 
 /// One line without its end, as it is written:
@@ -142,7 +199,7 @@ impl fmt::Write for Escaping<'_, '_> {
 }
 
 /// Writes each record in one call. Standard error as std has it would write a line in pieces.
-struct Sink(File);
+struct Sink(Arc<File>);
 
 impl Log for Sink {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
@@ -156,7 +213,7 @@ impl Log for Sink {
         }
         let mut rest = line.as_bytes();
         while !rest.is_empty() {
-            match rustix::io::write(&self.0, rest) {
+            match rustix::io::write(&*self.0, rest) {
                 Ok(0) => return,
                 Ok(written) => rest = &rest[written..],
                 Err(rustix::io::Errno::INTR) => {}
@@ -199,10 +256,9 @@ mod tests {
     fn the_scheduler_is_heard_from_warn_up_and_a_file_is_appended_to() {
         let path = std::env::temp_dir().join(format!("mayhttpd-log-{}", std::process::id()));
         std::fs::write(&path, "before\n").unwrap();
-        let (_, log) = logger(LevelFilter::Info, append_to(&path).unwrap());
+        let log = logger(Arc::new(append_to(&path).unwrap()));
         for (level, target) in [
             (Level::Info, "mayhttpd::master"),
-            (Level::Debug, "mayhttpd::master"),
             (Level::Info, "may::io"),
             (Level::Warn, "may"),
             (Level::Info, "generator::stack"),

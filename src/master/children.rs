@@ -1,15 +1,18 @@
-//! The worker processes: which runs in which slot, and the link to each.
+//! The worker processes: which runs in which slot of which generation, and the link to each.
 //!
 //! Decides nothing. The subtle rule: a child of a fork holds every descriptor of the master, so it drops the other
 //! workers' links before it serves; while one copy is open, a worker would not notice that its master is gone.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::sys::{link, process};
+use super::supervisor::Id;
+use crate::sys::link::{self, Received};
+use crate::sys::process;
 use crate::worker;
 
 /// A running worker.
 struct Child {
+    id: Id,
     pid: i32,
     link: OwnedFd,
     /// False once the link has reached its end: the exit is yet to come.
@@ -24,54 +27,43 @@ pub enum Word {
     Failed(String),
 }
 
-/// The workers by slot.
+/// The workers.
 #[derive(Default)]
-pub struct Children(Vec<Option<Child>>);
+pub struct Children(Vec<Child>);
 
 impl Children {
-    /// No workers, in so many slots.
-    pub fn new(slots: usize) -> Children {
-        Children((0..slots).map(|_| None).collect())
+    /// Notes the worker that was started under this name.
+    pub fn insert(&mut self, id: Id, pid: i32, link: OwnedFd) {
+        self.0.push(Child { id, pid, link, linked: true });
     }
 
-    /// Notes the worker that was started for a slot.
-    pub fn insert(&mut self, slot: usize, pid: i32, link: OwnedFd) {
-        self.0[slot] = Some(Child { pid, link, linked: true });
+    /// The name of a process.
+    pub fn id(&self, pid: i32) -> Option<Id> {
+        self.0.iter().find(|child| child.pid == pid).map(|child| child.id)
     }
 
-    /// The slot of a process.
-    pub fn slot(&self, pid: i32) -> Option<usize> {
-        self.0.iter().position(|child| child.as_ref().is_some_and(|child| child.pid == pid))
+    /// Forgets a worker, which has ended.
+    pub fn remove(&mut self, id: Id) {
+        self.0.retain(|child| child.id != id);
     }
 
-    /// Forgets a slot's worker, which has ended.
-    pub fn remove(&mut self, slot: usize) {
-        self.0[slot] = None;
+    /// The links to wait on, each with its worker.
+    pub fn links(&self) -> Vec<(Id, BorrowedFd<'_>)> {
+        self.0.iter().filter(|child| child.linked).map(|child| (child.id, child.link.as_fd())).collect()
     }
 
-    /// The links to wait on, each with its slot.
-    pub fn links(&self) -> Vec<(usize, BorrowedFd<'_>)> {
-        let mut links = Vec::with_capacity(self.0.len());
-        for (slot, child) in self.0.iter().enumerate() {
-            if let Some(child) = child.as_ref().filter(|child| child.linked) {
-                links.push((slot, child.link.as_fd()));
-            }
-        }
-        links
-    }
-
-    /// Takes what a slot's worker has said since the last time.
-    pub fn listen(&mut self, slot: usize) -> Vec<Word> {
-        let Some(child) = &mut self.0[slot] else { return Vec::new() };
+    /// Takes what a worker has said since the last time.
+    pub fn listen(&mut self, id: Id) -> Vec<Word> {
+        let Some(child) = self.child(id) else { return Vec::new() };
         let mut words = Vec::new();
         loop {
             match link::receive(&child.link) {
-                link::Received::Message(message) if message == worker::READY => words.push(Word::Ready),
-                link::Received::Message(message) => {
+                Received::Message(message, _) if message == worker::READY => words.push(Word::Ready),
+                Received::Message(message, _) => {
                     words.push(Word::Failed(String::from_utf8_lossy(&message).into_owned()));
                 }
-                link::Received::Empty => return words,
-                link::Received::Closed => {
+                Received::Empty => return words,
+                Received::Closed => {
                     child.linked = false;
                     return words;
                 }
@@ -79,25 +71,37 @@ impl Children {
         }
     }
 
-    /// Tells a slot's worker to drain.
-    pub fn drain(&mut self, slot: usize) {
-        if let Some(child) = &self.0[slot] {
-            link::send(&child.link, worker::DRAIN);
+    /// Sends a worker a message, with descriptors or without.
+    pub fn tell(&mut self, id: Id, message: &[u8], descriptors: &[BorrowedFd<'_>]) {
+        if let Some(child) = self.child(id)
+            && !link::send(&child.link, message, descriptors)
+        {
+            // It is ending, or hangs; either is found out by other means.
+            ::log::debug!("worker {} of generation {} does not listen", id.slot, id.generation);
         }
     }
 
-    /// Tells a slot's worker to stop at once, which the end of the link does.
-    pub fn stop(&mut self, slot: usize) {
-        if let Some(child) = &mut self.0[slot] {
+    /// Every worker's name.
+    pub fn ids(&self) -> Vec<Id> {
+        self.0.iter().map(|child| child.id).collect()
+    }
+
+    /// Tells a worker to stop at once, which the end of the link does.
+    pub fn stop(&mut self, id: Id) {
+        if let Some(child) = self.child(id) {
             link::close_both_ways(&child.link);
             child.linked = false;
         }
     }
 
-    /// Kills a slot's worker.
-    pub fn kill(&self, slot: usize) {
-        if let Some(child) = &self.0[slot] {
+    /// Kills a worker.
+    pub fn kill(&mut self, id: Id) {
+        if let Some(child) = self.child(id) {
             process::kill(child.pid);
         }
+    }
+
+    fn child(&mut self, id: Id) -> Option<&mut Child> {
+        self.0.iter_mut().find(|child| child.id == id)
     }
 }

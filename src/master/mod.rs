@@ -1,34 +1,35 @@
 //! The master: binds, forks, supervises, and serves nothing itself.
 //!
-//! Steps: check what can be checked (kernel, root, user, addresses), fork a worker for each slot, say where to look once
-//! all serve, and then wait → step → perform until there is no worker left.
+//! Steps: open what the settings name, fork a worker for each slot, say where to look once all serve, and then
+//! wait → step → perform until there is no worker left and none is to come.
 //!
 //! The subtle rule: it stays single-threaded and never touches the scheduler, so that every fork is sound. It keeps all
 //! listeners open, so that a dead worker's accept queue waits for the successor.
 
 pub mod children;
+pub mod generation;
+pub mod pidfile;
+pub mod sockets;
 pub mod supervisor;
+pub mod upgrade;
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
-use crate::config::{self, Settings};
-use crate::error::StartupError;
-use crate::log::access::AccessLog;
-use crate::sys::file::{self, Root};
-use crate::sys::process::{self, Exit, Fork, Identity};
+use crate::config::{self, Invocation, Settings};
+use crate::error::{StartupError, cause};
+use crate::sys::process::{self, Exit, Fork};
 use crate::sys::signal::{Request, Signals};
-use crate::sys::{limits, link, socket, timer};
-use crate::worker::{self, places};
+use crate::sys::{file, link, socket, timer};
+use crate::{log, worker};
 
 use children::{Children, Word};
-use supervisor::{Action, Event, Supervisor};
-
-/// The unprivileged user that workers become when root starts the server, and its number where it has no name.
-const NOBODY: (&str, &str) = ("nobody", "65534");
+use generation::Generation;
+use pidfile::PidFile;
+use sockets::Sockets;
+use supervisor::{Action, Event, Id, Supervisor};
 
 /// Serves with these settings until a signal ends it.
 ///
@@ -41,110 +42,86 @@ pub fn run(settings: Settings) -> Result<(), StartupError> {
 }
 
 struct Master {
-    settings: Settings,
     signals: Signals,
-    /// The root as it was at the start, and its path.
-    root: Option<(Root, PathBuf)>,
-    identity: Option<Identity>,
-    access: Option<AccessLog>,
-    places: usize,
-    /// For each address, its slots' listeners.
-    listeners: Vec<Vec<OwnedFd>>,
+    supervisor: Supervisor,
+    /// What the supervisor wanted done before there was anybody to do it.
+    first_actions: Vec<Action>,
+    generations: Vec<Generation>,
     children: Children,
+    pid_file: Option<PidFile>,
+    /// The new program's master, while there is one.
+    successor: Option<i32>,
+    /// True when the workers were told to leave without the master: the listeners stay.
+    emptied: bool,
     /// What performing an action brought about.
     aftermath: Vec<Event>,
 }
 
 impl Master {
-    fn prepare(mut settings: Settings) -> Result<Master, StartupError> {
+    fn prepare(settings: Settings) -> Result<Master, StartupError> {
         if !file::kernel_has_openat2() {
             let what = "openat2(2) is missing or forbidden here; it needs Linux 5.6 or later".to_owned();
             return Err(StartupError::Kernel { what });
         }
-        let open = |path: PathBuf| match Root::open(&path) {
-            Ok(root) => Ok((root, path)),
-            Err(source) => Err(StartupError::Root { path, source }),
-        };
-        let root = match &settings.root {
-            config::Root::Directory(path) => Some(open(path.clone())?),
-            config::Root::Welcome => None,
-        };
-        let identity = identity(&settings)?;
-        let access = AccessLog::open(&settings.access_log).map_err(|source| {
-            let path = match &settings.access_log {
-                config::AccessLog::File(path) => path.clone(),
-                config::AccessLog::Off | config::AccessLog::Stdout => "standard output".into(),
-            };
-            StartupError::Log { path, source }
-        })?;
-        let places = settle_places(&mut settings);
-        let bind = |&addr: &SocketAddr| {
-            socket::listen_group(addr, settings.workers, settings.backlog)
-                .map_err(|source| StartupError::Bind { addr, source })
-        };
-        let listeners = settings.listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         let signals = Signals::of_master()
             .map_err(|source| StartupError::System { step: "take up signals", source })?;
-        let children = Children::new(settings.workers);
+        let inherited = upgrade::inherited().map_err(|what| StartupError::Inherited { what })?;
+        let others: Vec<&Sockets> = inherited.iter().collect();
+        let pid_file = settings.pid_file.clone();
+        let generation = Generation::open(1, settings, &others)?;
+        let pid_file = pid_file.as_deref().map(PidFile::write).transpose()?;
+        let slots = generation.settings.workers;
+        let (supervisor, first_actions) =
+            Supervisor::start(slots, generation.settings.drain_timeout, timer::monotonic());
         Ok(Master {
-            settings,
             signals,
-            root,
-            identity,
-            access,
-            places,
-            listeners,
-            children,
+            supervisor,
+            first_actions,
+            generations: vec![generation],
+            children: Children::default(),
+            pid_file,
+            successor: None,
+            emptied: false,
             aftermath: Vec::new(),
         })
     }
 
     /// Wait, step, perform, until the supervisor says that all is over.
     fn supervise(&mut self) -> Result<(), StartupError> {
-        let now = timer::monotonic();
-        let (mut supervisor, actions) =
-            Supervisor::start(self.settings.workers, self.settings.drain_timeout, now);
-        self.perform(actions);
+        let mut actions = std::mem::take(&mut self.first_actions);
         loop {
-            for event in self.wait(supervisor.deadline()) {
-                let actions = supervisor.step(event, timer::monotonic());
-                if let Some(end) = self.perform(actions) {
-                    return end;
-                }
+            if let Some(end) = self.perform(actions) {
+                return end;
+            }
+            actions = Vec::new();
+            for event in self.wait() {
+                actions.extend(self.supervisor.step(event, timer::monotonic()));
             }
         }
     }
 
     /// Waits for events; a deadline that passes is one too.
-    fn wait(&mut self, deadline: Option<Duration>) -> Vec<Event> {
+    fn wait(&mut self) -> Vec<Event> {
         if !self.aftermath.is_empty() {
             return std::mem::take(&mut self.aftermath);
         }
-        let timeout = deadline.map(|at| at.saturating_sub(timer::monotonic()));
+        let timeout = self.supervisor.deadline().map(|at| at.saturating_sub(timer::monotonic()));
         let links = self.children.links();
         let mut fds = vec![self.signals.as_fd()];
         fds.extend(links.iter().map(|(_, link)| *link));
-        let slots: Vec<usize> = links.iter().map(|(slot, _)| *slot).collect();
+        let ids: Vec<Id> = links.iter().map(|(id, _)| *id).collect();
         let Ok(readable) = process::wait_readable(&fds, timeout) else { return vec![Event::Tick] };
         let mut events = Vec::new();
         // What workers said comes before how they ended.
-        for (&slot, _) in slots.iter().zip(&readable[1..]).filter(|(_, readable)| **readable) {
-            events.extend(self.listen(slot));
+        for (&id, _) in ids.iter().zip(&readable[1..]).filter(|(_, readable)| **readable) {
+            events.extend(self.listen(id));
         }
         // An order to stop comes before the deaths it explains: a terminal's INT reaches the workers as well.
         let mut exits = Vec::new();
         while let Some(request) = self.signals.next() {
             match request {
-                Request::Stop => events.push(Event::Stop),
-                Request::Drain => events.push(Event::Drain),
-                Request::Child => {
-                    while let Some((pid, exit)) = process::reap() {
-                        let Some(slot) = self.children.slot(pid) else { continue };
-                        events.extend(self.listen(slot));
-                        self.children.remove(slot);
-                        exits.push(Event::Exited(slot, exit));
-                    }
-                }
+                Request::Child => exits.extend(self.reap()),
+                other => events.extend(self.heed(other)),
             }
         }
         events.extend(exits);
@@ -152,47 +129,169 @@ impl Master {
         events
     }
 
-    /// Lets no more clients begin at a slot's listeners.
-    fn refuse_handshakes(&self, slot: usize) {
-        for listener in self.listeners.iter().filter_map(|group| group.get(slot)) {
-            if let Err(error) = socket::refuse_handshakes(listener.as_fd()) {
-                ::log::warn!("clients that connect now may be lost: {error}");
+    /// What a worker has said since the last time.
+    fn listen(&mut self, id: Id) -> Vec<Event> {
+        let event = |word| match word {
+            Word::Ready => Event::Ready(id),
+            Word::Failed(why) => Event::Failed(id, why),
+        };
+        self.children.listen(id).into_iter().map(event).collect()
+    }
+
+    /// Takes in the ends of all children that have ended.
+    fn reap(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some((pid, exit)) = process::reap() {
+            if self.successor == Some(pid) {
+                self.successor = None;
+                ::log::warn!("the new program ended ({exit}); this one serves on");
+                if let Some(Err(error)) = self.pid_file.as_mut().map(PidFile::step_back) {
+                    ::log::error!("cannot put the pid file back: {error}");
+                }
+            } else if let Some(id) = self.children.id(pid) {
+                events.extend(self.listen(id));
+                self.children.remove(id);
+                events.push(Event::Exited(id, exit));
+            }
+        }
+        events
+    }
+
+    /// What a signal comes to: an event for the supervisor, or something done at once.
+    fn heed(&mut self, request: Request) -> Option<Event> {
+        match request {
+            Request::Stop => Some(Event::Stop),
+            Request::Drain => Some(Event::Drain),
+            Request::Reload => self.reload(),
+            Request::Empty => {
+                self.emptied = true;
+                Some(Event::Empty)
+            }
+            Request::More => Some(Event::More),
+            Request::Fewer => Some(Event::Fewer),
+            Request::Reopen => {
+                self.reopen_logs();
+                None
+            }
+            Request::Upgrade => {
+                self.upgrade();
+                None
+            }
+            Request::Child => None,
+        }
+    }
+
+    /// Settles the settings anew and opens what they name; only when all of it is there does anything change.
+    fn reload(&mut self) -> Option<Event> {
+        let Some(number) = self.supervisor.next_generation() else {
+            ::log::warn!("a reload is under way or the end has come; this reload is passed over");
+            return None;
+        };
+        match self.next_generation(number) {
+            Ok(generation) => {
+                ::log::info!("reloading: generation {number} starts");
+                let event = Event::Reload(generation.settings.workers, generation.settings.drain_timeout);
+                self.generations.push(generation);
+                self.emptied = false;
+                Some(event)
+            }
+            Err(error) => {
+                ::log::error!("the reload is given up and the settings stay as they are: {error}");
+                None
             }
         }
     }
 
-    /// What a slot's worker has said since the last time.
-    fn listen(&mut self, slot: usize) -> Vec<Event> {
-        let event = |word| match word {
-            Word::Ready => Event::Ready(slot),
-            Word::Failed(why) => Event::Failed(slot, why),
+    fn next_generation(&self, number: u32) -> Result<Generation, StartupError> {
+        let settings = match config::from_args(std::env::args_os(), std::env::vars_os())? {
+            Invocation::Serve(settings) => *settings,
+            // The same arguments asked to serve when this process started.
+            _ => return Err(StartupError::Usage("the command line does not ask to serve".to_owned())),
         };
-        self.children.listen(slot).into_iter().map(event).collect()
+        let others: Vec<&Sockets> = self.generations.iter().map(|generation| &generation.sockets).collect();
+        let generation = Generation::open(number, settings, &others)?;
+        log::adopt(&generation.settings)?;
+        for warning in &generation.settings.warnings {
+            ::log::warn!("{warning}");
+        }
+        Ok(generation)
+    }
+
+    /// Opens the logs anew by their names and hands them to the workers (USR1).
+    fn reopen_logs(&mut self) {
+        if let Err(error) = log::reopen() {
+            ::log::error!("cannot reopen the error log: {error}");
+        }
+        for id in self.children.ids() {
+            let Some(generation) = self.generations.iter().find(|g| g.number == id.generation) else {
+                continue;
+            };
+            let mut descriptors: Vec<BorrowedFd<'_>> = log::descriptor().into_iter().collect();
+            if let Some(access) = &generation.access {
+                // Once for each worker rather than once in all: it is rare, and there is nothing to get wrong.
+                match access.reopen(&generation.settings.access_log) {
+                    Ok(()) => descriptors.push(access.descriptor()),
+                    Err(error) => ::log::error!("cannot reopen the access log: {error}"),
+                }
+            }
+            self.children.tell(id, worker::LOGS, &descriptors);
+        }
+        ::log::info!("logs reopened");
+    }
+
+    /// Starts the program anew beside this one, with the same sockets (USR2).
+    fn upgrade(&mut self) {
+        if self.successor.is_some() {
+            ::log::warn!("a new program runs already; this upgrade is passed over");
+            return;
+        }
+        let current = self.supervisor.current();
+        let Some(generation) = self.generations.iter().find(|g| Some(g.number) == current) else {
+            ::log::warn!("there are no workers; this upgrade is passed over");
+            return;
+        };
+        if let Some(Err(error)) = self.pid_file.as_mut().map(PidFile::step_aside) {
+            ::log::error!("the upgrade is given up: cannot put the pid file aside: {error}");
+            return;
+        }
+        match upgrade::start(&generation.sockets) {
+            Ok(pid) => {
+                ::log::info!(
+                    "the new program starts beside this one, pid {pid}; QUIT to this one completes it"
+                );
+                self.successor = Some(pid);
+            }
+            Err(error) => {
+                ::log::error!("the upgrade is given up: {}", cause(&error));
+                let _ = self.pid_file.as_mut().map(PidFile::step_back);
+            }
+        }
     }
 
     /// Performs actions in order; the last one of all brings the end.
     fn perform(&mut self, actions: Vec<Action>) -> Option<Result<(), StartupError>> {
         for action in actions {
             match action {
-                Action::Start(slot) => self.start(slot),
-                Action::Announce => self.announce(),
-                Action::Drain(slot) => {
-                    ::log::info!("worker {slot} serves its clients to their end");
-                    self.refuse_handshakes(slot);
-                    self.children.drain(slot);
+                Action::Start(id) => self.start(id),
+                Action::Announce(number) => self.announce(number),
+                Action::Drain(id) => self.drain(id),
+                Action::Stop(id) => self.children.stop(id),
+                Action::Kill(id) => {
+                    ::log::warn!("{} does not stop and is killed", name(id));
+                    self.children.kill(id);
                 }
-                Action::Stop(slot) => self.children.stop(slot),
-                Action::Kill(slot) => {
-                    ::log::warn!("worker {slot} does not stop and is killed");
-                    self.children.kill(slot);
+                Action::Complain(id, why) => ::log::error!("{} could not serve: {why}", name(id)),
+                Action::Report(id, exit, wait) if wait.is_zero() => {
+                    ::log::warn!("{} ended ({exit}); the next one starts at once", name(id));
                 }
-                Action::Complain(slot, why) => ::log::error!("worker {slot} could not serve: {why}"),
-                Action::Report(slot, exit, wait) if wait.is_zero() => {
-                    ::log::warn!("worker {slot} ended ({exit}); the next one starts at once");
+                Action::Report(id, exit, wait) => {
+                    ::log::warn!("{} ended young ({exit}); the next one starts in {wait:?}", name(id));
                 }
-                Action::Report(slot, exit, wait) => {
-                    ::log::warn!("worker {slot} ended young ({exit}); the next one starts in {wait:?}");
+                Action::Abandon(number, slot, why) => {
+                    let id = Id { generation: number, slot };
+                    ::log::error!("the reload is given up: {} could not serve: {why}", name(id));
                 }
+                Action::Forget(number) => self.generations.retain(|generation| generation.number != number),
                 Action::Finish(None) => {
                     ::log::info!("stopped");
                     return Some(Ok(()));
@@ -203,68 +302,94 @@ impl Master {
         None
     }
 
-    /// Starts a worker for a slot. A fork that fails counts as a worker that could not serve, and is tried again.
-    fn start(&mut self, slot: usize) {
-        if let Err(error) = self.fork(slot) {
-            let why = format!("cannot fork: {}", crate::error::cause(&error));
-            self.aftermath.extend([Event::Failed(slot, why), Event::Exited(slot, Exit::Code(1))]);
+    /// Starts a worker. A fork that fails counts as a worker that could not serve, and is tried again.
+    fn start(&mut self, id: Id) {
+        if let Err(why) = self.fork(id) {
+            self.aftermath.extend([Event::Failed(id, why), Event::Exited(id, Exit::Code(1))]);
         }
     }
 
-    fn fork(&mut self, slot: usize) -> io::Result<()> {
-        let (mine, theirs) = link::pair()?;
+    fn fork(&mut self, id: Id) -> Result<(), String> {
+        let cannot = |error: io::Error| format!("cannot fork: {}", cause(&error));
+        let index = self.generations.iter().position(|generation| generation.number == id.generation);
+        let Some(index) = index else { return Err("its generation is gone".to_owned()) };
+        let backlog = self.generations[index].settings.backlog;
+        self.generations[index].sockets.reach(id.slot + 1, backlog).map_err(|error| error.to_string())?;
+        let (mine, theirs) = link::pair().map_err(cannot)?;
         let master = process::id();
-        match process::fork()? {
+        match process::fork().map_err(cannot)? {
             Fork::Parent(pid) => {
-                self.children.insert(slot, pid, mine);
-                ::log::info!("worker {slot} started, pid {pid}");
+                self.children.insert(id, pid, mine);
+                ::log::info!("{} started, pid {pid}", name(id));
                 Ok(())
             }
             Fork::Child => {
                 drop(mine);
-                self.become_worker(slot, master, theirs)
+                self.become_worker(id, index, master, theirs)
             }
         }
     }
 
     /// In the child: keeps what is the worker's, drops what would keep others alive or their ports open, and serves.
-    fn become_worker(&mut self, slot: usize, master: i32, link: OwnedFd) -> ! {
+    fn become_worker(&mut self, id: Id, index: usize, master: i32, link: OwnedFd) -> ! {
         self.children = Children::default();
-        let mine = |mut group: Vec<OwnedFd>| group.swap_remove(slot);
-        let listeners = std::mem::take(&mut self.listeners).into_iter().map(mine).collect();
-        // Opened anew, for the path may lead elsewhere by now, and with the master's rights, for it may lead through
-        // where the workers' user may not go. A path that leads nowhere leaves the root of the start.
-        let root = self.root.take().map(|(root, path)| (Root::open(&path).unwrap_or(root), path));
-        worker::run(worker::Start {
-            slot,
-            master,
-            link,
-            listeners,
-            root,
-            identity: self.identity.take(),
-            access: self.access.take(),
-            places: self.places,
-            settings: self.settings.clone(),
-        })
+        let mine = self.generations.swap_remove(index);
+        self.generations.clear();
+        // The file is the master's, and dropping it here would remove it.
+        std::mem::forget(self.pid_file.take());
+        mine.become_worker(id.slot, master, link)
     }
 
-    /// Says on standard output what is served and where, for people and for whoever started this.
-    fn announce(&self) {
-        let what = match &self.root {
-            Some((_, path)) => path.display().to_string(),
-            None => "the built-in welcome page".to_owned(),
+    /// Has a worker drain. Listeners that somebody else goes on with are left to them; the others are closed once
+    /// whoever is on the way has come in.
+    fn drain(&mut self, id: Id) {
+        let Some(generation) = self.generations.iter().find(|g| g.number == id.generation) else { return };
+        ::log::info!("{} serves its clients to their end", name(id));
+        let later = || self.generations.iter().filter(|g| g.number > id.generation);
+        let goes_on = |listener: &Arc<OwnedFd>| {
+            self.emptied || self.successor.is_some() || later().any(|g| g.sockets.have(listener))
         };
-        let workers = self.settings.workers;
-        let plural = if workers == 1 { "" } else { "s" };
-        let mut text = format!("mayhttpd serves {what} with {workers} worker{plural}:\n");
-        for group in &self.listeners {
-            if let Some(address) = group.first().and_then(|first| socket::local_address(first).ok()) {
-                text.push_str(&format!("  http://{}/\n", reachable(address)));
+        let mut message = worker::DRAIN.to_vec();
+        for listener in generation.sockets.of_slot(id.slot) {
+            let keep = goes_on(&listener);
+            message.push(if keep { worker::KEEP } else { worker::CLOSE });
+            if !keep && let Err(error) = socket::refuse_handshakes(listener.as_fd()) {
+                ::log::warn!("clients that connect now may be lost: {error}");
             }
         }
-        // Nobody may be reading; that is no reason not to serve.
-        let _ = io::stdout().write_all(text.as_bytes());
-        ::log::info!("serving {what}, {} connections a worker", self.places);
+        self.children.tell(id, &message, &[]);
+        // A slot that is taken away from a generation that stays takes its listeners along.
+        if self.supervisor.current() == Some(id.generation) {
+            for generation in self.generations.iter_mut().filter(|g| g.number == id.generation) {
+                generation.sockets.cut(id.slot);
+            }
+        }
+    }
+
+    /// Says what is served and where: on standard output at the first time, for people and for whoever started this,
+    /// and in the log.
+    fn announce(&self, number: u32) {
+        let Some(generation) = self.generations.iter().find(|g| g.number == number) else { return };
+        let (what, workers) = (generation.what(), generation.settings.workers);
+        if number == 1 {
+            let plural = if workers == 1 { "" } else { "s" };
+            let mut text = format!("mayhttpd serves {what} with {workers} worker{plural}:\n");
+            for group in &generation.sockets.0 {
+                text.push_str(&format!("  http://{}/\n", reachable(group.bound)));
+            }
+            // Nobody may be reading; that is no reason not to serve.
+            let _ = io::stdout().write_all(text.as_bytes());
+        }
+        let places = generation.places();
+        ::log::info!("generation {number} serves {what} with {workers} workers of {places} connections");
+    }
+}
+
+/// A worker in the log's words.
+fn name(id: Id) -> String {
+    match id.generation {
+        1 => format!("worker {}", id.slot),
+        number => format!("worker {} of generation {number}", id.slot),
     }
 }
 
@@ -276,41 +401,4 @@ fn reachable(address: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, address.port())
-}
-
-/// The user that workers become: the one asked for, or nobody; without root's rights none.
-fn identity(settings: &Settings) -> Result<Option<Identity>, StartupError> {
-    if !process::is_root() {
-        if settings.user.is_some() || settings.group.is_some() {
-            ::log::warn!("--user and --group need root to start the server; they are passed over");
-        }
-        return Ok(None);
-    }
-    let group = settings.group.as_deref();
-    let found = match settings.user.as_deref() {
-        Some(user) => process::look_up(user, group),
-        None => process::look_up(NOBODY.0, group).or_else(|_| process::look_up(NOBODY.1, group)),
-    };
-    let name = || settings.user.clone().unwrap_or_else(|| NOBODY.0.to_owned());
-    found.map(Some).map_err(|why| StartupError::User { name: name(), why })
-}
-
-/// Settles how many connections a worker takes, and how many entries it caches, within what the kernel allows.
-fn settle_places(settings: &mut Settings) -> usize {
-    let descriptors = limits::raise_descriptor_limit();
-    let maps = limits::max_map_count();
-    let places = places::decide(settings.max_connections, settings.cache_entries, descriptors, maps);
-    if let Some(asked) = settings.max_connections
-        && asked > places.connections
-    {
-        let limit = match places.bound {
-            places::Bound::Maps => format!("vm.max_map_count is {maps}"),
-            places::Bound::Descriptors | places::Bound::Setting => {
-                format!("{descriptors} open files are allowed")
-            }
-        };
-        ::log::warn!("--max-connections lowered from {asked} to {}, since {limit}", places.connections);
-    }
-    settings.cache_entries = places.cache_entries;
-    places.connections as usize
 }

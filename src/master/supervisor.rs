@@ -1,7 +1,9 @@
 //! What the master decides: from events and the time to actions. Pure: it forks, kills, waits and logs nothing.
 //!
-//! The subtle rule: the first generation has to come up whole. A worker that fails before all have said that they serve
-//! stops the start, with the worker's own words; later the same failure is tried again, ever more slowly.
+//! Workers come in generations, one for each settling of the settings. Two subtle rules: a generation has to come up
+//! whole. If a worker of the first one fails before all have said that they serve, the start fails with the worker's
+//! words; if one of a later generation does, that generation is given up and the one before serves on. And a generation
+//! is told to leave only when the next one serves, so that at every moment somebody does.
 
 use std::time::Duration;
 
@@ -16,15 +18,32 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fr
 /// How long workers that were told to stop at once have before they are killed.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
+/// Names a worker: its generation's number, counted from 1, and its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Id {
+    /// The generation.
+    pub generation: u32,
+    /// The slot.
+    pub slot: usize,
+}
+
 /// What the master has come to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The worker in this slot serves.
-    Ready(usize),
-    /// The worker in this slot can't serve, and says why. Its exit follows.
-    Failed(usize, String),
-    /// The worker in this slot has ended.
-    Exited(usize, Exit),
+    /// This worker serves.
+    Ready(Id),
+    /// This worker can't serve, and says why. Its exit follows.
+    Failed(Id, String),
+    /// This worker has ended.
+    Exited(Id, Exit),
+    /// New settings are settled: start a generation of so many slots, and give the one before so long to leave.
+    Reload(usize, Duration),
+    /// Have the workers leave, and the master stay (WINCH).
+    Empty,
+    /// One worker more (TTIN).
+    More,
+    /// One worker less (TTOU).
+    Fewer,
     /// Stop at once.
     Stop,
     /// Serve the clients to their end, then stop.
@@ -36,20 +55,24 @@ pub enum Event {
 /// What the master is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Fork a worker for this slot.
-    Start(usize),
-    /// All slots serve for the first time: say so.
-    Announce,
-    /// Tell this slot's worker to drain.
-    Drain(usize),
-    /// Tell this slot's worker to stop at once.
-    Stop(usize),
-    /// Kill this slot's worker.
-    Kill(usize),
-    /// Log that this slot's worker ended, and when the next one starts.
-    Report(usize, Exit, Duration),
-    /// Log why this slot's worker could not serve.
-    Complain(usize, String),
+    /// Fork this worker.
+    Start(Id),
+    /// All of this generation serve for the first time: say so.
+    Announce(u32),
+    /// Tell this worker to drain.
+    Drain(Id),
+    /// Tell this worker to stop at once.
+    Stop(Id),
+    /// Kill this worker.
+    Kill(Id),
+    /// Log that this worker ended, and when the next one starts.
+    Report(Id, Exit, Duration),
+    /// Log why this worker could not serve.
+    Complain(Id, String),
+    /// Log that this generation is given up, since the worker in this slot could not serve.
+    Abandon(u32, usize, String),
+    /// Nobody of this generation is left: let go of what it had.
+    Forget(u32),
     /// All is over; the start failed if there is a slot and its worker's words.
     Finish(Option<(usize, String)>),
 }
@@ -62,97 +85,256 @@ enum Slot {
     Booting(Duration),
     /// A worker since this time.
     Serving(Duration),
+    /// A worker that was told to drain, and has until this time.
+    Draining(Duration),
+    /// A worker that was told to stop, and is killed at this time.
+    Stopping(Duration),
+    /// Nobody, for good.
+    Gone,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
+    /// Not all have said yet that they serve.
     Starting,
-    Running,
-    /// Until this time.
-    Draining(Duration),
-    /// Until this time, then by force. The start failed if there is a slot and words.
-    Stopping(Duration, Option<(usize, String)>),
+    /// Whoever dies is replaced.
+    Serving,
+    /// Nobody is replaced.
+    Leaving,
+}
+
+#[derive(Debug)]
+struct Generation {
+    number: u32,
+    mode: Mode,
+    slots: Vec<Slot>,
+    /// How long the worker in each slot was waited with.
+    last_wait: Vec<Duration>,
 }
 
 /// The master's knowledge of its workers. All times are on one monotonic clock.
 #[derive(Debug)]
 pub struct Supervisor {
-    slots: Vec<Slot>,
-    /// How long the worker in each slot was waited with.
-    last_wait: Vec<Duration>,
-    mode: Mode,
+    /// Oldest first. At most one of them starts, and at most one serves.
+    generations: Vec<Generation>,
+    last_number: u32,
     drain_timeout: Duration,
+    /// Whether the master is to end with its last worker.
+    ending: bool,
+    failure: Option<(usize, String)>,
 }
 
 impl Supervisor {
     /// A supervisor of `slots` slots, and the actions that start them.
     pub fn start(slots: usize, drain_timeout: Duration, now: Duration) -> (Supervisor, Vec<Action>) {
-        let supervisor = Supervisor {
-            slots: vec![Slot::Booting(now); slots],
-            last_wait: vec![Duration::ZERO; slots],
-            mode: Mode::Starting,
-            drain_timeout,
-        };
-        (supervisor, (0..slots).map(Action::Start).collect())
+        let generations = Vec::new();
+        let mut supervisor =
+            Supervisor { generations, last_number: 0, drain_timeout, ending: false, failure: None };
+        let actions = supervisor.generate(slots, now);
+        (supervisor, actions)
     }
 
     /// Takes in one event and says what is to be done.
     pub fn step(&mut self, event: Event, now: Duration) -> Vec<Action> {
         match event {
-            Event::Ready(slot) => self.ready(slot),
-            Event::Failed(slot, why) => self.failed(slot, why, now),
-            Event::Exited(slot, exit) => self.exited(slot, exit, now),
-            Event::Drain => self.drain(now),
-            Event::Stop => self.stop(None, now),
+            Event::Ready(id) => self.ready(id, now),
+            Event::Failed(id, why) => self.failed(id, why, now),
+            Event::Exited(id, exit) => self.exited(id, exit, now),
+            Event::Reload(slots, drain_timeout) => self.reload(slots, drain_timeout, now),
+            Event::Empty => self.empty(now),
+            Event::More => self.more(now),
+            Event::Fewer => self.fewer(now),
+            Event::Drain => self.end(Supervisor::drain_all, now),
+            Event::Stop => self.end(Supervisor::stop_all, now),
             Event::Tick => self.tick(now),
         }
     }
 
     /// When a [`Event::Tick`] is due, if time alone changes anything.
     pub fn deadline(&self) -> Option<Duration> {
-        match self.mode {
-            Mode::Draining(until) | Mode::Stopping(until, _) => Some(until),
-            Mode::Starting | Mode::Running => self.slots.iter().filter_map(Slot::due).min(),
+        self.generations.iter().flat_map(|generation| &generation.slots).filter_map(Slot::due).min()
+    }
+
+    /// The number that the next generation will have, unless one is just starting or all is coming to its end.
+    pub fn next_generation(&self) -> Option<u32> {
+        let busy = self.ending || self.generations.iter().any(|generation| generation.mode == Mode::Starting);
+        (!busy).then_some(self.last_number + 1)
+    }
+
+    /// The generation that clients are served by, if there is one.
+    pub fn current(&self) -> Option<u32> {
+        self.generations.iter().find(|generation| generation.mode == Mode::Serving).map(|g| g.number)
+    }
+
+    fn generate(&mut self, slots: usize, now: Duration) -> Vec<Action> {
+        self.last_number += 1;
+        let number = self.last_number;
+        self.generations.push(Generation {
+            number,
+            mode: Mode::Starting,
+            slots: vec![Slot::Booting(now); slots],
+            last_wait: vec![Duration::ZERO; slots],
+        });
+        (0..slots).map(|slot| Action::Start(Id { generation: number, slot })).collect()
+    }
+
+    fn generation(&mut self, number: u32) -> Option<&mut Generation> {
+        self.generations.iter_mut().find(|generation| generation.number == number)
+    }
+
+    fn serving(&mut self) -> Option<&mut Generation> {
+        self.generations.iter_mut().find(|generation| generation.mode == Mode::Serving)
+    }
+
+    fn ready(&mut self, id: Id, now: Duration) -> Vec<Action> {
+        let until = now + self.drain_timeout;
+        let Some(generation) = self.generation(id.generation) else { return Vec::new() };
+        if let Slot::Booting(since) = generation.slots[id.slot] {
+            generation.slots[id.slot] = Slot::Serving(since);
+        }
+        let all = generation.slots.iter().all(|slot| matches!(slot, Slot::Serving(_)));
+        if !all || generation.mode != Mode::Starting {
+            return Vec::new();
+        }
+        let mut actions = vec![Action::Announce(id.generation)];
+        if let Some(before) = self.serving() {
+            actions.extend(before.drain(until));
+        }
+        if let Some(generation) = self.generation(id.generation) {
+            generation.mode = Mode::Serving;
+        }
+        actions.extend(self.sweep());
+        actions
+    }
+
+    fn failed(&mut self, id: Id, why: String, now: Duration) -> Vec<Action> {
+        match self.generation(id.generation).map(|generation| generation.mode) {
+            Some(Mode::Starting) => self.give_up(id, why, now),
+            Some(Mode::Serving | Mode::Leaving) => vec![Action::Complain(id, why)],
+            None => Vec::new(),
         }
     }
 
-    fn ready(&mut self, slot: usize) -> Vec<Action> {
-        if let Slot::Booting(since) = self.slots[slot] {
-            self.slots[slot] = Slot::Serving(since);
-        }
-        let all = self.slots.iter().all(|slot| matches!(slot, Slot::Serving(_)));
-        if all && self.mode == Mode::Starting {
-            self.mode = Mode::Running;
-            return vec![Action::Announce];
-        }
-        Vec::new()
-    }
-
-    fn failed(&mut self, slot: usize, why: String, now: Duration) -> Vec<Action> {
-        match self.mode {
-            Mode::Starting => self.stop(Some((slot, why)), now),
-            _ => vec![Action::Complain(slot, why)],
+    fn exited(&mut self, id: Id, exit: Exit, now: Duration) -> Vec<Action> {
+        let Some(generation) = self.generation(id.generation) else { return Vec::new() };
+        let state = std::mem::replace(&mut generation.slots[id.slot], Slot::Gone);
+        match (generation.mode, state) {
+            (Mode::Starting, _) => self.give_up(id, format!("it ended before it served ({exit})"), now),
+            (Mode::Serving, Slot::Booting(since) | Slot::Serving(since)) => {
+                let wait = generation.succeed(id.slot, now.saturating_sub(since), now);
+                let mut actions = vec![Action::Report(id, exit, wait)];
+                actions.extend(self.tick(now));
+                actions
+            }
+            (Mode::Serving | Mode::Leaving, _) => self.sweep(),
         }
     }
 
-    fn exited(&mut self, slot: usize, exit: Exit, now: Duration) -> Vec<Action> {
-        let since = match self.slots[slot] {
-            Slot::Booting(since) | Slot::Serving(since) => since,
-            Slot::Vacant(_) => return Vec::new(),
+    /// A generation that can't come up whole leaves again: the first one with the master.
+    fn give_up(&mut self, id: Id, why: String, now: Duration) -> Vec<Action> {
+        let first = self.generations.len() == 1;
+        let Some(generation) = self.generation(id.generation) else { return Vec::new() };
+        let mut actions = generation.stop(now + STOP_GRACE);
+        if first && id.generation == 1 {
+            self.ending = true;
+            self.failure = Some((id.slot, why));
+        } else {
+            actions.insert(0, Action::Abandon(id.generation, id.slot, why));
+        }
+        actions.extend(self.sweep());
+        actions
+    }
+
+    fn reload(&mut self, slots: usize, drain_timeout: Duration, now: Duration) -> Vec<Action> {
+        if self.next_generation().is_none() {
+            return Vec::new();
+        }
+        self.drain_timeout = drain_timeout;
+        self.generate(slots, now)
+    }
+
+    fn empty(&mut self, now: Duration) -> Vec<Action> {
+        let until = now + self.drain_timeout;
+        let mut actions = self.serving().map(|generation| generation.drain(until)).unwrap_or_default();
+        actions.extend(self.sweep());
+        actions
+    }
+
+    fn more(&mut self, now: Duration) -> Vec<Action> {
+        let Some(generation) = self.serving() else { return Vec::new() };
+        let vacant = generation.slots.iter().position(|slot| *slot == Slot::Gone);
+        let slot = vacant.unwrap_or(generation.slots.len());
+        if slot == generation.slots.len() {
+            generation.slots.push(Slot::Gone);
+            generation.last_wait.push(Duration::ZERO);
+        }
+        generation.slots[slot] = Slot::Booting(now);
+        vec![Action::Start(Id { generation: generation.number, slot })]
+    }
+
+    fn fewer(&mut self, now: Duration) -> Vec<Action> {
+        let until = now + self.drain_timeout;
+        let Some(generation) = self.serving() else { return Vec::new() };
+        let staying = |slot: &Slot| matches!(slot, Slot::Vacant(_) | Slot::Booting(_) | Slot::Serving(_));
+        let last = generation.slots.iter().rposition(staying);
+        match last {
+            Some(slot) if generation.slots[..slot].iter().any(staying) => {
+                generation.drain_slot(slot, until).into_iter().collect()
+            }
+            // The last one stays: to stop serving is another order.
+            _ => Vec::new(),
+        }
+    }
+
+    /// Has all come to its end, in the given way, and the master with it.
+    fn end(&mut self, how: fn(&mut Supervisor, Duration) -> Vec<Action>, now: Duration) -> Vec<Action> {
+        self.ending = true;
+        let mut actions = how(self, now);
+        actions.extend(self.sweep());
+        actions
+    }
+
+    fn drain_all(&mut self, now: Duration) -> Vec<Action> {
+        let until = now + self.drain_timeout;
+        let leave = |generation: &mut Generation| match generation.mode {
+            Mode::Serving => generation.drain(until),
+            // It has no clients yet.
+            Mode::Starting => generation.stop(now + STOP_GRACE),
+            Mode::Leaving => Vec::new(),
         };
-        self.slots[slot] = Slot::Vacant(now);
-        match &self.mode {
-            Mode::Starting => self.stop(Some((slot, format!("it ended before it served ({exit})"))), now),
-            Mode::Running => self.succeed(slot, exit, since, now),
-            Mode::Draining(_) | Mode::Stopping(..) => self.finish_if_over(),
-        }
+        self.generations.iter_mut().flat_map(leave).collect()
     }
 
+    fn stop_all(&mut self, now: Duration) -> Vec<Action> {
+        self.generations.iter_mut().flat_map(|generation| generation.stop(now + STOP_GRACE)).collect()
+    }
+
+    fn tick(&mut self, now: Duration) -> Vec<Action> {
+        self.generations.iter_mut().flat_map(|generation| generation.tick(now)).collect()
+    }
+
+    /// Lets go of the generations that nobody is left of.
+    fn sweep(&mut self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.generations.retain(|generation| {
+            let over = generation.mode == Mode::Leaving && generation.slots.iter().all(|s| *s == Slot::Gone);
+            if over {
+                actions.push(Action::Forget(generation.number));
+            }
+            !over
+        });
+        if self.ending && self.generations.is_empty() {
+            actions.push(Action::Finish(self.failure.take()));
+        }
+        actions
+    }
+}
+
+impl Generation {
     /// Arranges for a slot's next worker: at once, or after a wait where the last one died young. The wait grows while
     /// lives are shorter than it, so that a worker which can't live is tried ever more seldom, and one that is merely
     /// unlucky comes back soon.
-    fn succeed(&mut self, slot: usize, exit: Exit, since: Duration, now: Duration) -> Vec<Action> {
-        let lived = now.saturating_sub(since);
+    fn succeed(&mut self, slot: usize, lived: Duration, now: Duration) -> Duration {
         let wait = match self.last_wait[slot] {
             _ if lived >= YOUNG => Duration::ZERO,
             last if lived < last => (last * 2).min(BACK_OFF.1),
@@ -160,73 +342,75 @@ impl Supervisor {
         };
         self.last_wait[slot] = wait;
         self.slots[slot] = Slot::Vacant(now + wait);
-        let mut actions = vec![Action::Report(slot, exit, wait)];
-        actions.extend(self.tick(now));
-        actions
+        wait
     }
 
-    fn drain(&mut self, now: Duration) -> Vec<Action> {
-        if self.mode != Mode::Running {
-            // Before all serve there is nothing to drain, and a drain under way goes on.
-            return if self.mode == Mode::Starting { self.stop(None, now) } else { Vec::new() };
-        }
-        self.mode = Mode::Draining(now + self.drain_timeout);
-        let mut actions: Vec<Action> = self.occupied().map(Action::Drain).collect();
-        actions.extend(self.finish_if_over());
-        actions
+    fn drain(&mut self, until: Duration) -> Vec<Action> {
+        self.mode = Mode::Leaving;
+        (0..self.slots.len()).filter_map(|slot| self.drain_slot(slot, until)).collect()
     }
 
-    fn stop(&mut self, failure: Option<(usize, String)>, now: Duration) -> Vec<Action> {
-        if matches!(self.mode, Mode::Stopping(..)) {
-            return Vec::new();
+    fn drain_slot(&mut self, slot: usize, until: Duration) -> Option<Action> {
+        match self.slots[slot] {
+            Slot::Vacant(_) => self.slots[slot] = Slot::Gone,
+            Slot::Booting(_) | Slot::Serving(_) => {
+                self.slots[slot] = Slot::Draining(until);
+                return Some(Action::Drain(Id { generation: self.number, slot }));
+            }
+            Slot::Draining(_) | Slot::Stopping(_) | Slot::Gone => {}
         }
-        self.mode = Mode::Stopping(now + STOP_GRACE, failure);
-        let mut actions: Vec<Action> = self.occupied().map(Action::Stop).collect();
-        actions.extend(self.finish_if_over());
+        None
+    }
+
+    fn stop(&mut self, until: Duration) -> Vec<Action> {
+        self.mode = Mode::Leaving;
+        let mut actions = Vec::new();
+        for (slot, state) in self.slots.iter_mut().enumerate() {
+            match state {
+                Slot::Vacant(_) => *state = Slot::Gone,
+                Slot::Booting(_) | Slot::Serving(_) | Slot::Draining(_) => {
+                    *state = Slot::Stopping(until);
+                    actions.push(Action::Stop(Id { generation: self.number, slot }));
+                }
+                Slot::Stopping(_) | Slot::Gone => {}
+            }
+        }
         actions
     }
 
     fn tick(&mut self, now: Duration) -> Vec<Action> {
-        match &self.mode {
-            Mode::Draining(until) if *until <= now => self.stop(None, now),
-            Mode::Stopping(until, failure) if *until <= now => {
-                self.mode = Mode::Stopping(now + STOP_GRACE, failure.clone());
-                self.occupied().map(Action::Kill).collect()
+        let mut actions = Vec::new();
+        for (slot, state) in self.slots.iter_mut().enumerate() {
+            if state.due().is_none_or(|due| due > now) {
+                continue;
             }
-            Mode::Starting | Mode::Running => {
-                let due = |slot: &Slot| slot.due().is_some_and(|at| at <= now);
-                let due: Vec<usize> = (0..self.slots.len()).filter(|&slot| due(&self.slots[slot])).collect();
-                for &slot in &due {
-                    self.slots[slot] = Slot::Booting(now);
+            let id = Id { generation: self.number, slot };
+            match state {
+                Slot::Vacant(_) => {
+                    *state = Slot::Booting(now);
+                    actions.push(Action::Start(id));
                 }
-                due.into_iter().map(Action::Start).collect()
+                Slot::Draining(_) => {
+                    *state = Slot::Stopping(now + STOP_GRACE);
+                    actions.push(Action::Stop(id));
+                }
+                Slot::Stopping(_) => {
+                    *state = Slot::Stopping(now + STOP_GRACE);
+                    actions.push(Action::Kill(id));
+                }
+                Slot::Booting(_) | Slot::Serving(_) | Slot::Gone => {}
             }
-            Mode::Draining(_) | Mode::Stopping(..) => Vec::new(),
         }
-    }
-
-    fn finish_if_over(&self) -> Vec<Action> {
-        if self.occupied().next().is_some() {
-            return Vec::new();
-        }
-        match &self.mode {
-            Mode::Stopping(_, failure) => vec![Action::Finish(failure.clone())],
-            _ => vec![Action::Finish(None)],
-        }
-    }
-
-    fn occupied(&self) -> impl Iterator<Item = usize> {
-        let occupied = |slot: &usize| !matches!(self.slots[*slot], Slot::Vacant(_));
-        (0..self.slots.len()).filter(occupied).collect::<Vec<_>>().into_iter()
+        actions
     }
 }
 
 impl Slot {
-    /// When somebody is to be started here.
+    /// When time alone changes this.
     fn due(&self) -> Option<Duration> {
         match self {
-            Slot::Vacant(at) => Some(*at),
-            Slot::Booting(_) | Slot::Serving(_) => None,
+            Slot::Vacant(at) | Slot::Draining(at) | Slot::Stopping(at) => Some(*at),
+            Slot::Booting(_) | Slot::Serving(_) | Slot::Gone => None,
         }
     }
 }
@@ -236,22 +420,27 @@ mod tests {
     use super::*;
 
     const KILLED: Exit = Exit::Signal(9);
+    const LEFT: Exit = Exit::Code(0);
 
     fn ms(n: u64) -> Duration {
         Duration::from_millis(n)
     }
 
+    fn id(generation: u32, slot: usize) -> Id {
+        Id { generation, slot }
+    }
+
     fn starting(slots: usize) -> Supervisor {
         let (supervisor, actions) = Supervisor::start(slots, ms(30_000), ms(0));
-        assert_eq!(actions, (0..slots).map(Action::Start).collect::<Vec<_>>());
+        assert_eq!(actions, (0..slots).map(|slot| Action::Start(id(1, slot))).collect::<Vec<_>>());
         supervisor
     }
 
     fn running(slots: usize) -> Supervisor {
         let mut supervisor = starting(slots);
         for slot in 0..slots {
-            let expected = if slot + 1 == slots { vec![Action::Announce] } else { vec![] };
-            assert_eq!(supervisor.step(Event::Ready(slot), ms(5)), expected);
+            let expected = if slot + 1 == slots { vec![Action::Announce(1)] } else { vec![] };
+            assert_eq!(supervisor.step(Event::Ready(id(1, slot)), ms(5)), expected);
         }
         supervisor
     }
@@ -259,9 +448,9 @@ mod tests {
     #[test]
     fn a_worker_that_dies_is_replaced_at_once() {
         let mut s = running(2);
-        let actions = s.step(Event::Exited(1, KILLED), ms(5000));
-        assert_eq!(actions, [Action::Report(1, KILLED, ms(0)), Action::Start(1)]);
-        assert_eq!(s.step(Event::Ready(1), ms(5010)), [], "the announcement is made once");
+        let actions = s.step(Event::Exited(id(1, 1), KILLED), ms(5000));
+        assert_eq!(actions, [Action::Report(id(1, 1), KILLED, ms(0)), Action::Start(id(1, 1))]);
+        assert_eq!(s.step(Event::Ready(id(1, 1)), ms(5010)), [], "the announcement is made once");
         assert_eq!(s.deadline(), None);
     }
 
@@ -270,19 +459,19 @@ mod tests {
         let mut s = running(1);
         let mut now = ms(500);
         for wait in [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000] {
-            assert_eq!(s.step(Event::Exited(0, KILLED), now), [Action::Report(0, KILLED, ms(wait))]);
+            let report = Action::Report(id(1, 0), KILLED, ms(wait));
+            assert_eq!(s.step(Event::Exited(id(1, 0), KILLED), now), [report]);
             assert_eq!(s.deadline(), Some(now + ms(wait)));
             assert_eq!(s.step(Event::Tick, now + ms(wait) - ms(1)), []);
             now += ms(wait);
-            assert_eq!(s.step(Event::Tick, now), [Action::Start(0)]);
+            assert_eq!(s.step(Event::Tick, now), [Action::Start(id(1, 0))]);
         }
         now += ms(60_000);
-        assert_eq!(
-            s.step(Event::Exited(0, KILLED), now),
-            [Action::Report(0, KILLED, ms(0)), Action::Start(0)]
-        );
+        let actions = s.step(Event::Exited(id(1, 0), KILLED), now);
+        assert_eq!(actions, [Action::Report(id(1, 0), KILLED, ms(0)), Action::Start(id(1, 0))]);
         now += ms(10);
-        assert_eq!(s.step(Event::Exited(0, KILLED), now), [Action::Report(0, KILLED, ms(100))]);
+        let actions = s.step(Event::Exited(id(1, 0), KILLED), now);
+        assert_eq!(actions, [Action::Report(id(1, 0), KILLED, ms(100))]);
     }
 
     #[test]
@@ -290,45 +479,49 @@ mod tests {
         let mut s = running(1);
         for round in 1..20 {
             let now = ms(round * 500);
-            assert_eq!(s.step(Event::Exited(0, KILLED), now), [Action::Report(0, KILLED, ms(100))]);
-            assert_eq!(s.step(Event::Tick, now + ms(100)), [Action::Start(0)]);
+            let report = Action::Report(id(1, 0), KILLED, ms(100));
+            assert_eq!(s.step(Event::Exited(id(1, 0), KILLED), now), [report]);
+            assert_eq!(s.step(Event::Tick, now + ms(100)), [Action::Start(id(1, 0))]);
         }
     }
 
     #[test]
     fn a_failure_before_all_serve_ends_the_start_with_its_words() {
         let mut s = starting(2);
-        assert_eq!(s.step(Event::Ready(0), ms(1)), []);
-        let actions = s.step(Event::Failed(1, "no".into()), ms(2));
-        assert_eq!(actions, [Action::Stop(0), Action::Stop(1)]);
-        assert_eq!(s.step(Event::Exited(1, Exit::Code(1)), ms(3)), []);
-        let end = s.step(Event::Exited(0, Exit::Code(0)), ms(4));
-        assert_eq!(end, [Action::Finish(Some((1, "no".into())))]);
+        assert_eq!(s.step(Event::Ready(id(1, 0)), ms(1)), []);
+        let actions = s.step(Event::Failed(id(1, 1), "no".into()), ms(2));
+        assert_eq!(actions, [Action::Stop(id(1, 0)), Action::Stop(id(1, 1))]);
+        assert_eq!(s.step(Event::Exited(id(1, 1), Exit::Code(1)), ms(3)), []);
+        let end = s.step(Event::Exited(id(1, 0), LEFT), ms(4));
+        assert_eq!(end, [Action::Forget(1), Action::Finish(Some((1, "no".into())))]);
     }
 
     #[test]
     fn a_death_before_all_serve_ends_the_start() {
         let mut s = starting(1);
-        let actions = s.step(Event::Exited(0, Exit::Signal(11)), ms(3));
-        assert_eq!(actions, [Action::Finish(Some((0, "it ended before it served (signal 11)".into())))]);
+        let actions = s.step(Event::Exited(id(1, 0), Exit::Signal(11)), ms(3));
+        let words = "it ended before it served (signal 11)".to_owned();
+        assert_eq!(actions, [Action::Forget(1), Action::Finish(Some((0, words)))]);
     }
 
     #[test]
     fn a_failure_later_is_told_and_tried_again() {
         let mut s = running(1);
-        s.step(Event::Exited(0, KILLED), ms(5000));
-        assert_eq!(s.step(Event::Failed(0, "no".into()), ms(5001)), [Action::Complain(0, "no".into())]);
-        let actions = s.step(Event::Exited(0, Exit::Code(1)), ms(5002));
-        assert_eq!(actions, [Action::Report(0, Exit::Code(1), ms(100))]);
+        s.step(Event::Exited(id(1, 0), KILLED), ms(5000));
+        let actions = s.step(Event::Failed(id(1, 0), "no".into()), ms(5001));
+        assert_eq!(actions, [Action::Complain(id(1, 0), "no".into())]);
+        let actions = s.step(Event::Exited(id(1, 0), Exit::Code(1)), ms(5002));
+        assert_eq!(actions, [Action::Report(id(1, 0), Exit::Code(1), ms(100))]);
     }
 
     #[test]
     fn a_drain_ends_with_the_last_worker_and_replaces_none() {
         let mut s = running(2);
-        assert_eq!(s.step(Event::Drain, ms(2000)), [Action::Drain(0), Action::Drain(1)]);
+        assert_eq!(s.step(Event::Drain, ms(2000)), [Action::Drain(id(1, 0)), Action::Drain(id(1, 1))]);
         assert_eq!(s.step(Event::Drain, ms(2001)), []);
-        assert_eq!(s.step(Event::Exited(0, Exit::Code(0)), ms(2500)), []);
-        assert_eq!(s.step(Event::Exited(1, KILLED), ms(2600)), [Action::Finish(None)]);
+        assert_eq!(s.step(Event::Exited(id(1, 0), LEFT), ms(2500)), []);
+        let end = s.step(Event::Exited(id(1, 1), KILLED), ms(2600));
+        assert_eq!(end, [Action::Forget(1), Action::Finish(None)]);
     }
 
     #[test]
@@ -336,17 +529,18 @@ mod tests {
         let mut s = running(1);
         s.step(Event::Drain, ms(1000));
         assert_eq!(s.deadline(), Some(ms(31_000)));
-        assert_eq!(s.step(Event::Tick, ms(31_000)), [Action::Stop(0)]);
+        assert_eq!(s.step(Event::Tick, ms(31_000)), [Action::Stop(id(1, 0))]);
         assert_eq!(s.step(Event::Tick, ms(32_999)), []);
-        assert_eq!(s.step(Event::Tick, ms(33_000)), [Action::Kill(0)]);
-        assert_eq!(s.step(Event::Exited(0, KILLED), ms(33_001)), [Action::Finish(None)]);
+        assert_eq!(s.step(Event::Tick, ms(33_000)), [Action::Kill(id(1, 0))]);
+        let end = s.step(Event::Exited(id(1, 0), KILLED), ms(33_001));
+        assert_eq!(end, [Action::Forget(1), Action::Finish(None)]);
     }
 
     #[test]
     fn a_stop_cuts_a_drain_short_and_a_second_stop_changes_nothing() {
         let mut s = running(1);
         s.step(Event::Drain, ms(1000));
-        assert_eq!(s.step(Event::Stop, ms(1500)), [Action::Stop(0)]);
+        assert_eq!(s.step(Event::Stop, ms(1500)), [Action::Stop(id(1, 0))]);
         assert_eq!(s.step(Event::Stop, ms(1600)), []);
         assert_eq!(s.deadline(), Some(ms(3500)));
     }
@@ -354,7 +548,79 @@ mod tests {
     #[test]
     fn a_slot_that_waits_for_its_successor_holds_up_no_end() {
         let mut s = running(1);
-        s.step(Event::Exited(0, KILLED), ms(500));
-        assert_eq!(s.step(Event::Drain, ms(510)), [Action::Finish(None)]);
+        s.step(Event::Exited(id(1, 0), KILLED), ms(500));
+        assert_eq!(s.step(Event::Drain, ms(510)), [Action::Forget(1), Action::Finish(None)]);
+    }
+
+    #[test]
+    fn a_reload_starts_the_next_generation_and_then_drains_the_one_before() {
+        let mut s = running(2);
+        assert_eq!(s.next_generation(), Some(2));
+        assert_eq!(s.step(Event::Reload(1, ms(7000)), ms(2000)), [Action::Start(id(2, 0))]);
+        assert_eq!((s.next_generation(), s.current()), (None, Some(1)));
+        assert_eq!(s.step(Event::Reload(1, ms(7000)), ms(2001)), [], "one at a time");
+        let actions = s.step(Event::Ready(id(2, 0)), ms(2010));
+        assert_eq!(actions, [Action::Announce(2), Action::Drain(id(1, 0)), Action::Drain(id(1, 1))]);
+        assert_eq!((s.next_generation(), s.current()), (Some(3), Some(2)));
+        assert_eq!(s.deadline(), Some(ms(9010)));
+        assert_eq!(s.step(Event::Exited(id(1, 0), LEFT), ms(2020)), []);
+        assert_eq!(s.step(Event::Exited(id(1, 1), KILLED), ms(2021)), [Action::Forget(1)]);
+        assert_eq!(s.step(Event::Drain, ms(4000)), [Action::Drain(id(2, 0))]);
+    }
+
+    #[test]
+    fn a_reload_whose_generation_fails_leaves_the_one_before() {
+        let mut s = running(1);
+        s.step(Event::Reload(2, ms(7000)), ms(2000));
+        s.step(Event::Ready(id(2, 0)), ms(2001));
+        let actions = s.step(Event::Failed(id(2, 1), "no".into()), ms(2002));
+        let abandon = Action::Abandon(2, 1, "no".into());
+        assert_eq!(actions, [abandon, Action::Stop(id(2, 0)), Action::Stop(id(2, 1))]);
+        assert_eq!(s.step(Event::Exited(id(2, 1), Exit::Code(1)), ms(2003)), []);
+        assert_eq!(s.step(Event::Exited(id(2, 0), LEFT), ms(2004)), [Action::Forget(2)]);
+        assert_eq!((s.next_generation(), s.current()), (Some(3), Some(1)));
+        let actions = s.step(Event::Exited(id(1, 0), KILLED), ms(5000));
+        assert_eq!(actions[1], Action::Start(id(1, 0)), "the old generation is still looked after");
+    }
+
+    #[test]
+    fn a_worker_of_the_generation_before_is_replaced_while_the_next_starts() {
+        let mut s = running(1);
+        s.step(Event::Reload(1, ms(7000)), ms(2000));
+        let actions = s.step(Event::Exited(id(1, 0), KILLED), ms(2001));
+        assert_eq!(actions, [Action::Report(id(1, 0), KILLED, ms(0)), Action::Start(id(1, 0))]);
+    }
+
+    #[test]
+    fn an_end_during_a_reload_takes_both_generations_along() {
+        let mut s = running(1);
+        s.step(Event::Reload(1, ms(7000)), ms(2000));
+        assert_eq!(s.step(Event::Drain, ms(2001)), [Action::Drain(id(1, 0)), Action::Stop(id(2, 0))]);
+        assert_eq!(s.step(Event::Ready(id(2, 0)), ms(2002)), []);
+        assert_eq!(s.step(Event::Exited(id(2, 0), LEFT), ms(2003)), [Action::Forget(2)]);
+        let end = s.step(Event::Exited(id(1, 0), LEFT), ms(2004));
+        assert_eq!(end, [Action::Forget(1), Action::Finish(None)]);
+    }
+
+    #[test]
+    fn an_emptied_master_stays_and_takes_a_reload() {
+        let mut s = running(1);
+        assert_eq!(s.step(Event::Empty, ms(2000)), [Action::Drain(id(1, 0))]);
+        assert_eq!(s.step(Event::Exited(id(1, 0), LEFT), ms(2001)), [Action::Forget(1)]);
+        assert_eq!(s.step(Event::Tick, ms(9000)), []);
+        assert_eq!(s.step(Event::Reload(1, ms(7000)), ms(9001)), [Action::Start(id(2, 0))]);
+        assert_eq!(s.step(Event::Ready(id(2, 0)), ms(9002)), [Action::Announce(2)]);
+    }
+
+    #[test]
+    fn workers_are_added_and_taken_away_one_by_one() {
+        let mut s = running(1);
+        assert_eq!(s.step(Event::Fewer, ms(2000)), [], "the last one stays");
+        assert_eq!(s.step(Event::More, ms(2001)), [Action::Start(id(1, 1))]);
+        assert_eq!(s.step(Event::Ready(id(1, 1)), ms(2002)), []);
+        assert_eq!(s.step(Event::Fewer, ms(2003)), [Action::Drain(id(1, 1))]);
+        assert_eq!(s.step(Event::Fewer, ms(2004)), []);
+        assert_eq!(s.step(Event::Exited(id(1, 1), LEFT), ms(2005)), [], "and is not replaced");
+        assert_eq!(s.step(Event::More, ms(2006)), [Action::Start(id(1, 1))]);
     }
 }

@@ -4,7 +4,7 @@
 //! beneath the root (openat2(2) `RESOLVE_BENEATH`), and an open never waits for a FIFO's other end (`O_NONBLOCK`).
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
@@ -181,6 +181,17 @@ pub fn list(fd: BorrowedFd<'_>, limit: usize) -> io::Result<Vec<(Vec<u8>, bool)>
         }
     }
     Ok(names)
+}
+
+/// Puts another file behind an open descriptor (dup2(2)), for all who use its number.
+///
+/// # Errors
+/// What dup3(2) says.
+pub fn replace(open: BorrowedFd<'_>, with: BorrowedFd<'_>) -> io::Result<()> {
+    let (open, with) = (open.as_raw_fd(), with.as_raw_fd());
+    // SAFETY: both numbers are of open descriptors, and the first stays one: no owner of it notices but by its content.
+    let result = unsafe { libc::dup3(with, open, libc::O_CLOEXEC) };
+    if result == open { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// True when this kernel has openat2(2) (Linux 5.6), without which no path can be opened safely.

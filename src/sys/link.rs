@@ -2,22 +2,29 @@
 //!
 //! The subtle rule: end-of-file is a message too, and the kernel sends it when the other side is gone, however it went.
 
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
 
 /// The longest message, in bytes; the text of a start-up error fits.
 pub const MAX_MESSAGE: usize = 1024;
 
+/// The most descriptors that go with one message.
+pub const MAX_DESCRIPTORS: usize = 2;
+
 /// What a receive found.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Received {
-    /// A whole message.
-    Message(Vec<u8>),
+    /// A whole message, and the descriptors that came with it.
+    Message(Vec<u8>, Vec<OwnedFd>),
     /// The other side is gone.
     Closed,
     /// Nothing yet.
@@ -41,18 +48,35 @@ pub fn duplicate(end: &OwnedFd) -> io::Result<OwnedFd> {
     end.try_clone()
 }
 
-/// Sends one message; false when the other side is gone or does not read.
-pub fn send(end: impl AsFd, message: &[u8]) -> bool {
-    let message = &message[..message.len().min(MAX_MESSAGE)];
-    rustix::net::send(end, message, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).is_ok()
+/// Sends one message, and with it up to [`MAX_DESCRIPTORS`] descriptors (unix(7) `SCM_RIGHTS`); false when the other side
+/// is gone or does not read.
+pub fn send(end: impl AsFd, message: &[u8], descriptors: &[BorrowedFd<'_>]) -> bool {
+    let message = [IoSlice::new(&message[..message.len().min(MAX_MESSAGE)])];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return false;
+    }
+    rustix::net::sendmsg(end, &message, &mut ancillary, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).is_ok()
 }
 
-/// Takes the next message.
+/// Takes the next message and what came with it.
 pub fn receive(end: impl AsFd) -> Received {
     let mut buffer = [0; MAX_MESSAGE];
-    match rustix::net::recv(end, &mut buffer, RecvFlags::DONTWAIT) {
-        Ok((0, _)) => Received::Closed,
-        Ok((n, _)) => Received::Message(buffer[..n].to_vec()),
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    match rustix::net::recvmsg(end, &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, flags) {
+        Ok(received) if received.bytes == 0 => Received::Closed,
+        Ok(received) => {
+            let mut descriptors = Vec::new();
+            for message in ancillary.drain() {
+                if let RecvAncillaryMessage::ScmRights(rights) = message {
+                    descriptors.extend(rights);
+                }
+            }
+            Received::Message(buffer[..received.bytes].to_vec(), descriptors)
+        }
         Err(Errno::AGAIN | Errno::INTR) => Received::Empty,
         Err(_) => Received::Closed,
     }

@@ -3,9 +3,10 @@
 //! Does not decide who lives. The subtle rule: `fork` is sound only while the process has one thread, so the master
 //! never starts another.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::unistd::{ForkResult, Gid, Group, Uid, User};
@@ -94,6 +95,31 @@ pub fn die_with_parent(parent: i32) -> io::Result<bool> {
 /// This process's id.
 pub fn id() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
+}
+
+/// The parent's process id; 0 when it is not to be seen from this namespace.
+pub fn parent() -> i32 {
+    rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get())
+}
+
+/// Starts a program with these arguments (its own name first), one more variable, and these descriptors left open.
+/// Returns its process id.
+///
+/// # Errors
+/// What fork(2) and execve(2) say.
+pub fn spawn(arguments: &[OsString], variable: (&str, &str), fds: &[BorrowedFd<'_>]) -> io::Result<i32> {
+    let Some((program, rest)) = arguments.split_first() else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    for fd in fds {
+        rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?;
+    }
+    let spawned = Command::new(program).args(rest).env(variable.0, variable.1).spawn();
+    for fd in fds {
+        rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?;
+    }
+    let id = spawned?.id();
+    i32::try_from(id).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// True when the effective user is root.

@@ -17,36 +17,60 @@ pub enum Request {
     Drain,
     /// CHLD: a child ended.
     Child,
+    /// HUP: settle the settings anew.
+    Reload,
+    /// USR1: open the logs anew.
+    Reopen,
+    /// USR2: start the program anew beside this one.
+    Upgrade,
+    /// WINCH: have the workers leave.
+    Empty,
+    /// TTIN: one worker more.
+    More,
+    /// TTOU: one worker less.
+    Fewer,
 }
+
+/// What each signal asks of a master, as nginx has it.
+const REQUESTS: [(Signal, Request); 10] = [
+    (Signal::SIGTERM, Request::Stop),
+    (Signal::SIGINT, Request::Stop),
+    (Signal::SIGQUIT, Request::Drain),
+    (Signal::SIGCHLD, Request::Child),
+    (Signal::SIGHUP, Request::Reload),
+    (Signal::SIGUSR1, Request::Reopen),
+    (Signal::SIGUSR2, Request::Upgrade),
+    (Signal::SIGWINCH, Request::Empty),
+    (Signal::SIGTTIN, Request::More),
+    (Signal::SIGTTOU, Request::Fewer),
+];
 
 /// A descriptor that delivers the signals it was made for.
 #[derive(Debug)]
 pub struct Signals(SignalFd);
 
 impl Signals {
-    /// Blocks the signals of the master and has them arrive here. Those that other servers know, and that mean nothing
-    /// here, are ignored rather than deadly.
+    /// Blocks the signals of the master and has them arrive here.
     ///
     /// # Errors
     /// What signalfd(2) says.
     pub fn of_master() -> io::Result<Signals> {
         // Inherited as ignored, CHLD would have the kernel reap the workers unseen.
         set_disposition(Signal::SIGCHLD, SigHandler::SigDfl)?;
-        for ignored in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH] {
-            set_disposition(ignored, SigHandler::SigIgn)?;
-        }
-        Signals::of(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGCHLD])
+        let requests = REQUESTS.map(|(signal, _)| signal);
+        Signals::of(&requests)
     }
 
-    /// Blocks the signals of a worker. INT and QUIT reach a whole terminal's process group; they are the master's to
-    /// handle, so a worker ignores its copies. TERM sent to a worker alone stops it.
+    /// Blocks the signals of a worker. Some reach a whole terminal's process group; all are the master's to handle, so a
+    /// worker ignores its copies. TERM sent to a worker alone stops it.
     ///
     /// # Errors
     /// What signalfd(2) says.
     pub fn of_worker() -> io::Result<Signals> {
-        for ignored in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
+        for (ignored, _) in REQUESTS.into_iter().filter(|(signal, _)| *signal != Signal::SIGCHLD) {
             set_disposition(ignored, SigHandler::SigIgn)?;
         }
+        set_disposition(Signal::SIGTERM, SigHandler::SigDfl)?;
         SigSet::all().thread_unblock()?;
         Signals::of(&[Signal::SIGTERM])
     }
@@ -65,11 +89,9 @@ impl Signals {
         loop {
             let info = self.0.read_signal().ok()??;
             let signal = i32::try_from(info.ssi_signo).ok().and_then(|n| Signal::try_from(n).ok());
-            match signal {
-                Some(Signal::SIGTERM | Signal::SIGINT) => return Some(Request::Stop),
-                Some(Signal::SIGQUIT) => return Some(Request::Drain),
-                Some(Signal::SIGCHLD) => return Some(Request::Child),
-                _ => {}
+            let found = REQUESTS.iter().find(|(known, _)| Some(*known) == signal);
+            if let Some((_, request)) = found {
+                return Some(*request);
             }
         }
     }
@@ -102,4 +124,14 @@ fn set_disposition(signal: Signal, handler: SigHandler) -> io::Result<()> {
     // SAFETY: the handler is SIG_IGN or SIG_DFL, so no code of ours runs in signal context.
     unsafe { sigaction(signal, &action) }?;
     Ok(())
+}
+
+/// Sends a process the signal of a request.
+///
+/// # Errors
+/// `ESRCH` when there is no such process, `EPERM` without the right to.
+pub fn send(pid: i32, request: Request) -> io::Result<()> {
+    let found = REQUESTS.iter().find(|(_, known)| *known == request);
+    let Some((signal, _)) = found else { return Err(io::ErrorKind::InvalidInput.into()) };
+    Ok(nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), *signal)?)
 }

@@ -1,11 +1,11 @@
 //! Stream sockets: making listeners, accepting, and single non-blocking sends and receives.
 //!
 //! Never waits: a full or empty socket is `EAGAIN`, and the connection layer decides what that means. The subtle rule is
-//! in [`listen_group`]: the first socket of a group is bound and listening before it allows others beside it.
+//! in [`listen_alone`]: the first socket of an address is bound and listening before it allows others beside it.
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
@@ -29,30 +29,63 @@ pub const WRITABLE: usize = EventFlags::OUT.bits() as usize;
 /// The epoll(7) bits of an end of stream or an error: receives must be tried until they say so.
 pub const ENDING: usize = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR).bits() as usize;
 
-/// Opens `count` listeners on one address, among which the kernel spreads new connections (socket(7) `SO_REUSEPORT`).
+/// Opens a listener at an address that nobody else has, and lets others of this program stand beside it from then on
+/// (socket(7) `SO_REUSEPORT`).
 ///
-/// The first is bound and listening while the address is still exclusive, so that an address which any other process
-/// serves (another server of this kind included, which `SO_REUSEPORT` would let in silently) is refused. With port 0
-/// the kernel chooses one, the same for all.
+/// It is bound and listening while the address is still exclusive, so that an address which any other process serves
+/// (another server of this kind included, which `SO_REUSEPORT` would let in silently) is refused. With port 0 the
+/// kernel chooses one.
 ///
 /// # Errors
 /// `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL` and what else bind(2) and listen(2) say.
-pub fn listen_group(address: SocketAddr, count: usize, backlog: u32) -> io::Result<Vec<OwnedFd>> {
-    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
-    let first = stream_socket(address)?;
-    rustix::net::bind(&first, &address)?;
-    rustix::net::listen(&first, backlog)?;
-    sockopt::set_socket_reuseport(&first, true)?;
-    let address = local_address(&first)?;
-    let mut group = vec![first];
-    while group.len() < count {
-        let next = stream_socket(address)?;
-        sockopt::set_socket_reuseport(&next, true)?;
-        rustix::net::bind(&next, &address)?;
-        rustix::net::listen(&next, backlog)?;
-        group.push(next);
+pub fn listen_alone(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
+    let socket = stream_socket(address)?;
+    rustix::net::bind(&socket, &address)?;
+    set_backlog(&socket, backlog)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    Ok(socket)
+}
+
+/// Opens a further listener at an address that this program has; the kernel spreads new connections among them.
+///
+/// # Errors
+/// As [`listen_alone`].
+pub fn listen_beside(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
+    let socket = stream_socket(address)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    rustix::net::bind(&socket, &address)?;
+    set_backlog(&socket, backlog)?;
+    Ok(socket)
+}
+
+/// Has a bound socket listen, or a listening one have a queue of this length (listen(2)).
+///
+/// # Errors
+/// `EADDRINUSE` and what else listen(2) says.
+pub fn set_backlog(socket: impl AsFd, backlog: u32) -> io::Result<()> {
+    Ok(rustix::net::listen(socket, i32::try_from(backlog).unwrap_or(i32::MAX))?)
+}
+
+/// Takes over a listener that this process was started with, by its descriptor's number.
+///
+/// # Errors
+/// `EBADF`, `ENOTSOCK`, or `EINVAL` when it does not listen.
+pub fn adopt_listener(number: RawFd) -> io::Result<OwnedFd> {
+    if number <= 2 {
+        return Err(rustix::io::Errno::INVAL.into());
     }
-    Ok(group)
+    // SAFETY: the descriptor was left open for this process alone, and is looked at before it is used.
+    let socket = unsafe { OwnedFd::from_raw_fd(number) };
+    match sockopt::socket_acceptconn(&socket) {
+        Ok(true) => {}
+        other => {
+            // What is not ours is not closed either.
+            let _ = socket.into_raw_fd();
+            return Err(other.err().unwrap_or(rustix::io::Errno::INVAL).into());
+        }
+    }
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(socket)
 }
 
 fn stream_socket(address: SocketAddr) -> io::Result<OwnedFd> {

@@ -2,8 +2,8 @@
 //!
 //! Coroutines that have served wait parked for the next client, since waking one is cheaper than making one. Two subtle
 //! rules: a client counts as live from its accept on, before its coroutine runs, or a drain could end in between; and a
-//! listener, once watched, is never closed while the scheduler runs, for the master holds the same socket, and epoll
-//! would go on reporting it to a coroutine that is gone.
+//! listener is taken out of epoll before it is closed, for the master holds the same socket, and epoll would go on
+//! reporting it to a coroutine that is gone.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -17,7 +17,7 @@ use may::coroutine::{self, Coroutine};
 use may::go;
 use may::io::{CoIo, WaitIo, WaitIoWaker};
 
-use super::{address_of, control};
+use super::{CLOSE, address_of, control};
 use crate::connection::{self, Shared};
 use crate::site::TICK_MS;
 use crate::sys::socket;
@@ -47,6 +47,8 @@ pub struct Door {
     /// The tick of the last warning that descriptors have run out.
     warned: AtomicU32,
     wakers: Mutex<Vec<WaitIoWaker>>,
+    /// For each listener, in order, what a drain does with it.
+    fates: Mutex<Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -91,6 +93,7 @@ impl Door {
             open: AtomicUsize::new(0),
             warned: AtomicU32::new(0),
             wakers: Mutex::default(),
+            fates: Mutex::default(),
         }
     }
 
@@ -106,14 +109,20 @@ impl Door {
     pub fn acceptor(&'static self, listener: OwnedFd) -> io::Result<Acceptor> {
         let listener = CoIo::new(listener)?;
         lock(&self.wakers).push(listener.waker());
-        self.open.fetch_add(1, Relaxed);
-        Ok(Acceptor { door: self, listener })
+        let index = self.open.fetch_add(1, Relaxed);
+        Ok(Acceptor { door: self, index, listener })
     }
 
-    /// Accepts who is in the queues or on the way there, then no more; the worker leaves when its last client has.
-    pub fn drain(&self) {
+    /// Accepts no more from listeners that somebody else goes on with; from those that are to be closed, who is in the
+    /// queue or on the way there. The worker leaves when its last client has. `fates` has a byte for each listener.
+    pub fn drain(&self, fates: &[u8]) {
+        *lock(&self.fates) = fates.to_vec();
         self.shared.draining.store(true, Relaxed);
         self.wake_listeners();
+    }
+
+    fn fate(&self, index: usize) -> u8 {
+        lock(&self.fates).get(index).copied().unwrap_or(CLOSE)
     }
 
     fn wake_listeners(&self) {
@@ -200,16 +209,37 @@ impl Door {
 /// The coroutine that accepts from one listener.
 pub struct Acceptor {
     door: &'static Door,
+    index: usize,
     listener: CoIo<OwnedFd>,
 }
 
 impl Acceptor {
-    /// Accepts until the worker drains and the queue has been empty for a while.
+    /// Accepts until the worker drains, and the queue has been empty for a while or is somebody else's.
     pub fn run(self) {
-        let Acceptor { door, listener } = &self;
+        self.accept();
+        let Acceptor { door, index, listener } = self;
+        let close = door.fate(index) == CLOSE;
+        // This takes the listener out of epoll while it is still open.
+        let listener = listener.into_inner();
+        if close {
+            socket::stop_listening(listener.as_fd());
+        }
+        drop(listener);
+        door.open.fetch_sub(1, Relaxed);
+        loop {
+            coroutine::park();
+        }
+    }
+
+    fn accept(&self) {
+        let Acceptor { door, index, listener } = self;
         let mut accepted = 0;
         let mut quiet_since = None;
         loop {
+            let draining = door.shared.draining.load(Relaxed);
+            if draining && door.fate(*index) != CLOSE {
+                return;
+            }
             if door.shared.live.load(Relaxed) >= door.places {
                 door.wait_for_place();
                 continue;
@@ -217,17 +247,17 @@ impl Acceptor {
             match socket::accept(listener.inner().as_fd()) {
                 Ok((socket, peer)) => {
                     door.admit(Client { socket, peer, place: Place::take(door) });
-                    accepted += 1;
                     quiet_since = None;
+                    accepted += 1;
                     if accepted % BATCH == 0 {
                         door.shared.reactor.give_way();
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    if door.shared.draining.load(Relaxed) {
+                    if draining {
                         let tick = door.shared.reactor.clock.tick();
                         if tick - *quiet_since.get_or_insert(tick) >= QUIET_TICKS {
-                            break;
+                            return;
                         }
                     }
                     listener.wait_io();
@@ -236,12 +266,6 @@ impl Acceptor {
                 Err(e) if matches!(e.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
                 Err(e) => self.pause(&e),
             }
-        }
-        socket::stop_listening(listener.inner().as_fd());
-        door.open.fetch_sub(1, Relaxed);
-        loop {
-            // The listener must stay watched and open to the end; see this file's head.
-            coroutine::park();
         }
     }
 

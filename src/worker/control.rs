@@ -4,14 +4,15 @@
 //! like.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::PoisonError;
 
 use may::io::{CoIo, WaitIo};
 
 use super::accept::Door;
-use super::{DRAIN, READY};
+use super::{DRAIN, LOGS, READY};
 use crate::connection::Shared;
+use crate::log;
 use crate::sys::link::{self, Received};
 use crate::sys::process;
 use crate::sys::signal::{Request, Signals};
@@ -35,7 +36,7 @@ impl Control {
     /// Tells the master that this worker serves, and listens from now on.
     pub fn start(self) {
         let Control { door, link, signals } = self;
-        link::send(link.inner(), READY);
+        link::send(link.inner(), READY, &[]);
         super::start_vital(move || obey(door, &link));
         super::start_vital(move || heed(door, &signals));
     }
@@ -48,8 +49,11 @@ fn watched<T: AsRawFd>(io: T) -> io::Result<CoIo<T>> {
 fn obey(door: &'static Door, link: &CoIo<OwnedFd>) {
     loop {
         match link::receive(link.inner()) {
-            Received::Message(message) if message == DRAIN => door.drain(),
-            Received::Message(_) => {}
+            Received::Message(message, descriptors) => match message.strip_prefix(DRAIN) {
+                Some(fates) => door.drain(fates),
+                None if message == LOGS => change_logs(door.shared(), &descriptors),
+                None => {}
+            },
             Received::Closed => leave(door.shared()),
             Received::Empty => {
                 link.wait_io();
@@ -62,11 +66,24 @@ fn heed(door: &'static Door, signals: &CoIo<Signals>) {
     loop {
         match signals.inner().next() {
             Some(Request::Stop) => leave(door.shared()),
-            Some(Request::Drain | Request::Child) => {}
+            Some(_) => {}
             None => {
                 signals.wait_io();
             }
         }
+    }
+}
+
+/// Goes on with logs that the master has opened anew.
+fn change_logs(shared: &Shared, descriptors: &[OwnedFd]) {
+    let mut descriptors = descriptors.iter().map(AsFd::as_fd);
+    let error_log = descriptors.next().map_or(Ok(()), log::move_to);
+    let access_log = match (&shared.access, descriptors.next()) {
+        (Some(access), Some(fd)) => access.lock().unwrap_or_else(PoisonError::into_inner).move_to(fd),
+        _ => Ok(()),
+    };
+    if let Err(error) = error_log.and(access_log) {
+        ::log::error!("cannot change to the reopened log: {error}");
     }
 }
 

@@ -43,8 +43,19 @@ const READY_STACKS: usize = 128;
 /// What a worker says once it serves.
 pub const READY: &[u8] = b"ready";
 
-/// What the master says to a worker that shall serve its clients to their end and leave.
-pub const DRAIN: &[u8] = b"drain";
+/// What the master says to a worker that shall serve its clients to their end and leave. A byte for each listener
+/// follows: [`KEEP`] or [`CLOSE`].
+pub const DRAIN: &[u8] = b"drain ";
+
+/// Of a listener that a drain leaves to somebody else.
+pub const KEEP: u8 = b'k';
+
+/// Of a listener that a drain empties and closes.
+pub const CLOSE: u8 = b'c';
+
+/// What the master says when the logs were opened anew; the error log's descriptor comes along, and the access log's
+/// where there is one.
+pub const LOGS: &[u8] = b"logs";
 
 /// All that a worker is given.
 pub struct Start {
@@ -76,7 +87,7 @@ pub fn run(start: Start) -> ! {
         Err(_) => process::exit_now(1),
     };
     if let Err((step, error)) = serve(start) {
-        link::send(&master, format!("cannot {step}: {error}").as_bytes());
+        link::send(&master, format!("cannot {step}: {error}").as_bytes(), &[]);
     }
     process::exit_now(1)
 }

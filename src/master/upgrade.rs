@@ -1,0 +1,67 @@
+//! Handing the listening sockets to a new program: by a variable that names them and by descriptor number.
+//!
+//! Both masters serve from the same sockets until one of them leaves. The subtle rule: the variable names the process
+//! that it is meant for by its parent, since every later child of that process inherits it as well.
+//!
+//! ```text
+//! _MAYHTTPD_LISTENERS=PARENT;ASKED=FD,FD,…;ASKED=FD,FD,…
+//! ```
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Arc;
+
+use super::sockets::{Group, Sockets};
+use crate::sys::{process, socket};
+
+/// The variable's name. It has no prefix of ours, since it is no setting.
+const VARIABLE: &str = "_MAYHTTPD_LISTENERS";
+
+/// Starts the program that this one was started as, anew and with the sockets, and returns its process id.
+///
+/// # Errors
+/// What fork(2) and execve(2) say.
+pub fn start(sockets: &Sockets) -> io::Result<i32> {
+    let mut text = process::id().to_string();
+    let mut fds: Vec<BorrowedFd<'_>> = Vec::new();
+    for group in &sockets.0 {
+        let numbers: Vec<String> = group.listeners.iter().map(|l| l.as_raw_fd().to_string()).collect();
+        // Writing to a string can't fail.
+        let _ = write!(text, ";{}={}", group.asked, numbers.join(","));
+        fds.extend(group.listeners.iter().map(|listener| listener.as_fd()));
+    }
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    process::spawn(&arguments, (VARIABLE, &text), &fds)
+}
+
+/// The sockets that the program before this one handed on, if one did.
+///
+/// # Errors
+/// What is wrong with the variable or a socket that it names.
+pub fn inherited() -> Result<Option<Sockets>, String> {
+    let Ok(text) = std::env::var(VARIABLE) else { return Ok(None) };
+    let (parent, groups) = text.split_once(';').unwrap_or((&text, ""));
+    if parent.parse() != Ok(process::parent()) {
+        return Ok(None);
+    }
+    let groups = groups.split(';').filter(|group| !group.is_empty());
+    groups.map(group).collect::<Result<Vec<Group>, String>>().map(|groups| Some(Sockets(groups)))
+}
+
+fn group(text: &str) -> Result<Group, String> {
+    let bad = || format!("{VARIABLE} is damaged at '{text}'");
+    let (asked, numbers) = text.split_once('=').ok_or_else(bad)?;
+    let asked = asked.parse().map_err(|_| bad())?;
+    let mut listeners = Vec::new();
+    for number in numbers.split(',') {
+        let number = number.parse().map_err(|_| bad())?;
+        let listener = socket::adopt_listener(number)
+            .map_err(|error| format!("descriptor {number} is no listener of mine: {error}"))?;
+        listeners.push(Arc::new(listener));
+    }
+    let first = listeners.first().ok_or_else(bad)?;
+    let bound = socket::local_address(first).map_err(|error| format!("{asked}: {error}"))?;
+    Ok(Group { asked, bound, listeners })
+}
