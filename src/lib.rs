@@ -46,7 +46,7 @@ pub fn run() -> Result<(), StartupError> {
             let _ = std::io::stdout().write_all(text.as_bytes());
             Ok(())
         }
-        Invocation::Signal(request, file) => master::pidfile::signal(&file, request),
+        Invocation::Signal(order, file) => master::pidfile::signal(&file, order),
         Invocation::Serve(settings) => {
             log::init(&settings)?;
             for warning in &settings.warnings {

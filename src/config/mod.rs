@@ -22,7 +22,6 @@ use clap::Parser;
 
 use self::layer::{Layer, Layers, Origin};
 use crate::error::StartupError;
-use crate::sys::signal::Request;
 
 /// The directory that is served when none is named and it exists.
 pub const DOCUMENT_ROOT: &str = "DOCUMENT_ROOT";
@@ -33,9 +32,24 @@ pub enum Invocation {
     /// To serve with these settings.
     Serve(Box<Settings>),
     /// To tell the running master that this file names what to do, and exit.
-    Signal(Request, PathBuf),
+    Signal(Order, PathBuf),
     /// To print this text (help or version) on standard output and exit with 0.
     Print(String),
+}
+
+/// What a running master can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Stop at once (TERM).
+    Stop,
+    /// Serve the clients to their end, then stop (QUIT).
+    Quit,
+    /// Settle the settings anew (HUP).
+    Reload,
+    /// Open the logs anew (USR1).
+    Reopen,
+    /// Start the program anew beside the running one (USR2).
+    Upgrade,
 }
 
 /// What is served.
@@ -195,11 +209,11 @@ pub fn from_args(
     let layers = [Layer { origin: Origin::Flag, raw }, environment];
     let mut settings = Settings::settle(&layers, Machine::look())?;
     settings.warnings.extend(warnings);
-    if let Some(request) = Layers(&layers).read("signal", |r| &r.signal, request)? {
+    if let Some(order) = Layers(&layers).read("signal", |r| &r.signal, order)? {
         let file = settings.pid_file.ok_or_else(|| {
             StartupError::Usage("--signal needs --pid-file to find the running server".to_owned())
         })?;
-        return Ok(Invocation::Signal(request, file));
+        return Ok(Invocation::Signal(order, file));
     }
     Ok(Invocation::Serve(Box::new(settings)))
 }
@@ -277,13 +291,13 @@ fn missing_index(text: &str) -> Result<MissingIndex, String> {
     }
 }
 
-fn request(text: &str) -> Result<Request, String> {
+fn order(text: &str) -> Result<Order, String> {
     match text {
-        "stop" => Ok(Request::Stop),
-        "quit" => Ok(Request::Drain),
-        "reload" => Ok(Request::Reload),
-        "reopen" => Ok(Request::Reopen),
-        "upgrade" => Ok(Request::Upgrade),
+        "stop" => Ok(Order::Stop),
+        "quit" => Ok(Order::Quit),
+        "reload" => Ok(Order::Reload),
+        "reopen" => Ok(Order::Reopen),
+        "upgrade" => Ok(Order::Upgrade),
         _ => Err("expected stop, quit, reload, reopen or upgrade".to_owned()),
     }
 }

@@ -53,6 +53,8 @@ struct Master {
     successor: Option<i32>,
     /// True when the workers were told to leave without the master: the listeners stay.
     emptied: bool,
+    /// The listeners of an emptied master.
+    kept: Sockets,
     /// What performing an action brought about.
     aftermath: Vec<Event>,
 }
@@ -82,6 +84,7 @@ impl Master {
             pid_file,
             successor: None,
             emptied: false,
+            kept: Sockets::default(),
             aftermath: Vec::new(),
         })
     }
@@ -193,6 +196,7 @@ impl Master {
                 let event = Event::Reload(generation.settings.workers, generation.settings.drain_timeout);
                 self.generations.push(generation);
                 self.emptied = false;
+                self.kept = Sockets::default();
                 Some(event)
             }
             Err(error) => {
@@ -208,7 +212,8 @@ impl Master {
             // The same arguments asked to serve when this process started.
             _ => return Err(StartupError::Usage("the command line does not ask to serve".to_owned())),
         };
-        let others: Vec<&Sockets> = self.generations.iter().map(|generation| &generation.sockets).collect();
+        let mut others: Vec<&Sockets> = self.generations.iter().map(|g| &g.sockets).collect();
+        others.push(&self.kept);
         let generation = Generation::open(number, settings, &others)?;
         log::adopt(&generation.settings)?;
         for warning in &generation.settings.warnings {
@@ -291,7 +296,7 @@ impl Master {
                     let id = Id { generation: number, slot };
                     ::log::error!("the reload is given up: {} could not serve: {why}", name(id));
                 }
-                Action::Forget(number) => self.generations.retain(|generation| generation.number != number),
+                Action::Forget(number) => self.forget(number),
                 Action::Finish(None) => {
                     ::log::info!("stopped");
                     return Some(Ok(()));
@@ -300,6 +305,16 @@ impl Master {
             }
         }
         None
+    }
+
+    /// Lets go of a generation that nobody is left of. An emptied master keeps its listeners, so that clients wait
+    /// instead of being refused.
+    fn forget(&mut self, number: u32) {
+        let Some(index) = self.generations.iter().position(|g| g.number == number) else { return };
+        let generation = self.generations.remove(index);
+        if self.emptied {
+            self.kept = generation.sockets;
+        }
     }
 
     /// Starts a worker. A fork that fails counts as a worker that could not serve, and is tried again.
@@ -335,6 +350,7 @@ impl Master {
         self.children = Children::default();
         let mine = self.generations.swap_remove(index);
         self.generations.clear();
+        self.kept = Sockets::default();
         // The file is the master's, and dropping it here would remove it.
         std::mem::forget(self.pid_file.take());
         mine.become_worker(id.slot, master, link)

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::config::Order;
 use crate::error::{StartupError, cause};
 use crate::sys::process;
 use crate::sys::signal::{self, Request};
@@ -70,7 +71,14 @@ impl Drop for PidFile {
 ///
 /// # Errors
 /// [`StartupError::Signal`] where the file or the process is not there, or may not be told.
-pub fn signal(path: &Path, request: Request) -> Result<(), StartupError> {
+pub fn signal(path: &Path, order: Order) -> Result<(), StartupError> {
+    let request = match order {
+        Order::Stop => Request::Stop,
+        Order::Quit => Request::Drain,
+        Order::Reload => Request::Reload,
+        Order::Reopen => Request::Reopen,
+        Order::Upgrade => Request::Upgrade,
+    };
     let failed = |what: String| StartupError::Signal { what };
     let shown = path.display();
     let pid = read(path).ok_or_else(|| failed(format!("{shown} has no process id in it")))?;

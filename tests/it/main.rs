@@ -37,6 +37,8 @@ mod access_log;
 mod large;
 mod processes;
 mod races;
+mod reload;
 mod signals;
+mod upgrade;
 
 mod layers;

@@ -1,0 +1,176 @@
+//! Signals that change a running server: HUP, WINCH, TTIN, TTOU. The master's pid never changes.
+
+use std::collections::HashSet;
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::process::Signal;
+
+use crate::support::client::ASK_PAGE;
+use crate::support::process::Process;
+use crate::support::tree::PAGE;
+use crate::support::{Client, Launch, Server, Tree, eventually, pattern};
+
+/// Sends HUP, and waits until all workers are new ones.
+#[track_caller]
+fn reload(server: &Server) -> Vec<Process> {
+    let before: HashSet<Process> = server.workers().into_iter().collect();
+    server.signal(Signal::HUP);
+    eventually("the workers are replaced", || {
+        let workers = server.workers();
+        let fresh = workers.len() == before.len() && workers.iter().all(|worker| !before.contains(worker));
+        fresh.then_some(workers)
+    })
+}
+
+#[test]
+fn hup_replaces_the_workers_and_keeps_the_master() {
+    let server = Launch::site().workers(2).start();
+    for _ in 0..3 {
+        assert_eq!(reload(&server).len(), 2);
+        assert!(server.master.lives());
+        server.get("/page.html").is(200, PAGE);
+    }
+}
+
+#[test]
+fn reloads_under_load_lose_no_request() {
+    let server = Launch::site().workers(2).start();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let fresh = || {
+            let mut count = 0;
+            while !over.load(Ordering::Relaxed) {
+                server.get("/page.html").is(200, PAGE);
+                count += 1;
+            }
+            count
+        };
+        let kept = || {
+            let mut client = server.client();
+            let mut count = 0;
+            while !over.load(Ordering::Relaxed) {
+                client.send(ASK_PAGE);
+                let response = client.response();
+                response.is(200, PAGE);
+                if response.closes() {
+                    client = server.client();
+                }
+                count += 1;
+            }
+            count
+        };
+        let clients = [scope.spawn(fresh), scope.spawn(fresh), scope.spawn(kept), scope.spawn(kept)];
+        for _ in 0..10 {
+            reload(&server);
+        }
+        over.store(true, Ordering::Relaxed);
+        for client in clients {
+            assert!(client.join().unwrap() > 0);
+        }
+    });
+}
+
+#[test]
+fn a_kept_connection_learns_of_a_reload_by_its_next_answer() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    client.still_serves();
+    let before = server.workers();
+    server.signal(Signal::HUP);
+    eventually("the next generation is there", || (server.workers() != before).then_some(()));
+    eventually("the old worker drains", || server.log().contains("to their end").then_some(()));
+    client.send(ASK_PAGE);
+    let response = client.response();
+    response.is(200, PAGE);
+    // The order to drain may come after the request; then it is the answer after this one.
+    if !response.closes() {
+        client.send(ASK_PAGE);
+        assert!(client.response().closes());
+    }
+    client.closed();
+}
+
+#[test]
+fn a_download_outlives_the_generation_that_serves_it() {
+    let tree = Tree::site();
+    let body = pattern(7, 24 << 20);
+    tree.file("big.bin", &body);
+    let server = Server::of(tree, &[]);
+    let mut client = Client::with_small_window(server.address());
+    client.send("GET /big.bin HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    client.head().unwrap().has_status(&[200]);
+    let old = server.workers()[0];
+    server.signal(Signal::HUP);
+    eventually("the old worker drains", || server.log().contains("to their end").then_some(()));
+    assert!(old.lives());
+    let (mut got, mut buffer) = (0, vec![0; 256 << 10]);
+    while got < body.len() {
+        let count = client.read(&mut buffer);
+        assert!(count > 0, "cut at {got}");
+        assert!(buffer[..count] == body[got..got + count], "wrong content at {got}");
+        got += count;
+    }
+    drop(client);
+    eventually("the old worker leaves", || (!old.lives()).then_some(()));
+    server.get("/page.html").is(200, PAGE);
+}
+
+#[test]
+fn a_reload_that_cannot_succeed_says_why_and_changes_nothing() {
+    let tree = Tree::site();
+    let root = tree.path().to_owned();
+    let aside = root.with_extension("aside");
+    let server = Server::of(tree, &[]);
+    let before = server.workers();
+    fs::rename(&root, &aside).unwrap();
+    server.signal(Signal::HUP);
+    let line = eventually("the reason is logged", || {
+        server.log().lines().find(|line| line.contains("reload is given up")).map(str::to_owned)
+    });
+    assert!(line.contains(root.to_str().unwrap()) && line.contains("no such file"), "{line}");
+    assert_eq!(server.workers(), before);
+    server.get("/page.html").is(200, PAGE);
+    fs::rename(&aside, &root).unwrap();
+    reload(&server);
+    server.get("/page.html").is(200, PAGE);
+}
+
+#[test]
+fn ttin_and_ttou_change_the_number_of_workers() {
+    let server = Launch::site().workers(1).start();
+    let count = |wanted: usize| {
+        eventually("the number of workers changes", || (server.workers().len() == wanted).then_some(()));
+        for _ in 0..20 {
+            server.get("/page.html").is(200, PAGE);
+        }
+    };
+    server.signal(Signal::TTIN);
+    count(2);
+    server.signal(Signal::TTIN);
+    count(3);
+    server.signal(Signal::TTOU);
+    count(2);
+    server.signal(Signal::TTOU);
+    count(1);
+    server.signal(Signal::TTOU);
+    server.signal(Signal::TTIN);
+    count(2);
+}
+
+#[test]
+fn winch_empties_the_master_and_hup_fills_it_again() {
+    let mut server = Launch::site().workers(2).start();
+    server.signal(Signal::WINCH);
+    eventually("the workers leave", || server.workers().is_empty().then_some(()));
+    assert!(server.master.lives());
+    // The listeners are still there, so that a client waits rather than being refused.
+    let mut waiting = server.client();
+    waiting.send(ASK_PAGE);
+    server.signal(Signal::HUP);
+    eventually("there are workers again", || (server.workers().len() == 2).then_some(()));
+    waiting.response().is(200, PAGE);
+    server.signal(Signal::QUIT);
+    drop(waiting);
+    assert_eq!(server.exit_code(), Some(0));
+}
