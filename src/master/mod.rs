@@ -51,6 +51,8 @@ struct Master {
     pid_file: Option<PidFile>,
     /// The new program's master, while there is one.
     successor: Option<i32>,
+    /// The master that handed the listeners on, if one did. While it lives it is this one's parent.
+    predecessor: Option<i32>,
     /// True when the workers were told to leave without the master: the listeners stay.
     emptied: bool,
     /// The listeners of an emptied master.
@@ -68,6 +70,7 @@ impl Master {
         let signals = Signals::of_master()
             .map_err(|source| StartupError::System { step: "take up signals", source })?;
         let inherited = upgrade::inherited().map_err(|what| StartupError::Inherited { what })?;
+        let predecessor = inherited.is_some().then(process::parent);
         let others: Vec<&Sockets> = inherited.iter().collect();
         let pid_file = settings.pid_file.clone();
         let generation = Generation::open(1, settings, &others)?;
@@ -83,6 +86,7 @@ impl Master {
             children: Children::default(),
             pid_file,
             successor: None,
+            predecessor,
             emptied: false,
             kept: Sockets::default(),
             aftermath: Vec::new(),
@@ -362,8 +366,9 @@ impl Master {
         let Some(generation) = self.generations.iter().find(|g| g.number == id.generation) else { return };
         ::log::info!("{} serves its clients to their end", name(id));
         let later = || self.generations.iter().filter(|g| g.number > id.generation);
+        let other_master = self.successor.is_some() || self.predecessor == Some(process::parent());
         let goes_on = |listener: &Arc<OwnedFd>| {
-            self.emptied || self.successor.is_some() || later().any(|g| g.sockets.have(listener))
+            self.emptied || other_master || later().any(|g| g.sockets.have(listener))
         };
         let mut message = worker::DRAIN.to_vec();
         for listener in generation.sockets.of_slot(id.slot) {
