@@ -6,9 +6,10 @@
 //! A field is `None` where nothing was given. A default written here would hide what a lower layer says, so
 //! defaults appear in the help as prose and live in [`Settings::default`](super::Settings).
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Arg, CommandFactory, Parser};
 
 /// What one layer says, unread: `None` for what it leaves open.
 #[derive(Parser, Debug, Default, Clone, PartialEq, Eq)]
@@ -153,4 +154,28 @@ pub struct Raw {
     /// A line for each request; -: standard output [default: off]
     #[arg(long, value_name = "FILE|-|off", help_heading = "Logging")]
     pub access_log: Option<PathBuf>,
+}
+
+impl Raw {
+    /// What `arguments`, without the program's name, say.
+    ///
+    /// # Errors
+    /// The parser's, where it knows no such flag or the value can't be one of it.
+    pub fn of(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(std::iter::once("mayhttpd".into()).chain(arguments))
+    }
+}
+
+/// `--long=value` in one word, so that a value with a leading dash is not taken for a flag.
+pub fn argument(long: &str, value: &OsStr) -> OsString {
+    let mut flag = OsString::from(format!("--{long}="));
+    flag.push(value);
+    flag
+}
+
+/// The flags that take a value, in the order of the help: all but those that only say what to do now.
+pub fn with_value() -> impl Iterator<Item = Arg> {
+    let command = Raw::command();
+    let flags: Vec<Arg> = command.get_arguments().cloned().collect();
+    flags.into_iter().filter(|flag| flag.get_long().is_some() && flag.get_action().takes_values())
 }

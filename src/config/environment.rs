@@ -1,4 +1,4 @@
-//! The environment as a layer: `MAYHTTPD_<LONG_NAME>` for every flag that has a long name.
+//! The environment as a layer: `MAYHTTPD_<LONG_NAME>` for every flag that takes a value.
 //!
 //! It owns the names of the variables and the warnings about unknown ones. The values stay unread.
 //!
@@ -6,12 +6,11 @@
 //! second list. They come as an argument, because a test can't set the variables of its own process safely.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
-use clap::{CommandFactory, Parser};
-
-use super::cli::Raw;
+use super::cli::{self, Raw};
 use super::layer::{Layer, Origin};
+use super::spelling;
 use crate::error::StartupError;
 
 /// What every variable of ours begins with.
@@ -26,31 +25,29 @@ const PREFIX: &str = "MAYHTTPD_";
 pub fn layer(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(Layer, Vec<String>), StartupError> {
-    let known: BTreeMap<String, String> = Raw::command()
-        .get_arguments()
-        .filter_map(|flag| flag.get_long())
-        .map(|long| (variable(long), long.to_owned()))
+    let known: BTreeMap<String, String> = cli::with_value()
+        .filter_map(|flag| flag.get_long().map(|long| (variable(long), long.to_owned())))
         .collect();
     let mut given = BTreeMap::new();
     let mut warnings = Vec::new();
     for (name, value) in variables {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
         let Some(long) = known.get(name) else {
-            warnings.push(unknown(name, known.keys()));
+            warnings.push(unknown(name, known.keys().map(String::as_str)));
             continue;
         };
         if value.is_empty() {
             continue;
         }
-        let flag = argument(long, &value);
+        let flag = cli::argument(long, &value);
         // Tried alone, because the parser's error would name the flag and not the variable.
-        if parse([flag.clone()]).is_err() {
+        if Raw::of([flag.clone()]).is_err() {
             let why = "expected text in UTF-8".to_owned();
             return Err(super::layer::bad(Origin::Environment, long, &value.to_string_lossy(), why));
         }
         given.insert(long.clone(), flag);
     }
-    let raw = parse(given.into_values()).map_err(|error| super::usage(&error))?;
+    let raw = Raw::of(given.into_values()).map_err(|error| super::usage(&error))?;
     Ok((Layer { origin: Origin::Environment, raw }, warnings))
 }
 
@@ -59,40 +56,13 @@ pub fn variable(long: &str) -> String {
     format!("{PREFIX}{}", long.replace('-', "_").to_uppercase())
 }
 
-fn parse(flags: impl IntoIterator<Item = OsString>) -> Result<Raw, clap::Error> {
-    Raw::try_parse_from(std::iter::once("mayhttpd".into()).chain(flags))
-}
-
-/// `--long=value`, so that a value with a leading dash is not taken for a flag.
-fn argument(long: &str, value: &OsStr) -> OsString {
-    let mut flag = OsString::from(format!("--{long}="));
-    flag.push(value);
-    flag
-}
-
-fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
-    let nearest = known.map(|other| (distance(name, other), other)).min();
-    match nearest {
-        // More than three slips is another word, and naming it would mislead.
-        Some((slips, other)) if slips <= 3 => {
+fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    match spelling::nearest(name, known) {
+        Some(other) => {
             format!("unknown variable {name} is passed over, the nearest known one is {other}")
         }
-        _ => format!("unknown variable {name} is passed over"),
+        None => format!("unknown variable {name} is passed over"),
     }
-}
-
-/// How many letters must be put in, taken out or changed to make `b` of `a` (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -151,13 +121,5 @@ mod tests {
             error.to_string(),
             "invalid value \"/\u{fffd}\" for MAYHTTPD_NAME: expected text in UTF-8"
         );
-    }
-
-    #[test]
-    fn distance_counts_slips() {
-        for (a, b, slips) in [("", "", 0), ("abc", "", 3), ("workres", "workers", 2), ("prot", "port", 2)] {
-            assert_eq!(distance(a, b), slips, "{a} {b}");
-            assert_eq!(distance(b, a), slips, "{b} {a}");
-        }
     }
 }

@@ -10,6 +10,7 @@ pub mod address;
 pub mod cli;
 pub mod environment;
 pub mod layer;
+pub mod spelling;
 pub mod units;
 
 use std::ffi::OsString;
