@@ -26,6 +26,26 @@ pub enum StartupError {
         /// What is allowed instead.
         why: String,
     },
+    /// The settings file could not be read.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something in the settings file is not allowed.
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The character in the line, counted from 1.
+        column: usize,
+        /// The key, where it is known.
+        key: Option<String>,
+        /// What is wrong, and what is allowed in parentheses.
+        why: String,
+    },
     /// The directory to serve could not be opened.
     Root {
         /// The directory.
@@ -93,10 +113,11 @@ pub enum StartupError {
 }
 
 impl StartupError {
-    /// The exit code: 2 for what the user can mend on the command line or in the environment, else 1.
+    /// The exit code: 2 for what the user can mend on the command line, in the environment or in the
+    /// settings file, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Config { .. } => 2,
+            Self::Usage(_) | Self::Config { .. } | Self::File { .. } | Self::Line { .. } => 2,
             Self::Root { .. }
             | Self::Bind { .. }
             | Self::User { .. }
@@ -116,6 +137,14 @@ impl fmt::Display for StartupError {
         match self {
             Self::Usage(text) => f.write_str(text),
             Self::Config { key, value, why } => write!(f, "invalid value {value:?} for {key}: {why}"),
+            Self::File { path, source } => {
+                write!(f, "cannot read the settings in {}: {}", shown(path), cause(source))
+            }
+            Self::Line { path, line, column, key, why } => {
+                write!(f, "{}:{line}:{column}: ", shown(path))?;
+                key.iter().try_for_each(|key| write!(f, "{key}: "))?;
+                f.write_str(why)
+            }
             Self::Root { path, source } => write!(f, "cannot serve {}: {}", shown(path), cause(source)),
             Self::Bind { addr, source } => {
                 write!(f, "cannot listen on {addr}: {}{}", cause(source), bind_hint(addr, source))
@@ -139,13 +168,15 @@ impl fmt::Display for StartupError {
 impl Error for StartupError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Root { source, .. }
+            Self::File { source, .. }
+            | Self::Root { source, .. }
             | Self::Bind { source, .. }
             | Self::Log { source, .. }
             | Self::PidFile { source, .. }
             | Self::System { source, .. } => Some(source),
             Self::Usage(_)
             | Self::Config { .. }
+            | Self::Line { .. }
             | Self::User { .. }
             | Self::Kernel { .. }
             | Self::Signal { .. }
@@ -182,7 +213,7 @@ fn bind_hint(addr: &SocketAddr, error: &io::Error) -> &'static str {
 }
 
 /// A path as it is, or quoted where it would break the line.
-fn shown(path: &Path) -> String {
+pub fn shown(path: &Path) -> String {
     let text = path.to_string_lossy();
     if text.is_empty() || text.contains(char::is_control) { format!("{text:?}") } else { text.into_owned() }
 }
@@ -239,6 +270,20 @@ mod tests {
             2,
             r#"invalid value "x" for --workers: expected N"#,
         );
+        check(
+            StartupError::File { path: "may.toml".into(), source: os(2) },
+            2,
+            "cannot read the settings in may.toml: no such file or directory",
+        );
+        let line = |key: Option<&str>, why: &str| StartupError::Line {
+            path: "may.toml".into(),
+            line: 3,
+            column: 11,
+            key: key.map(str::to_owned),
+            why: why.to_owned(),
+        };
+        check(line(Some("workers"), "is bad (good is)"), 2, "may.toml:3:11: workers: is bad (good is)");
+        check(line(None, "is bad"), 2, "may.toml:3:11: is bad");
         check(
             StartupError::Log { path: "/var/log/x".into(), source: os(5) },
             1,

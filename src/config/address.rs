@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::layer::{self, Layers};
+use super::layer::Layers;
 use crate::error::StartupError;
 
 /// Where the server listens when nothing is said: every IPv4 address of the machine.
@@ -17,7 +17,7 @@ pub const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED
 ///
 /// # Errors
 /// [`StartupError::Usage`] where one layer has both ways, [`StartupError::Config`] for an address that can't
-/// be read or is given twice.
+/// be read or is given twice; [`StartupError::Line`] for either in a file.
 pub fn settle(layers: &Layers<'_>) -> Result<Vec<SocketAddr>, StartupError> {
     for layer in layers.0 {
         let pair = match (&layer.raw.host, &layer.raw.port) {
@@ -27,11 +27,10 @@ pub fn settle(layers: &Layers<'_>) -> Result<Vec<SocketAddr>, StartupError> {
         };
         match (&layer.raw.listen, pair) {
             (Some(_), Some(part)) => {
-                let (listen, part) = (layer.origin.key("listen"), layer.origin.key(part));
-                return Err(StartupError::Usage(format!("{listen} and {part} contradict each other")));
+                return Err(layer.origin.contradiction("listen", part));
             }
             (Some(list), None) => {
-                return all(list, |text, why| layer::bad(layer.origin, "listen", text, why));
+                return all(list, |nth, text, why| layer.origin.refuse("listen", nth, text, why));
             }
             (None, Some(_)) => break,
             (None, None) => {}
@@ -42,13 +41,16 @@ pub fn settle(layers: &Layers<'_>) -> Result<Vec<SocketAddr>, StartupError> {
     Ok(vec![SocketAddr::new(host, port)])
 }
 
-fn all(list: &[String], bad: impl Fn(&str, String) -> StartupError) -> Result<Vec<SocketAddr>, StartupError> {
+fn all(
+    list: &[String],
+    refuse: impl Fn(usize, &str, String) -> StartupError,
+) -> Result<Vec<SocketAddr>, StartupError> {
     let mut addresses = Vec::with_capacity(list.len());
-    for text in list {
-        let address = listen(text).map_err(|why| bad(text, why))?;
+    for (nth, text) in list.iter().enumerate() {
+        let address = listen(text).map_err(|why| refuse(nth, text, why))?;
         // Port 0 is a new port each time, so it can't collide.
         if address.port() != 0 && addresses.contains(&address) {
-            return Err(bad(text, format!("{address} is given twice")));
+            return Err(refuse(nth, text, format!("{address} is given twice")));
         }
         addresses.push(address);
     }
@@ -98,9 +100,9 @@ mod tests {
     fn settled(layers: &[(Origin, &[&str])]) -> Result<String, String> {
         let layers: Vec<Layer> = layers
             .iter()
-            .map(|&(origin, flags)| {
-                let flags = std::iter::once(&"mayhttpd").chain(flags);
-                Layer { origin, raw: <Raw as clap::Parser>::try_parse_from(flags).unwrap() }
+            .map(|(origin, flags)| {
+                let raw = Raw::of(flags.iter().map(|flag| flag.into())).unwrap();
+                Layer { origin: origin.clone(), raw }
             })
             .collect();
         match settle(&Layers(&layers)) {

@@ -3,6 +3,9 @@
 //! It owns the words, not the values. [`Raw`] keeps each value as the text that was typed, because the same
 //! text may come from a variable, and only the settling of all layers knows what is allowed.
 //!
+//! The name of a flag's value in the help also says which types its key in a settings file takes: `N` a number,
+//! `on|off` a switch, `TIME` and `SIZE` a number or text. [`file`](super::file) has the list.
+//!
 //! A field is `None` where nothing was given. A default written here would hide what a lower layer says, so
 //! defaults appear in the help as prose and live in [`Settings::default`](super::Settings).
 
@@ -18,7 +21,8 @@ use clap::{Arg, CommandFactory, Parser};
     version,
     about = "Serves the files of a directory over HTTP/1.1",
     after_help = "A value may also be given as MAYHTTPD_<LONG_NAME> in the environment, for example \
-                  MAYHTTPD_LOG_LEVEL=warn. A flag wins over a variable, and an empty variable says nothing.\n\
+                  MAYHTTPD_LOG_LEVEL=warn, and in the file of --config, for example log_level = \"warn\". A \
+                  flag wins over a variable, and a variable over the file. An empty variable says nothing.\n\
                   Times are 500ms, 30s, 2m or 1h; a plain number is in seconds.\n\
                   Sizes are 64KiB, 64K (the same), 64kB (64000 bytes) or a plain number of bytes; M and G \
                   alike.",
@@ -28,6 +32,10 @@ pub struct Raw {
     /// The directory to serve [default: ./DOCUMENT_ROOT, or else a welcome page]
     #[arg(value_name = "ROOT", conflicts_with = "root")]
     pub positional_root: Option<PathBuf>,
+
+    /// The settings file, in TOML; its keys are the long flags with underscores
+    #[arg(short, long, value_name = "FILE", help_heading = "Settings")]
+    pub config: Option<PathBuf>,
 
     /// The directory to serve, like ROOT
     #[arg(
@@ -178,4 +186,9 @@ pub fn with_value() -> impl Iterator<Item = Arg> {
     let command = Raw::command();
     let flags: Vec<Arg> = command.get_arguments().cloned().collect();
     flags.into_iter().filter(|flag| flag.get_long().is_some() && flag.get_action().takes_values())
+}
+
+/// The flags that say how to serve, which is what a settings file may say.
+pub fn settings() -> impl Iterator<Item = Arg> {
+    with_value().filter(|flag| flag.get_long() != Some("config"))
 }

@@ -43,7 +43,7 @@ pub fn layer(
         // Tried alone, because the parser's error would name the flag and not the variable.
         if Raw::of([flag.clone()]).is_err() {
             let why = "expected text in UTF-8".to_owned();
-            return Err(super::layer::bad(Origin::Environment, long, &value.to_string_lossy(), why));
+            return Err(Origin::Environment.refuse(long, 0, &value.to_string_lossy(), why));
         }
         given.insert(long.clone(), flag);
     }

@@ -1,7 +1,10 @@
 //! The settings: facts that are settled once at the start and never change while a generation lives.
 //!
-//! It owns the defaults and the order of the layers: flags over environment over defaults. It opens no
-//! file and no socket, and it does not ask whether a user or a root exists; the one who needs it does.
+//! It owns the defaults and the order of the layers: flags over environment over file over defaults. It opens
+//! no socket and no file but the one of the settings, and it does not ask whether a user or a root exists; the
+//! one who needs it does.
+//!
+//! It remembers nothing between two calls of [`from_args`], so that a reload is the same call again.
 //!
 //! Raw layers hold optional text, [`Settings`] holds values. Nothing past this module sees a value that was
 //! not checked, so the bounds written at the fields can be relied upon.
@@ -9,6 +12,7 @@
 pub mod address;
 pub mod cli;
 pub mod environment;
+pub mod file;
 pub mod layer;
 pub mod spelling;
 pub mod units;
@@ -190,13 +194,15 @@ impl Machine {
     }
 }
 
-/// Reads the command line, the program's name first, and the environment.
+/// Reads the command line, the program's name first, the environment, and the settings file that either names.
 ///
-/// It never exits and never prints: the caller decides what to do with either outcome.
+/// It never exits and never prints: the caller decides what to do with either outcome. The file is read anew at
+/// each call.
 ///
 /// # Errors
-/// [`StartupError::Usage`] for a command line that can't be parsed, with the parser's words, and
-/// [`StartupError::Config`] for a value that is not allowed, naming the flag or the variable.
+/// [`StartupError::Usage`] for a command line that can't be parsed, with the parser's words,
+/// [`StartupError::Config`] for a value that is not allowed, naming the flag or the variable,
+/// [`StartupError::File`] for a file that can't be read, and [`StartupError::Line`] for what is wrong in it.
 pub fn from_args(
     args: impl IntoIterator<Item = OsString>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -207,8 +213,15 @@ pub fn from_args(
         Err(error) => return Err(usage(&error)),
     };
     let (environment, warnings) = environment::layer(variables)?;
-    let layers = [Layer { origin: Origin::Flag, raw }, environment];
-    let mut settings = Settings::settle(&layers, Machine::look())?;
+    let mut layers = vec![Layer { origin: Origin::Flag, raw }, environment];
+    let machine = Machine::look();
+    if let Some(path) = Layers(&layers).path(|raw| &raw.config) {
+        let file = file::layer(path)?;
+        // Alone first: what is wrong in a file is said even where a flag or a variable hides it for now.
+        Settings::settle(std::slice::from_ref(&file), machine)?;
+        layers.push(file);
+    }
+    let mut settings = Settings::settle(&layers, machine)?;
     settings.warnings.extend(warnings);
     if let Some(order) = Layers(&layers).read("signal", |r| &r.signal, order)? {
         let file = settings.pid_file.ok_or_else(|| {
@@ -224,7 +237,7 @@ impl Settings {
     ///
     /// # Errors
     /// [`StartupError::Config`] for a value that is not allowed, [`StartupError::Usage`] for values that
-    /// contradict each other.
+    /// contradict each other, [`StartupError::Line`] for either in a file.
     pub fn settle(layers: &[Layer], machine: Machine) -> Result<Self, StartupError> {
         let given = Layers(layers);
         let mut s = Self { listen: address::settle(&given)?, ..Self::default() };
@@ -237,7 +250,7 @@ impl Settings {
             None => Root::Welcome,
         };
         set(&mut s.missing_index, given.read("missing-index", |r| &r.missing_index, missing_index)?);
-        set(&mut s.listing, given.read("listing", |r| &r.listing, bare_switch)?);
+        set(&mut s.listing, given.read("listing", |r| &r.listing, units::switch)?);
         set(&mut s.dotfiles, given.read("dotfiles", |r| &r.dotfiles, dotfiles)?);
         set(&mut s.name, given.read("name", |r| &r.name, units::name)?);
 
@@ -248,7 +261,7 @@ impl Settings {
         s.workers = workers.unwrap_or(machine.cpus.clamp(1, 1024));
         s.max_connections =
             given.read("max-connections", |r| &r.max_connections, units::connections)?.flatten();
-        set(&mut s.cpu_affinity, given.read("cpu-affinity", |r| &r.cpu_affinity, bare_switch)?);
+        set(&mut s.cpu_affinity, given.read("cpu-affinity", |r| &r.cpu_affinity, units::switch)?);
         s.user = given.read("user", |r| &r.user, units::account)?;
         s.group = given.read("group", |r| &r.group, units::account)?;
 
@@ -277,11 +290,6 @@ fn set<T>(field: &mut T, given: Option<T>) {
     if let Some(value) = given {
         *field = value;
     }
-}
-
-/// A switch whose flag may stand alone, and so may have taken the root that follows it for its value.
-fn bare_switch(text: &str) -> Result<bool, String> {
-    units::switch(text).map_err(|why| format!("{why} (put ROOT before a flag that stands alone)"))
 }
 
 fn missing_index(text: &str) -> Result<MissingIndex, String> {

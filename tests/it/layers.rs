@@ -30,6 +30,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("percent_encoding", &["http/", "site/listing.rs"]),
     ("mime_guess", &["http/"]),
     ("clap", &["config/"]),
+    ("toml", &["config/file.rs"]),
     ("fern", &["log/"]),
     ("lru", &["site/"]),
     ("rustix", &["sys/", "log/"]),

@@ -7,6 +7,7 @@ mod support;
 
 mod basics;
 mod errors;
+mod settings;
 mod startup;
 
 mod expect;
