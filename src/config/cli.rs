@@ -37,6 +37,14 @@ pub struct Raw {
     #[arg(short, long, value_name = "FILE", help_heading = "Settings")]
     pub config: Option<PathBuf>,
 
+    /// Check the settings and what they name, and end
+    #[arg(short, long, conflicts_with = "dump", help_heading = "Settings")]
+    pub test: bool,
+
+    /// Print every setting and where it comes from, as a settings file, and end
+    #[arg(short = 'T', long, help_heading = "Settings")]
+    pub dump: bool,
+
     /// The directory to serve, like ROOT
     #[arg(
         short,
@@ -185,10 +193,13 @@ pub fn argument(long: &str, value: &OsStr) -> OsString {
 pub fn with_value() -> impl Iterator<Item = Arg> {
     let command = Raw::command();
     let flags: Vec<Arg> = command.get_arguments().cloned().collect();
-    flags.into_iter().filter(|flag| flag.get_long().is_some() && flag.get_action().takes_values())
+    // An order to a running server is none that the environment should give.
+    let order = |flag: &Arg| flag.get_long() == Some("signal");
+    let takes_value = |flag: &Arg| flag.get_long().is_some() && flag.get_action().takes_values();
+    flags.into_iter().filter(move |flag| takes_value(flag) && !order(flag))
 }
 
-/// The flags that say how to serve, which is what a settings file may say.
+/// The flags that say how to serve, which is what a settings file may say and a dump has to.
 pub fn settings() -> impl Iterator<Item = Arg> {
     with_value().filter(|flag| flag.get_long() != Some("config"))
 }

@@ -361,6 +361,7 @@ mod tests {
             ("zzz = 1\nyyyy = 2", "1:1: zzz: unknown key (the keys are the long flags of --help, "),
             ("\"a\\nb\" = 1", "1:1: a\\nb: unknown key"),
             ("config = \"x\"", "1:1: config: is a flag only (a file can't hold it)"),
+            ("test = true", "1:1: test: is a flag only (a file can't hold it)"),
             ("port = 80\nname = \"x\"\n port = 81", "3:2: port: stands here again (each key may stand once)"),
             // Types.
             ("workers = true", "1:11: workers: is a boolean (expected a number or a string: N|auto)"),

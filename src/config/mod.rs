@@ -11,6 +11,7 @@
 
 pub mod address;
 pub mod cli;
+pub mod dump;
 pub mod environment;
 pub mod file;
 pub mod layer;
@@ -38,7 +39,9 @@ pub enum Invocation {
     Serve(Box<Settings>),
     /// To tell the running master that this file names what to do, and exit.
     Signal(Order, PathBuf),
-    /// To print this text (help or version) on standard output and exit with 0.
+    /// To check what these settings name, without serving, and exit with 0 where it is fine.
+    Test(Box<Settings>),
+    /// To print this text (help, version or all settings) on standard output and exit with 0.
     Print(String),
 }
 
@@ -212,6 +215,7 @@ pub fn from_args(
         Err(error) if !error.use_stderr() => return Ok(Invocation::Print(error.to_string())),
         Err(error) => return Err(usage(&error)),
     };
+    let (test, dump) = (raw.test, raw.dump);
     let (environment, warnings) = environment::layer(variables)?;
     let mut layers = vec![Layer { origin: Origin::Flag, raw }, environment];
     let machine = Machine::look();
@@ -229,7 +233,11 @@ pub fn from_args(
         })?;
         return Ok(Invocation::Signal(order, file));
     }
-    Ok(Invocation::Serve(Box::new(settings)))
+    Ok(match (dump, test) {
+        (true, _) => Invocation::Print(dump::page(&settings, &layers)),
+        (false, true) => Invocation::Test(Box::new(settings)),
+        (false, false) => Invocation::Serve(Box::new(settings)),
+    })
 }
 
 impl Settings {

@@ -1,4 +1,6 @@
-//! The settings file, as a layer below flags and variables.
+//! The settings file, and the flags that check and print what all layers settle to.
+
+use std::net::TcpListener;
 
 use crate::support::launch::run_with;
 use crate::support::tree::INDEX;
@@ -62,7 +64,7 @@ fn a_bad_file_is_refused_with_2_and_one_line_that_says_where() {
         .map(|row| (row.0, row)),
         |(text, words)| {
             let (_tree, path) = file(text);
-            for flags in [&["-c", &path][..], &["--config", &path]] {
+            for flags in [&["-c", &path][..], &["-t", "-c", &path], &["-T", "-c", &path]] {
                 let finished = run_with(flags);
                 assert_eq!((finished.code, finished.output.as_str()), (Some(2), ""), "{finished:?}");
                 assert!(finished.errors.starts_with(&format!("mayhttpd: {path}{words}")), "{finished:?}");
@@ -75,7 +77,7 @@ fn a_bad_file_is_refused_with_2_and_one_line_that_says_where() {
 #[test]
 fn a_mistake_in_the_file_is_told_even_where_a_flag_hides_it() {
     let (_tree, path) = file("workers = 0\n");
-    let finished = run_with(&["-c", &path, "-w", "1"]);
+    let finished = run_with(&["-t", "-c", &path, "-w", "1"]);
     assert_eq!(finished.code, Some(2), "{finished:?}");
     assert!(finished.errors.contains("may.toml:1:11: workers:"), "{finished:?}");
 }
@@ -91,4 +93,90 @@ fn a_file_that_can_not_be_read_is_refused() {
         assert!(finished.errors.starts_with(&line), "{finished:?}");
         assert_eq!(finished.errors.lines().count(), 1, "{finished:?}");
     }
+}
+
+#[test]
+fn a_test_says_that_all_is_fine_and_serves_nothing() {
+    // A port that is taken is no mistake in the settings: the server that is running may have it.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let site = Tree::site();
+    let listen = taken.local_addr().unwrap().to_string();
+    let (_tree, path) = file(&format!("root = {:?}\nlisten = [{listen:?}]\n", site.path().to_str().unwrap()));
+    for flag in ["-t", "--test"] {
+        let finished = run_with(&[flag, "-c", &path]);
+        assert_eq!((finished.code, finished.output.as_str()), (Some(0), ""), "{finished:?}");
+        assert_eq!(finished.errors, "mayhttpd: the settings are fine\n");
+    }
+}
+
+#[test]
+fn a_test_tells_what_is_wrong_as_a_start_does() {
+    let (tree, path) = file("root = \"/absent\"\n");
+    let finished = run_with(&["-t", "-c", &path]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert_eq!(finished.errors, "mayhttpd: cannot serve /absent: no such file or directory\n");
+    let finished = run_with(&["-t", &path]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert_eq!(finished.errors, format!("mayhttpd: cannot serve {path}: not a directory\n"));
+    assert_eq!(run_with(&["-t", "-w", "0"]).code, Some(2));
+    assert_eq!(run_with(&["-t", "-T"]).code, Some(2));
+    if crate::support::root() {
+        let finished = run_with(&["-t", "--user", "no-such-user", tree.path().to_str().unwrap()]);
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        assert!(finished.errors.contains("no-such-user"), "{finished:?}");
+    }
+}
+
+#[test]
+fn a_test_tells_of_unknown_variables() {
+    let finished = Launch::site().environment("MAYHTTPD_ROT", "x").flags(["-t"]).run();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let lines: Vec<&str> = finished.errors.lines().collect();
+    assert!(lines.len() == 2 && lines[0].contains("MAYHTTPD_ROT"), "{finished:?}");
+}
+
+#[test]
+fn a_dump_names_every_value_and_its_origin() {
+    let (_tree, path) = file("# mine\nlog_level = \"debug\"\nname = \"by-file\"\n");
+    let finished = Launch::rootless()
+        .environment("MAYHTTPD_IDLE_TIMEOUT", "5")
+        .flags(["-T", "-c", &path, "--name", "by-flag"])
+        .run();
+    assert_eq!((finished.code, finished.errors.as_str()), (Some(0), ""), "{finished:?}");
+    for line in [
+        "listen = [\"127.0.0.1:0\"]  # --listen",
+        "workers = 1  # --workers",
+        "name = \"by-flag\"  # --name",
+        "idle_timeout = \"5s\"  # MAYHTTPD_IDLE_TIMEOUT",
+        &format!("log_level = \"debug\"  # {path}:2"),
+        "send_timeout = \"30s\"  # default",
+    ] {
+        assert!(finished.output.lines().any(|found| found == line), "no {line:?} in\n{}", finished.output);
+    }
+}
+
+#[test]
+fn a_dump_is_a_file_that_gives_the_same_dump() {
+    let tree = Tree::empty();
+    let dump = |flags: &[&str]| {
+        let finished = run_with(&[&["--dump"], flags].concat());
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        finished.output
+    };
+    let path = tree.at("dumped.toml").to_str().unwrap().to_owned();
+    let flags: [&[&str]; 3] = [
+        &[],
+        &["/srv/\"quoted\" \\ é", "--listen=[::1]:80,81", "-w3", "--cache-size=1M", "--dotfiles=serve"],
+        &["-p", "81", "--access-log", "-", "--max-connections=7", "--user=www", "--drain-timeout=1500ms"],
+    ];
+    every(flags.map(|row| (row.join(" "), row)), |flags| {
+        let first = dump(flags);
+        tree.file("dumped.toml", &first);
+        assert_eq!(values(&dump(&["-c", &path])), values(&first));
+    });
+}
+
+/// A dump without the origins, which differ once it is a file.
+fn values(dump: &str) -> Vec<&str> {
+    dump.lines().map(|line| line.rsplit_once("  # ").map_or(line, |(value, _)| value)).collect()
 }
