@@ -42,9 +42,14 @@ use error::StartupError;
 pub fn run() -> Result<(), StartupError> {
     match config::from_args(std::env::args_os(), std::env::vars_os())? {
         Invocation::Print(text) => {
-            // A reader that closed early has seen enough.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            Ok(())
+            let mut out = std::io::stdout();
+            match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+                // A reader that closed early has seen enough; a full disk has not got what was asked for.
+                Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
+                    Err(StartupError::System { step: "write to standard output", source })
+                }
+                _ => Ok(()),
+            }
         }
         Invocation::Signal(order, file) => master::pidfile::signal(&file, order),
         Invocation::Test(settings) => {

@@ -180,3 +180,10 @@ fn a_dump_is_a_file_that_gives_the_same_dump() {
 fn values(dump: &str) -> Vec<&str> {
     dump.lines().map(|line| line.rsplit_once("  # ").map_or(line, |(value, _)| value)).collect()
 }
+
+#[test]
+fn a_dump_that_can_not_be_written_fails() {
+    let finished = Launch::rootless().flags(["-T"]).under(["sh", "-c", "exec \"$@\" >/dev/full", "sh"]).run();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert_eq!(finished.errors, "mayhttpd: cannot write to standard output: no space left on device\n");
+}
