@@ -32,7 +32,7 @@ pub mod error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use config::{Invocation, Root, Settings};
+use config::Invocation;
 use error::StartupError;
 
 /// Runs the program: settles what the command line and the environment ask for, and does it.
@@ -53,7 +53,10 @@ pub fn run() -> Result<(), StartupError> {
         }
         Invocation::Signal(order, file) => master::pidfile::signal(&file, order),
         Invocation::Test(settings) => {
-            test(&settings)?;
+            for warning in &settings.warnings {
+                let _ = writeln!(std::io::stderr(), "mayhttpd: {warning}");
+            }
+            master::generation::check(&settings)?;
             // Nobody may be reading; the exit code says it too.
             let _ = writeln!(std::io::stderr(), "mayhttpd: the settings are fine");
             Ok(())
@@ -66,22 +69,6 @@ pub fn run() -> Result<(), StartupError> {
             master::run(*settings)
         }
     }
-}
-
-/// Checks what the settings name, as far as that can be done without serving.
-fn test(settings: &Settings) -> Result<(), StartupError> {
-    for warning in &settings.warnings {
-        let _ = writeln!(std::io::stderr(), "mayhttpd: {warning}");
-    }
-    if let Root::Directory(path) = &settings.root {
-        sys::file::Root::open(path).map_err(|source| StartupError::Root { path: path.clone(), source })?;
-    }
-    // Without root's rights the workers stay who they are, and the names are passed over.
-    if let Some(user) = settings.user.as_ref().filter(|_| sys::process::is_root()) {
-        sys::process::look_up(user, settings.group.as_deref())
-            .map_err(|why| StartupError::User { name: user.clone(), why })?;
-    }
-    Ok(())
 }
 
 /// The exit code that goes with a result, after its error is said on standard error.

@@ -45,14 +45,7 @@ impl Generation {
         mut settings: Settings,
         others: &[&Sockets],
     ) -> Result<Generation, StartupError> {
-        let open = |path: PathBuf| match Root::open(&path) {
-            Ok(root) => Ok((root, path)),
-            Err(source) => Err(StartupError::Root { path, source }),
-        };
-        let root = match &settings.root {
-            config::Root::Directory(path) => Some(open(path.clone())?),
-            config::Root::Welcome => None,
-        };
+        let root = root(&settings)?;
         let identity = identity(&settings)?;
         let access = AccessLog::open(&settings.access_log).map_err(|source| {
             let path = match &settings.access_log {
@@ -99,6 +92,25 @@ impl Generation {
     /// Connections that a worker takes.
     pub fn places(&self) -> usize {
         self.places
+    }
+}
+
+/// Checks what the settings name, as far as that can be done beside a running server.
+///
+/// # Errors
+/// The first thing that is not there.
+pub fn check(settings: &Settings) -> Result<(), StartupError> {
+    root(settings)?;
+    identity(settings)?;
+    Ok(())
+}
+
+/// The root's directory, open, and its path; none is the welcome page.
+fn root(settings: &Settings) -> Result<Option<(Root, PathBuf)>, StartupError> {
+    let config::Root::Directory(path) = &settings.root else { return Ok(None) };
+    match Root::open(path) {
+        Ok(root) => Ok(Some((root, path.clone()))),
+        Err(source) => Err(StartupError::Root { path: path.clone(), source }),
     }
 }
 

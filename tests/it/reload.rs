@@ -173,3 +173,27 @@ fn winch_empties_the_master_and_hup_fills_it_again() {
     drop(waiting);
     assert_eq!(server.exit_code(), Some(0));
 }
+
+#[test]
+fn a_reload_takes_up_what_the_settings_file_says_now() {
+    let place = Tree::empty();
+    let file = place.path().join("mayhttpd.toml");
+    fs::write(&file, "name = \"before\"\n").unwrap();
+    let server = Server::start(&["--config", file.to_str().unwrap()]);
+    assert_eq!(server.get("/page.html").field("Server"), Some("before"));
+
+    fs::write(&file, "name = \"before\"\nnaem = \"typo\"\n").unwrap();
+    let before = server.workers();
+    server.signal(Signal::HUP);
+    server.says("where the file is wrong", |line| {
+        line.contains("the reload is given up") && line.contains("mayhttpd.toml:2:1: naem: unknown key")
+    });
+    assert_eq!(server.workers(), before);
+    assert_eq!(server.get("/page.html").field("Server"), Some("before"));
+
+    fs::write(&file, "name = \"after\"\n").unwrap();
+    reload(&server);
+    eventually("the new name is said", || {
+        (server.get("/page.html").field("Server") == Some("after")).then_some(())
+    });
+}

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use crate::support::client::ASK_PAGE;
 use crate::support::tree::PAGE;
-use crate::support::{Client, Launch, Server, Tree, eventually, every, pattern};
+use crate::support::{Client, Launch, Server, Tree, eventually, pattern};
 
 #[test]
 fn term_and_int_stop_at_once() {
@@ -215,19 +215,4 @@ fn signals_of_a_terminal_that_closes_or_a_pipe_that_breaks_kill_no_worker() {
     server.master.signal(Signal::PIPE);
     (0..10).for_each(|_| server.get("/page.html").is(200, PAGE));
     assert!(worker.lives());
-}
-
-#[test]
-fn signals_that_mean_nothing_here_do_not_end_the_master() {
-    let signals =
-        [("HUP", Signal::HUP), ("USR1", Signal::USR1), ("USR2", Signal::USR2), ("WINCH", Signal::WINCH)];
-    every(signals, |signal| {
-        let mut server = Server::start(&[]);
-        server.signal(signal);
-        // Only a master that lived through the signal has this done.
-        server.replace_worker();
-        server.get("/page.html").is(200, PAGE);
-        server.signal(Signal::TERM);
-        assert_eq!(server.exit_code(), Some(0));
-    });
 }
