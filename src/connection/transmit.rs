@@ -21,7 +21,7 @@ const COPIED: usize = 16 * 1024;
 const GATHERED: usize = 48 * 1024;
 
 /// Bytes asked of one sendfile(2): few calls, and others still get their turn.
-const FILE_CHUNK: u64 = 1 << 20;
+const FILE_CHUNK: u64 = 512 << 10;
 
 /// Bytes of one read where sendfile(2) is switched off or the file system can't.
 const COPY_CHUNK: usize = 16 * 1024;

@@ -21,7 +21,7 @@ use crate::sys::{sendfile, timer};
 const WOKEN: usize = 0x8000_0000;
 
 /// Bytes that a coroutine may move, and what its requests cost counted as bytes, before others get a turn.
-const BURST: usize = 4 << 20;
+const BURST: usize = 512 << 10;
 
 /// What all transports of a worker share.
 pub struct Reactor {
@@ -85,8 +85,13 @@ impl Turnstile {
     }
 
     fn give_way(&self) {
-        self.lock().push(may::coroutine::current());
-        timer::raise(&self.event);
+        let mut waiting = self.lock();
+        // Whoever is first raises the event for all.
+        if waiting.is_empty() {
+            timer::raise(&self.event);
+        }
+        waiting.push(may::coroutine::current());
+        drop(waiting);
         may::coroutine::park();
     }
 }
