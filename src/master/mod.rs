@@ -372,11 +372,15 @@ impl Master {
         };
         let mut message = worker::DRAIN.to_vec();
         for listener in generation.sockets.of_slot(id.slot) {
-            let keep = goes_on(&listener);
-            message.push(if keep { worker::KEEP } else { worker::CLOSE });
-            if !keep && let Err(error) = socket::refuse_handshakes(listener.as_fd()) {
-                ::log::warn!("clients that connect now may be lost: {error}");
-            }
+            let fate = if goes_on(&listener) {
+                worker::KEEP
+            } else if socket::refuse_handshakes(listener.as_fd()).is_ok() {
+                worker::CLOSE
+            } else {
+                // Newer kernels let root alone do this. Without it a client that is just connecting may be lost.
+                worker::CLOSE_SOON
+            };
+            message.push(fate);
         }
         self.children.tell(id, &message, &[]);
         // A slot that is taken away from a generation that stays takes its listeners along.

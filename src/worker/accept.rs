@@ -17,7 +17,7 @@ use may::coroutine::{self, Coroutine};
 use may::go;
 use may::io::{CoIo, WaitIo, WaitIoWaker};
 
-use super::{CLOSE, address_of, control};
+use super::{CLOSE, CLOSE_SOON, KEEP, address_of, control};
 use crate::connection::{self, Shared};
 use crate::site::TICK_MS;
 use crate::sys::socket;
@@ -47,6 +47,8 @@ pub struct Door {
     /// The tick of the last warning that descriptors have run out.
     warned: AtomicU32,
     wakers: Mutex<Vec<WaitIoWaker>>,
+    /// The tick at which the drain began.
+    drain_start: AtomicU32,
     /// For each listener, in order, what a drain does with it.
     fates: Mutex<Vec<u8>>,
 }
@@ -93,6 +95,7 @@ impl Door {
             open: AtomicUsize::new(0),
             warned: AtomicU32::new(0),
             wakers: Mutex::default(),
+            drain_start: AtomicU32::new(0),
             fates: Mutex::default(),
         }
     }
@@ -117,8 +120,19 @@ impl Door {
     /// queue or on the way there. The worker leaves when its last client has. `fates` has a byte for each listener.
     pub fn drain(&self, fates: &[u8]) {
         *lock(&self.fates) = fates.to_vec();
+        self.drain_start.store(self.shared.reactor.clock.tick(), Relaxed);
         self.shared.draining.store(true, Relaxed);
         self.wake_listeners();
+    }
+
+    /// Whether a drain is done with a listener, however many clients still come to it.
+    fn is_over(&self, index: usize) -> bool {
+        let since = self.shared.reactor.clock.tick() - self.drain_start.load(Relaxed);
+        match self.fate(index) {
+            KEEP => true,
+            CLOSE_SOON => since > QUIET_TICKS,
+            _ => false,
+        }
     }
 
     fn fate(&self, index: usize) -> u8 {
@@ -218,7 +232,7 @@ impl Acceptor {
     pub fn run(self) {
         self.accept();
         let Acceptor { door, index, listener } = self;
-        let close = door.fate(index) == CLOSE;
+        let close = door.fate(index) != KEEP;
         // This takes the listener out of epoll while it is still open.
         let listener = listener.into_inner();
         if close {
@@ -237,7 +251,7 @@ impl Acceptor {
         let mut quiet_since = None;
         loop {
             let draining = door.shared.draining.load(Relaxed);
-            if draining && door.fate(*index) != CLOSE {
+            if draining && door.is_over(*index) {
                 return;
             }
             if door.shared.live.load(Relaxed) >= door.places {

@@ -44,14 +44,17 @@ const READY_STACKS: usize = 128;
 pub const READY: &[u8] = b"ready";
 
 /// What the master says to a worker that shall serve its clients to their end and leave. A byte for each listener
-/// follows: [`KEEP`] or [`CLOSE`].
+/// follows: [`KEEP`], [`CLOSE`] or [`CLOSE_SOON`].
 pub const DRAIN: &[u8] = b"drain ";
 
 /// Of a listener that a drain leaves to somebody else.
 pub const KEEP: u8 = b'k';
 
-/// Of a listener that a drain empties and closes.
+/// Of a listener that a drain empties and closes; no new client begins there any more.
 pub const CLOSE: u8 = b'c';
+
+/// Of a listener that a drain closes soon, since clients go on to begin there.
+pub const CLOSE_SOON: u8 = b's';
 
 /// What the master says when the logs were opened anew; the error log's descriptor comes along, and the access log's
 /// where there is one.
