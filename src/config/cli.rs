@@ -170,6 +170,10 @@ pub struct Raw {
     /// A line for each request; -: standard output [default: off]
     #[arg(long, value_name = "FILE|-|off", help_heading = "Logging")]
     pub access_log: Option<PathBuf>,
+
+    /// What that line looks like: combined, common or json [default: combined]
+    #[arg(long, value_name = "FORMAT", help_heading = "Logging")]
+    pub access_format: Option<String>,
 }
 
 impl Raw {

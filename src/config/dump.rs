@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::cli::{self, Raw};
 use super::file::key;
 use super::layer::{Layer, Origin};
-use super::{AccessLog, MissingIndex, Root, Settings};
+use super::{AccessFormat, AccessLog, MissingIndex, Root, Settings};
 
 /// A setting: its long name, whether a layer gives it, and how its settled value is written.
 struct Row(&'static str, fn(&Raw) -> bool, fn(&Settings) -> Value);
@@ -54,6 +54,7 @@ const ROWS: &[Row] = &[
     Row("log-level", |r| r.log_level.is_some(), |s| quoted(&s.log_level.as_str().to_ascii_lowercase())),
     Row("log-file", |r| r.log_file.is_some(), |s| path(s.log_file.as_deref().unwrap_or(Path::new("-")))),
     Row("access-log", |r| r.access_log.is_some(), |s| access_log(&s.access_log)),
+    Row("access-format", |r| r.access_format.is_some(), |s| access_format(s.access_format)),
 ];
 
 /// The file that says what `layers`, the one that wins first, were settled to.
@@ -135,6 +136,14 @@ fn access_log(log: &AccessLog) -> Value {
         AccessLog::Stdout => quoted("-"),
         AccessLog::File(file) => path(file),
     }
+}
+
+fn access_format(format: AccessFormat) -> Value {
+    quoted(match format {
+        AccessFormat::Combined => "combined",
+        AccessFormat::Common => "common",
+        AccessFormat::Json => "json",
+    })
 }
 
 fn account(name: &Option<String>, default: &str) -> Value {

@@ -80,6 +80,18 @@ pub enum AccessLog {
     File(PathBuf),
 }
 
+/// What a line for each request looks like.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum AccessFormat {
+    /// As Apache and nginx have it by default.
+    #[default]
+    Combined,
+    /// Combined without the client's Referer and User-Agent.
+    Common,
+    /// An object with more than the two tell.
+    Json,
+}
+
 /// The answer for a directory without an index file, where listings are off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissingIndex {
@@ -106,6 +118,8 @@ pub struct Settings {
     pub log_file: Option<PathBuf>,
     /// Where a line for each request goes.
     pub access_log: AccessLog,
+    /// What that line looks like.
+    pub access_format: AccessFormat,
     /// Whether large bodies are sent by `sendfile`, or else by reading and writing.
     pub sendfile: bool,
     /// The length of each accept queue, 1 to `i32::MAX`. The kernel lowers it to `net.core.somaxconn`.
@@ -155,6 +169,7 @@ impl Default for Settings {
             log_level: LevelFilter::Info,
             log_file: None,
             access_log: AccessLog::Off,
+            access_format: AccessFormat::Combined,
             sendfile: true,
             backlog: 4096,
             max_connections: None,
@@ -289,6 +304,7 @@ impl Settings {
         set(&mut s.log_level, given.read("log-level", |r| &r.log_level, units::level)?);
         s.log_file = given.path(|r| &r.log_file).filter(|path| path.as_os_str() != "-").cloned();
         set(&mut s.access_log, given.path(|r| &r.access_log).map(|path| access_log(path)));
+        set(&mut s.access_format, given.read("access-format", |r| &r.access_format, access_format)?);
         Ok(s)
     }
 }
@@ -332,6 +348,15 @@ fn access_log(path: &Path) -> AccessLog {
         Some("-") => AccessLog::Stdout,
         Some(word) if word.eq_ignore_ascii_case("off") => AccessLog::Off,
         _ => AccessLog::File(path.to_owned()),
+    }
+}
+
+fn access_format(text: &str) -> Result<AccessFormat, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "combined" => Ok(AccessFormat::Combined),
+        "common" => Ok(AccessFormat::Common),
+        "json" => Ok(AccessFormat::Json),
+        _ => Err("expected combined, common or json".to_owned()),
     }
 }
 
@@ -389,6 +414,8 @@ mod tests {
             (&["--access-log", "-"], Settings { access_log: AccessLog::Stdout, ..base() }),
             (&["--access-log", "a"], Settings { access_log: AccessLog::File("a".into()), ..base() }),
             (&["--access-log", "off"], base()),
+            (&["--access-format", "common"], Settings { access_format: AccessFormat::Common, ..base() }),
+            (&["--access-format", "JSON"], Settings { access_format: AccessFormat::Json, ..base() }),
             (&["--sendfile", "off"], Settings { sendfile: false, ..base() }),
             (&["--backlog", "128"], Settings { backlog: 128, ..base() }),
             (&["--max-connections", "9"], Settings { max_connections: Some(9), ..base() }),

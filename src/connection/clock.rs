@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::http::date;
-use crate::log::access::ClfTime;
+use crate::log::line::Stamp;
 use crate::site::{Now, TICK_MS};
 use crate::sys::timer;
 
@@ -24,14 +24,14 @@ pub struct Clock {
 struct Rendered {
     second: u64,
     date: [u8; 29],
-    clf: ClfTime,
+    stamp: Stamp,
 }
 
 impl Clock {
     /// Starts a clock at tick 1, so that no deadline is tick 0.
     pub fn start() -> Clock {
         let wall = SystemTime::now();
-        let rendered = Rendered { second: 0, date: date::render(wall), clf: ClfTime::render(wall) };
+        let rendered = Rendered { second: 0, date: date::render(wall), stamp: Stamp::render(wall) };
         let start = timer::monotonic().saturating_sub(Duration::from_millis(TICK_MS.into()));
         let clock = Clock {
             start,
@@ -56,7 +56,7 @@ impl Clock {
             *rendered = Rendered {
                 second: since_epoch.as_secs(),
                 date: date::render(wall),
-                clf: ClfTime::render(wall),
+                stamp: Stamp::render(wall),
             };
         }
         new_second
@@ -79,7 +79,7 @@ impl Clock {
     }
 
     /// The present second as an access log has it.
-    pub fn clf(&self) -> ClfTime {
-        self.rendered.lock().unwrap_or_else(PoisonError::into_inner).clf.clone()
+    pub fn stamp(&self) -> Stamp {
+        self.rendered.lock().unwrap_or_else(PoisonError::into_inner).stamp.clone()
     }
 }

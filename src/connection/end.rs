@@ -23,3 +23,24 @@ pub enum End {
     /// The kernel would not watch the socket (epoll_ctl(2) `ENOSPC`, `ENOMEM`).
     Unwatchable,
 }
+
+impl End {
+    /// The word for it in a log.
+    pub fn name(self) -> &'static str {
+        match self {
+            End::PeerClosed => "peer_closed",
+            End::Broken => "broken",
+            End::Finished => "finished",
+            End::Rejected(_) => "rejected",
+            End::TimedOut(Phase::Handshake) => "handshake_timeout",
+            End::TimedOut(Phase::Idle) => "idle_timeout",
+            End::TimedOut(Phase::Head) => "head_timeout",
+            End::TimedOut(Phase::Body) => "body_timeout",
+            End::TimedOut(Phase::Send) => "send_timeout",
+            End::TimedOut(Phase::Linger) => "linger_timeout",
+            End::BodyCut => "body_cut",
+            End::ReadFailed => "read_failed",
+            End::Unwatchable => "unwatchable",
+        }
+    }
+}

@@ -21,9 +21,11 @@ pub mod wheel;
 
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use crate::config::AccessFormat;
 use crate::http::body::{BodySkipper, Skip};
 use crate::http::fields::Field;
 use crate::http::framing::Framing;
@@ -31,9 +33,11 @@ use crate::http::head;
 use crate::http::reply::{Body, FieldBlock};
 use crate::http::request::{Head, Method, Reject, Request};
 use crate::http::status::Status;
-use crate::log::access::{Buffer, Peer, Pending};
+use crate::log::access::Buffer;
+use crate::log::line::{self, Asked, Origin, Outcome, Peer, Pending};
 use crate::site::entry::Entry;
 use crate::site::{Site, SiteReply, error_page};
+use crate::sys::timer;
 
 use end::End;
 use inbox::{Inbox, Pool};
@@ -62,6 +66,12 @@ pub struct Shared {
     pub server: Vec<u8>,
     /// The access log, when there is one.
     pub access: Option<Mutex<Buffer>>,
+    /// What its lines look like.
+    pub access_format: AccessFormat,
+    /// The worker's slot.
+    pub slot: usize,
+    /// Connections so far.
+    pub connections: AtomicU64,
     /// Buffers to reuse.
     pub pool: Pool,
     /// Connections that were accepted and have not ended.
@@ -70,10 +80,18 @@ pub struct Shared {
     pub draining: AtomicBool,
 }
 
+impl Shared {
+    /// The time for the access log, if its format tells how long requests took.
+    fn log_clock(&self) -> Duration {
+        if line::has_duration(self.access_format) { timer::monotonic() } else { Duration::ZERO }
+    }
+}
+
 /// Serves one accepted client until its end.
 pub fn serve(shared: &'static Shared, socket: OwnedFd, peer: IpAddr) -> End {
     let mut connection = Connection::new(shared, socket, peer);
     let end = connection.serve();
+    connection.log_end(end);
     connection.release();
     end
 }
@@ -91,6 +109,8 @@ struct Exchange {
     expects_continue: bool,
     /// Bytes of the inbox that the head took.
     used: usize,
+    /// How the connection ends if it is not kept.
+    end: End,
 }
 
 /// What the inbox holds.
@@ -107,6 +127,12 @@ struct Connection {
     inbox: Inbox,
     peer: IpAddr,
     pending: Pending,
+    /// Which one this is of the worker's connections.
+    number: u64,
+    /// Requests that were logged, or are to be.
+    requests: u64,
+    /// The end that the log has been told.
+    told: Option<End>,
     /// The tick by which the next head must be complete, or begun; fixed at the first wait for it.
     head_deadline: Option<u32>,
     idle_deadline: Option<u32>,
@@ -123,6 +149,9 @@ impl Connection {
             inbox: Inbox::default(),
             peer,
             pending: Pending::default(),
+            number: shared.connections.fetch_add(1, Relaxed) + 1,
+            requests: 0,
+            told: None,
             head_deadline: None,
             idle_deadline: None,
             fresh: true,
@@ -139,6 +168,23 @@ impl Connection {
             if let Err(end) = step {
                 return end;
             }
+        }
+    }
+
+    /// Whose the next line of the access log is.
+    fn origin(&self) -> Origin {
+        let (worker, connection) = (self.shared.slot, self.number);
+        Origin { worker, connection, request: self.requests, peer: Peer::new(self.peer) }
+    }
+
+    /// Tells the access log an end that came after the last request's line, in the format that has it.
+    #[inline(never)]
+    fn log_end(&self, end: End) {
+        let Some(access) = &self.shared.access else { return };
+        let due = self.shared.access_format == AccessFormat::Json && self.requests > 0;
+        if due && self.told != Some(end) {
+            let mut access = access.lock().unwrap_or_else(PoisonError::into_inner);
+            line::push_end(&mut access, &self.shared.reactor.clock.stamp(), &self.origin(), end.name());
         }
     }
 
@@ -163,14 +209,15 @@ impl Connection {
                 self.fresh = false;
                 self.transport.count(REQUEST_COST);
                 if self.shared.access.is_some() {
-                    let peer = Peer::new(self.peer);
-                    let field = |field| request.fields.first(field);
-                    self.pending.capture(
-                        peer.as_bytes(),
-                        request.line,
-                        field(Field::Referer),
-                        field(Field::UserAgent),
-                    );
+                    self.requests += 1;
+                    let origin = self.origin();
+                    let asked = Asked {
+                        line: request.line,
+                        referer: request.fields.first(Field::Referer),
+                        user_agent: request.fields.first(Field::UserAgent),
+                        since: self.shared.log_clock(),
+                    };
+                    self.pending.capture(self.shared.access_format, &origin, &asked);
                 }
                 Next::Answer(Box::new(self.answer(&request, used)))
             }
@@ -192,6 +239,7 @@ impl Connection {
             may_send_more: request.keep_alive,
             expects_continue: request.expects_continue,
             used,
+            end: End::Finished,
         }
     }
 
@@ -224,7 +272,7 @@ impl Connection {
 
     /// Step 4, and the log's line.
     fn send(&mut self, exchange: &Exchange) -> Result<(), End> {
-        let Exchange { reply, send_body, keep_alive, .. } = exchange;
+        let Exchange { reply, send_body, keep_alive, end, .. } = exchange;
         let fields: &[u8] = match &reply.fields {
             FieldBlock::Owned(fields) => fields,
             FieldBlock::Of(entry) => entry.whole_fields(),
@@ -238,8 +286,15 @@ impl Connection {
             // What has gathered counts as sent; it goes before anything else does.
             let gathered = if result.is_ok() { self.transmit.gathered() } else { 0 };
             let length = (self.transport.sent() + gathered).saturating_sub(before_body);
+            self.told = result.err().or((!keep_alive).then_some(*end));
+            let outcome = Outcome {
+                status: reply.status.code(),
+                bytes: length,
+                until: self.shared.log_clock(),
+                end: self.told.map(End::name),
+            };
             let mut access = access.lock().unwrap_or_else(PoisonError::into_inner);
-            self.pending.finish(&mut access, &self.shared.reactor.clock.clf(), reply.status.code(), length);
+            self.pending.finish(&mut access, &self.shared.reactor.clock.stamp(), &outcome);
         }
         result
     }
@@ -347,23 +402,29 @@ impl Connection {
     fn reject(&mut self, reject: Reject) -> End {
         let status = reject.status();
         ::log::debug!("{}: {} ({})", self.peer, status.code(), reject.reason());
-        self.close_with(status);
-        End::Rejected(status)
+        let end = End::Rejected(status);
+        self.close_with(status, end);
+        end
     }
 
     /// Tells a client that was too slow with its request so (RFC 9110 §15.5.9).
     #[inline(never)]
     fn time_out(&mut self, phase: Phase) -> End {
-        self.close_with(Status::REQUEST_TIMEOUT);
-        End::TimedOut(phase)
+        let end = End::TimedOut(phase);
+        self.close_with(Status::REQUEST_TIMEOUT, end);
+        end
     }
 
-    fn close_with(&mut self, status: Status) {
+    fn close_with(&mut self, status: Status, end: End) {
         // A request whose body went wrong is pending already, and what is in the inbox is of its body.
         if self.shared.access.is_some() && self.pending.is_empty() {
             let line = self.inbox.bytes().trim_ascii_start();
             let line = &line[..memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len()).min(1024)];
-            self.pending.capture(Peer::new(self.peer).as_bytes(), line, None, None);
+            let (referer, user_agent, since) = (None, None, self.shared.log_clock());
+            self.requests += 1;
+            let origin = self.origin();
+            let asked = Asked { line, referer, user_agent, since };
+            self.pending.capture(self.shared.access_format, &origin, &asked);
         }
         let reply = error_page::reply(status, b"");
         let exchange = Exchange {
@@ -374,6 +435,7 @@ impl Connection {
             may_send_more: true,
             expects_continue: false,
             used: 0,
+            end,
         };
         if self.send(&exchange).is_ok() && self.transmit.flush(&mut self.transport).is_ok() {
             self.linger();

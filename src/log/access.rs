@@ -1,19 +1,17 @@
-//! The log of requests: one line each in combined format, gathered per worker and written in large pieces.
+//! The log of requests: lines gathered per worker and written in large pieces.
 //!
-//! It owns the format, the escaping and the buffer. Who flushes it and when is the worker's business, and
-//! so is any lock around it: here is neither a clock nor a thread.
+//! It owns the file and the buffer; what a line says is [`line`](super::line)'s. Who flushes it and when is the worker's
+//! business, and so is any lock around it: here is neither a clock nor a thread.
 //!
 //! A log must not disturb serving. What can't be written is dropped and counted, and a line is either whole
 //! in the log or missing; after a write that broke off within a line, the next one starts afresh.
 
 use std::fs::File;
-use std::io::{self, Write as _};
-use std::net::IpAddr;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use httpdate::HttpDate;
 use rustix::io::Errno;
 
 use crate::config;
@@ -98,7 +96,7 @@ impl Buffer {
     }
 
     /// Adds one line that comes in pieces.
-    fn push_pieces(&mut self, pieces: &[&[u8]]) {
+    pub(super) fn push_pieces(&mut self, pieces: &[&[u8]]) {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         if self.lines.len() + length > CAPACITY {
             self.flush();
@@ -197,155 +195,11 @@ fn lost(lines: &[u8], done: usize) -> Lost {
     Lost { lines: ends - u64::from(unmended), torn }
 }
 
-/// The time of a line, rendered once a second for all requests in it: `[21/Nov/2026:10:07:03 +0000]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClfTime([u8; 28]);
-
-impl ClfTime {
-    /// Renders `now` in UTC. A clock outside the years 1970 to 9999 is taken for the nearest second within.
-    pub fn render(now: SystemTime) -> Self {
-        let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
-        let now = now.clamp(UNIX_EPOCH, last);
-        // Wire form of the source: "Sat, 21 Nov 2026 10:07:03 GMT".
-        let mut date = [0u8; 29];
-        let mut time = *b"[01/Jan/1970:00:00:00 +0000]";
-        if write!(&mut date[..], "{}", HttpDate::from(now)).is_ok() {
-            time[1..3].copy_from_slice(&date[5..7]);
-            time[4..7].copy_from_slice(&date[8..11]);
-            time[8..12].copy_from_slice(&date[12..16]);
-            time[13..21].copy_from_slice(&date[17..25]);
-        }
-        Self(time)
-    }
-
-    /// The text with its brackets.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-/// A client's address as text, rendered once a connection and kept without an allocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer {
-    text: [u8; 39],
-    length: u8,
-}
-
-impl Peer {
-    /// Renders `address`. An IPv4 client of an IPv6 socket appears as IPv4.
-    pub fn new(address: IpAddr) -> Self {
-        let mut text = [0; 39];
-        // The longest address is eight groups of four digits, so that it always fits.
-        let mut rest = &mut text[..];
-        let fits = write!(rest, "{}", address.to_canonical()).is_ok();
-        let left = rest.len();
-        Self { text, length: if fits { (39 - left) as u8 } else { 0 } }
-    }
-
-    /// The text.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.text[..usize::from(self.length)]
-    }
-}
-
-/// A line whose beginning is known and whose outcome is not: the request's buffer may be reused before
-/// the answer is sent. The memory is kept for the next request; drop the value to give it back.
-///
-/// ```text
-/// peer - - [21/Nov/2026:10:07:03 +0000] "GET / HTTP/1.1" 200 34 "referer" "user agent"
-/// ```
-#[derive(Debug, Default)]
-pub struct Pending {
-    /// Peer, request line and client fields behind each other, escaped.
-    text: Vec<u8>,
-    peer_end: usize,
-    request_end: usize,
-}
-
-impl Pending {
-    /// Captures what a request says, in place of what was captured before.
-    pub fn capture(
-        &mut self,
-        peer: &[u8],
-        request_line: &[u8],
-        referer: Option<&[u8]>,
-        user_agent: Option<&[u8]>,
-    ) {
-        self.text.clear();
-        write_peer(&mut self.text, peer);
-        self.peer_end = self.text.len();
-        write_request(&mut self.text, request_line);
-        self.request_end = self.text.len();
-        write_client(&mut self.text, referer, user_agent);
-    }
-
-    /// True when no request waits for its outcome.
-    pub fn is_empty(&self) -> bool {
-        self.text.is_empty()
-    }
-
-    /// Adds the outcome and hands the line to `buffer`. Without a capture before it does nothing, and a
-    /// second call does nothing either: a request is logged once.
-    pub fn finish(&mut self, buffer: &mut Buffer, time: &ClfTime, status: u16, body_bytes: u64) {
-        if self.text.is_empty() {
-            return;
-        }
-        let (peer, rest) = self.text.split_at(self.peer_end);
-        let (request, client) = rest.split_at(self.request_end - self.peer_end);
-        let (mut s, mut b) = (itoa::Buffer::new(), itoa::Buffer::new());
-        let (status, body_bytes) = (s.format(status).as_bytes(), b.format(body_bytes).as_bytes());
-        buffer.push_pieces(&[peer, time.as_bytes(), request, status, b" ", body_bytes, client]);
-        self.text.clear();
-    }
-}
-
-fn write_peer(out: &mut Vec<u8>, peer: &[u8]) {
-    write_or_dash(out, peer);
-    out.extend_from_slice(b" - - ");
-}
-
-fn write_request(out: &mut Vec<u8>, request_line: &[u8]) {
-    out.extend_from_slice(b" \"");
-    write_or_dash(out, request_line);
-    out.extend_from_slice(b"\" ");
-}
-
-fn write_client(out: &mut Vec<u8>, referer: Option<&[u8]>, user_agent: Option<&[u8]>) {
-    out.extend_from_slice(b" \"");
-    write_or_dash(out, referer.unwrap_or_default());
-    out.extend_from_slice(b"\" \"");
-    write_or_dash(out, user_agent.unwrap_or_default());
-    out.extend_from_slice(b"\"\n");
-}
-
-fn write_or_dash(out: &mut Vec<u8>, text: &[u8]) {
-    if text.is_empty() { out.push(b'-') } else { write_escaped(out, text) }
-}
-
-/// Appends `text` with each byte that could end a field or a line, or upset a terminal, as `\xHH`.
-fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut clean = 0;
-    for (at, &byte) in text.iter().enumerate() {
-        if matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&text[clean..at]);
-        out.extend_from_slice(&[b'\\', b'x', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-        clean = at + 1;
-    }
-    out.extend_from_slice(&text[clean..]);
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
 
     use super::*;
-
-    fn now() -> ClfTime {
-        ClfTime::render(UNIX_EPOCH + Duration::from_secs(1_795_255_623))
-    }
 
     /// A file of the test's own, and the log on it.
     fn file(name: &str) -> (PathBuf, AccessLog) {
@@ -358,72 +212,6 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         std::fs::remove_file(path).unwrap();
         bytes
-    }
-
-    #[test]
-    fn no_byte_can_forge_a_line() {
-        type Case<'a> = (&'a [u8], u16, u64, Option<&'a [u8]>, Option<&'a [u8]>, &'a str);
-        let cases: [Case<'_>; 5] = [
-            (
-                b"GET / HTTP/1.1",
-                200,
-                34,
-                Some(b"http://a/"),
-                Some(b"curl/8 (x)"),
-                r#""GET / HTTP/1.1" 200 34 "http://a/" "curl/8 (x)""#,
-            ),
-            (b"", 400, 0, None, Some(b""), r#""-" 400 0 "-" "-""#),
-            (b"G\"\\\x00\x1f\x7f\x80\xff\r\nx", 400, 1, None, None, {
-                r#""G\x22\x5C\x00\x1F\x7F\x80\xFF\x0D\x0Ax" 400 1 "-" "-""#
-            }),
-            (b"GET /caf\xc3\xa9 HTTP/1.1", 404, u64::MAX, Some(b"a\nb"), Some(b"\x1b[31m"), {
-                r#""GET /caf\xC3\xA9 HTTP/1.1" 404 18446744073709551615 "a\x0Ab" "\x1B[31m""#
-            }),
-            (b"-", 304, 0, Some(b"\""), None, r#""-" 304 0 "\x22" "-""#),
-        ];
-        let (path, log) = file("forms");
-        let mut buffer = Buffer::new(log);
-        let mut pending = Pending::default();
-        let mut expected = String::new();
-        for (request_line, status, body_bytes, referer, user_agent, end) in cases {
-            let time = &now();
-            let peer = &b"192.0.2.7"[..];
-            pending.capture(peer, request_line, referer, user_agent);
-            pending.finish(&mut buffer, time, status, body_bytes);
-            pending.finish(&mut buffer, time, status, body_bytes);
-            expected.push_str(&format!("192.0.2.7 - - [21/Nov/2026:10:07:03 +0000] {end}\n"));
-        }
-        buffer.flush();
-        assert_eq!(String::from_utf8(taken(path)).unwrap(), expected);
-    }
-
-    #[test]
-    fn times_outside_the_calendar_do_not_panic() {
-        for (seconds, text) in [
-            (0, "[01/Jan/1970:00:00:00 +0000]"),
-            (951_782_400, "[29/Feb/2000:00:00:00 +0000]"),
-            (253_402_300_799, "[31/Dec/9999:23:59:59 +0000]"),
-            (999_999_999_999, "[31/Dec/9999:23:59:59 +0000]"),
-        ] {
-            let time = ClfTime::render(UNIX_EPOCH + Duration::from_secs(seconds));
-            assert_eq!(std::str::from_utf8(time.as_bytes()), Ok(text));
-        }
-        let before = ClfTime::render(UNIX_EPOCH - Duration::from_secs(1));
-        assert_eq!(before.as_bytes(), b"[01/Jan/1970:00:00:00 +0000]");
-    }
-
-    #[test]
-    fn a_peer_is_rendered_whole() {
-        for (address, text) in [
-            ("0.0.0.0", "0.0.0.0"),
-            ("255.255.255.255", "255.255.255.255"),
-            ("::1", "::1"),
-            ("::ffff:192.0.2.1", "192.0.2.1"),
-            ("1111:2222:3333:4444:5555:6666:7777:8888", "1111:2222:3333:4444:5555:6666:7777:8888"),
-        ] {
-            let peer = Peer::new(address.parse().unwrap());
-            assert_eq!(std::str::from_utf8(peer.as_bytes()), Ok(text));
-        }
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The error log: one line for each record, to standard error or to a file.
 //!
 //! It owns the format of a line and the label of the process that writes it. The log of requests is
-//! [`access`], which shares nothing with this one.
+//! [`access`], with its formats in [`mod@line`].
 //!
 //! A record becomes exactly one line and leaves in one write, so that the lines of several processes never
 //! mix, and what a client sent can't pass for a line of ours: control characters are escaped.
 
 pub mod access;
+pub mod json;
+pub mod line;
 
 use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};

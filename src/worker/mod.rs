@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use may::go;
@@ -118,6 +118,9 @@ fn serve(start: Start) -> Result<(), (&'static str, io::Error)> {
         sendfile: start.settings.sendfile,
         server: start.settings.name.clone().into_bytes(),
         access: start.access.map(|log| Mutex::new(access::Buffer::new(log))),
+        access_format: start.settings.access_format,
+        slot: start.slot,
+        connections: AtomicU64::new(0),
         pool: Pool::default(),
         live: AtomicUsize::new(0),
         draining: AtomicBool::new(false),

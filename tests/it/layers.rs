@@ -26,7 +26,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("may", &["connection/transport.rs", "worker/"]),
     ("generator", &["worker/"]),
     ("httparse", &["http/request.rs"]),
-    ("httpdate", &["http/", "log/access.rs"]),
+    ("httpdate", &["http/", "log/line.rs"]),
     ("percent_encoding", &["http/", "site/listing.rs"]),
     ("mime_guess", &["http/"]),
     ("clap", &["config/"]),

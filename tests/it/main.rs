@@ -34,6 +34,7 @@ mod limits;
 mod mutations;
 mod timeouts;
 
+mod access_formats;
 mod access_log;
 mod large;
 mod processes;

@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod contents;
+pub mod json;
 pub mod launch;
 pub mod network;
 pub mod process;
