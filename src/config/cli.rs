@@ -167,6 +167,10 @@ pub struct Raw {
     #[arg(short = 'f', long, value_name = "FILE", visible_alias = "file_log", help_heading = "Logging")]
     pub log_file: Option<PathBuf>,
 
+    /// What a line of that log looks like: text or json [default: text]
+    #[arg(long, value_name = "FORMAT", help_heading = "Logging")]
+    pub log_format: Option<String>,
+
     /// A line for each request; -: standard output [default: off]
     #[arg(long, value_name = "FILE|-|off", help_heading = "Logging")]
     pub access_log: Option<PathBuf>,

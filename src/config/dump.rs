@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::cli::{self, Raw};
 use super::file::key;
 use super::layer::{Layer, Origin};
-use super::{AccessFormat, AccessLog, MissingIndex, Root, Settings};
+use super::{AccessFormat, AccessLog, LogFormat, MissingIndex, Root, Settings};
 
 /// A setting: its long name, whether a layer gives it, and how its settled value is written.
 struct Row(&'static str, fn(&Raw) -> bool, fn(&Settings) -> Value);
@@ -53,6 +53,7 @@ const ROWS: &[Row] = &[
     Row("pid-file", |r| r.pid_file.is_some(), |s| optional(s.pid_file.as_deref())),
     Row("log-level", |r| r.log_level.is_some(), |s| quoted(&s.log_level.as_str().to_ascii_lowercase())),
     Row("log-file", |r| r.log_file.is_some(), |s| path(s.log_file.as_deref().unwrap_or(Path::new("-")))),
+    Row("log-format", |r| r.log_format.is_some(), |s| log_format(s.log_format)),
     Row("access-log", |r| r.access_log.is_some(), |s| access_log(&s.access_log)),
     Row("access-format", |r| r.access_format.is_some(), |s| access_format(s.access_format)),
 ];
@@ -136,6 +137,13 @@ fn access_log(log: &AccessLog) -> Value {
         AccessLog::Stdout => quoted("-"),
         AccessLog::File(file) => path(file),
     }
+}
+
+fn log_format(format: LogFormat) -> Value {
+    quoted(match format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    })
 }
 
 fn access_format(format: AccessFormat) -> Value {

@@ -80,6 +80,16 @@ pub enum AccessLog {
     File(PathBuf),
 }
 
+/// What a line of the error log looks like.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Words for people.
+    #[default]
+    Text,
+    /// An object.
+    Json,
+}
+
 /// What a line for each request looks like.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum AccessFormat {
@@ -116,6 +126,8 @@ pub struct Settings {
     pub log_level: LevelFilter,
     /// The file of the error log; `None` is standard error.
     pub log_file: Option<PathBuf>,
+    /// What a line of it looks like.
+    pub log_format: LogFormat,
     /// Where a line for each request goes.
     pub access_log: AccessLog,
     /// What that line looks like.
@@ -168,6 +180,7 @@ impl Default for Settings {
             pid_file: None,
             log_level: LevelFilter::Info,
             log_file: None,
+            log_format: LogFormat::Text,
             access_log: AccessLog::Off,
             access_format: AccessFormat::Combined,
             sendfile: true,
@@ -303,6 +316,7 @@ impl Settings {
         s.pid_file = given.path(|r| &r.pid_file).cloned();
         set(&mut s.log_level, given.read("log-level", |r| &r.log_level, units::level)?);
         s.log_file = given.path(|r| &r.log_file).filter(|path| path.as_os_str() != "-").cloned();
+        set(&mut s.log_format, given.read("log-format", |r| &r.log_format, log_format)?);
         set(&mut s.access_log, given.path(|r| &r.access_log).map(|path| access_log(path)));
         set(&mut s.access_format, given.read("access-format", |r| &r.access_format, access_format)?);
         Ok(s)
@@ -348,6 +362,14 @@ fn access_log(path: &Path) -> AccessLog {
         Some("-") => AccessLog::Stdout,
         Some(word) if word.eq_ignore_ascii_case("off") => AccessLog::Off,
         _ => AccessLog::File(path.to_owned()),
+    }
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("expected text or json".to_owned()),
     }
 }
 
@@ -411,6 +433,7 @@ mod tests {
             (&["-f", "x.log"], Settings { log_file: Some("x.log".into()), ..base() }),
             (&["--file_log", "x.log"], Settings { log_file: Some("x.log".into()), ..base() }),
             (&["-f", "-"], base()),
+            (&["--log-format", "json"], Settings { log_format: LogFormat::Json, ..base() }),
             (&["--access-log", "-"], Settings { access_log: AccessLog::Stdout, ..base() }),
             (&["--access-log", "a"], Settings { access_log: AccessLog::File("a".into()), ..base() }),
             (&["--access-log", "off"], base()),

@@ -5,6 +5,9 @@
 //!
 //! A record becomes exactly one line and leaves in one write, so that the lines of several processes never
 //! mix, and what a client sent can't pass for a line of ours: control characters are escaped.
+//!
+//! As with the log of requests, a line that can't be written is dropped and counted, and serving goes on. The next line
+//! that gets through says how many are lost.
 
 pub mod access;
 pub mod json;
@@ -12,19 +15,19 @@ pub mod line;
 
 use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ::log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::config::Settings;
+use crate::config::{LogFormat, Settings};
 use crate::error::StartupError;
-use crate::sys::file;
+use crate::sys::{file, link};
 
 /// Which process writes, as it stands in each line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +75,7 @@ fn label() -> Label {
 static OPEN: OnceLock<Open> = OnceLock::new();
 
 struct Open {
-    file: Arc<File>,
+    output: Arc<Output>,
     /// The file's name; none is standard error.
     path: Mutex<Option<PathBuf>>,
 }
@@ -85,16 +88,16 @@ struct Open {
 pub fn init(settings: &Settings) -> Result<(), StartupError> {
     let path = settings.log_file.clone();
     let opened = open(path.as_deref()).and_then(|file| {
-        let file = Arc::new(file);
-        ::log::set_boxed_logger(logger(Arc::clone(&file))).map_err(io::Error::other)?;
+        let output = Arc::new(Output::new(file, settings.log_format, path.is_none()));
+        ::log::set_boxed_logger(logger(Arc::clone(&output))).map_err(io::Error::other)?;
         let path = Mutex::new(path.clone());
-        OPEN.set(Open { file, path }).map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))
+        OPEN.set(Open { output, path }).map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))
     });
     ::log::set_max_level(settings.log_level);
     opened.map_err(|source| failed(path, source))
 }
 
-/// Goes on with the level and the file of new settings.
+/// Goes on with the level, the format and the file of new settings.
 ///
 /// # Errors
 /// [`StartupError::Log`] where the file can't be opened; the log goes on as it was.
@@ -107,6 +110,7 @@ pub fn adopt(settings: &Settings) -> Result<(), StartupError> {
         opened.and_then(|file| move_to(file.as_fd())).map_err(|source| failed(path.clone(), source))?;
         *current = path;
     }
+    log.output.dress(settings.log_format, current.is_none());
     ::log::set_max_level(settings.log_level);
     Ok(())
 }
@@ -126,12 +130,15 @@ pub fn reopen() -> io::Result<()> {
 /// # Errors
 /// What dup3(2) says; the log goes on as it was.
 pub fn move_to(file: BorrowedFd<'_>) -> io::Result<()> {
-    OPEN.get().map_or(Ok(()), |log| file::replace(log.file.as_fd(), file))
+    let Some(log) = OPEN.get() else { return Ok(()) };
+    file::replace(log.output.file.as_fd(), file)?;
+    log.output.look();
+    Ok(())
 }
 
 /// The descriptor that the log is written to, once there is one.
 pub fn descriptor() -> Option<BorrowedFd<'static>> {
-    OPEN.get().map(|log| log.file.as_fd())
+    OPEN.get().map(|log| log.output.file.as_fd())
 }
 
 fn open(path: Option<&Path>) -> io::Result<File> {
@@ -150,25 +157,99 @@ pub(crate) fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o640).open(path)
 }
 
+/// Where the log goes and what its lines look like, for all who write to it or change it.
+struct Output {
+    file: File,
+    json: AtomicBool,
+    journal: AtomicBool,
+    /// Whether a write can wait for whoever reads: into a pipe, a socket or a terminal.
+    waits: AtomicBool,
+}
+
+impl Output {
+    fn new(file: File, format: LogFormat, standard_error: bool) -> Self {
+        let [json, journal, waits] = [const { AtomicBool::new(false) }; 3];
+        let output = Self { file, json, journal, waits };
+        output.look();
+        output.dress(format, standard_error);
+        output
+    }
+
+    /// Finds out what the file is, after it was put behind the descriptor.
+    fn look(&self) {
+        // What can't be looked at is treated with the greater care.
+        let regular = self.file.metadata().is_ok_and(|found| found.is_file());
+        self.waits.store(!regular, Relaxed);
+    }
+
+    fn dress(&self, format: LogFormat, standard_error: bool) {
+        self.json.store(format == LogFormat::Json, Relaxed);
+        self.journal.store(standard_error && is_journal(&self.file), Relaxed);
+    }
+
+    fn style(&self) -> Style {
+        let format = if self.json.load(Relaxed) { LogFormat::Json } else { LogFormat::Text };
+        Style { format, journal: self.journal.load(Relaxed) }
+    }
+}
+
+/// True when `file` is the stream to the journal that systemd says standard error is (systemd.exec(5) `JOURNAL_STREAM`).
+fn is_journal(file: &File) -> bool {
+    let named = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+    file.metadata().is_ok_and(|found| named == format!("{}:{}", found.dev(), found.ino()))
+}
+
 /// The level is `log`'s own, which may change while the logger stays.
-fn logger(file: Arc<File>) -> Box<dyn Log> {
-    let sink: Box<dyn Log> = Box::new(Sink(file));
+fn logger(output: Arc<Output>) -> Box<dyn Log> {
+    let sink: Box<dyn Log> = Box::new(Sink::new(output));
     let dispatch = fern::Dispatch::new()
         // The scheduler logs a line at info for every descriptor it registers.
         .level_for("may", LevelFilter::Warn)
         .level_for("generator", LevelFilter::Warn)
-        .format(|out, message, record| {
-            let line = Line { now: SystemTime::now(), level: record.level(), label: label(), message };
-            out.finish(format_args!("{line}"));
-        })
         .chain(sink);
     dispatch.into_log().1
 }
 
-/// One line without its end, as it is written:
+/// What a line looks like.
+#[derive(Debug, Clone, Copy)]
+struct Style {
+    format: LogFormat,
+    /// Whether the journal reads it, which takes the level from a number in front (sd-daemon(3)).
+    journal: bool,
+}
+
+impl Style {
+    /// The line with its end.
+    fn render(self, line: &Line<'_>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(160);
+        if self.journal {
+            out.extend_from_slice(&[b'<', priority(line.level), b'>']);
+        }
+        // Writing to memory fails only where the message's own rendering does; what there is of it is told.
+        let _ = match self.format {
+            LogFormat::Text => write!(out, "{line}"),
+            LogFormat::Json => line.write_json(&mut out),
+        };
+        out.push(b'\n');
+        out
+    }
+}
+
+/// The digit of a level, as syslog(3) counts them.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => b'3',
+        Level::Warn => b'4',
+        Level::Info => b'6',
+        Level::Debug | Level::Trace => b'7',
+    }
+}
+
+/// One line without its end, as it is written in either format:
 ///
 /// ```text
 /// 2026-11-21T10:07:03Z INFO [worker 0] text
+/// {"time":"2026-11-21T10:07:03Z","level":"info","process":"worker","worker":0,"message":"text"}
 /// ```
 struct Line<'a> {
     now: SystemTime,
@@ -182,6 +263,22 @@ impl fmt::Display for Line<'_> {
         let now = humantime::format_rfc3339_seconds(self.now);
         write!(f, "{now} {} [{}] ", self.level, self.label)?;
         Escaping(f).write_fmt(*self.message)
+    }
+}
+
+impl Line<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        let now = humantime::format_rfc3339_seconds(self.now);
+        let level = self.level.as_str().to_ascii_lowercase();
+        write!(out, "{{\"time\":\"{now}\",\"level\":\"{level}\",")?;
+        match self.label {
+            Label::Master => write!(out, "\"process\":\"master\",")?,
+            Label::Worker(slot) => write!(out, "\"process\":\"worker\",\"worker\":{slot},")?,
+        }
+        out.extend_from_slice(b"\"message\":\"");
+        json::escape(out, self.message.to_string().as_bytes());
+        out.extend_from_slice(b"\"}");
+        Ok(())
     }
 }
 
@@ -200,8 +297,67 @@ impl fmt::Write for Escaping<'_, '_> {
     }
 }
 
+/// A pipe, a socket or a terminal has room for this much at least when poll(2) says that it has room.
+const PIECE: usize = 4096;
+
+/// How long the reader of a full pipe is waited for, and after one wait in vain no more until it reads again.
+const PATIENCE: Duration = Duration::from_millis(100);
+
 /// Writes each record in one call. Standard error as std has it would write a line in pieces.
-struct Sink(Arc<File>);
+struct Sink {
+    output: Arc<Output>,
+    /// Lines that could not be written since one last could.
+    lost: AtomicU64,
+    /// Whether the last write broke off within its line.
+    torn: AtomicBool,
+}
+
+impl Sink {
+    fn new(output: Arc<Output>) -> Self {
+        Self { output, lost: AtomicU64::new(0), torn: AtomicBool::new(false) }
+    }
+
+    /// Writes a line, or as much of it as there is place for; true when it is whole.
+    fn write(&self, mut line: Vec<u8>) -> bool {
+        if self.torn.load(Relaxed) {
+            // The end of the broken line, so that this one is whole.
+            line.insert(0, b'\n');
+        }
+        let patience = if self.lost.load(Relaxed) > 0 { Duration::ZERO } else { PATIENCE };
+        let Output { file, .. } = &*self.output;
+        let (waits, piece) =
+            if self.output.waits.load(Relaxed) { (true, PIECE) } else { (false, usize::MAX) };
+        let mut rest = &line[..];
+        while !rest.is_empty() {
+            if waits && !link::takes_more(file, patience) {
+                break;
+            }
+            match rustix::io::write(file, &rest[..rest.len().min(piece)]) {
+                Ok(written) if written > 0 => rest = &rest[written..],
+                Err(rustix::io::Errno::INTR) => {}
+                _ => break,
+            }
+        }
+        if rest.len() < line.len() {
+            self.torn.store(!rest.is_empty(), Relaxed);
+        }
+        rest.is_empty()
+    }
+
+    /// Says how many lines are lost, if any are.
+    fn confess(&self) {
+        let lost = self.lost.load(Relaxed);
+        if lost == 0 {
+            return;
+        }
+        let lines = if lost == 1 { "line" } else { "lines" };
+        let message = format_args!("this log could not be written: {lost} {lines} lost");
+        let line = Line { now: SystemTime::now(), level: Level::Warn, label: label(), message: &message };
+        if self.write(self.output.style().render(&line)) {
+            self.lost.fetch_sub(lost, Relaxed);
+        }
+    }
+}
 
 impl Log for Sink {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
@@ -209,19 +365,12 @@ impl Log for Sink {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let mut line = String::with_capacity(160);
-        if writeln!(line, "{}", record.args()).is_err() {
-            return;
-        }
-        let mut rest = line.as_bytes();
-        while !rest.is_empty() {
-            match rustix::io::write(&*self.0, rest) {
-                Ok(0) => return,
-                Ok(written) => rest = &rest[written..],
-                Err(rustix::io::Errno::INTR) => {}
-                // There is no place left to report it, and serving goes on.
-                Err(_) => return,
-            }
+        self.confess();
+        let (now, message) = (SystemTime::now(), record.args());
+        let line = Line { now, level: record.level(), label: label(), message };
+        if !self.write(self.output.style().render(&line)) {
+            // There is no place left to report it, and serving goes on.
+            self.lost.fetch_add(1, Relaxed);
         }
     }
 
@@ -258,7 +407,8 @@ mod tests {
     fn the_scheduler_is_heard_from_warn_up_and_a_file_is_appended_to() {
         let path = std::env::temp_dir().join(format!("mayhttpd-log-{}", std::process::id()));
         std::fs::write(&path, "before\n").unwrap();
-        let log = logger(Arc::new(append_to(&path).unwrap()));
+        let output = Output::new(append_to(&path).unwrap(), LogFormat::Text, false);
+        let log = logger(Arc::new(output));
         for (level, target) in [
             (Level::Info, "mayhttpd::master"),
             (Level::Info, "may::io"),
@@ -271,6 +421,80 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         let ends: Vec<&str> = text.lines().map(|line| line.split("Z ").last().unwrap()).collect();
         assert_eq!(ends, ["before", "INFO [master] mayhttpd::master", "WARN [master] may"]);
+    }
+
+    #[track_caller]
+    fn styled(style: Style, level: Level, label: Label, message: fmt::Arguments<'_>) -> String {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_255_623);
+        let line = Line { now, level, label, message: &message };
+        String::from_utf8(style.render(&line)).unwrap()
+    }
+
+    #[test]
+    fn a_line_of_json_is_an_object() {
+        let style = Style { format: LogFormat::Json, journal: false };
+        assert_eq!(
+            styled(style, Level::Info, Label::Master, format_args!("ready")),
+            "{\"time\":\"2026-11-21T10:07:03Z\",\"level\":\"info\",\"process\":\"master\",\"message\":\"ready\"}\n"
+        );
+        assert_eq!(
+            styled(style, Level::Error, Label::Worker(2), format_args!("\"{}\"", "a\nb\u{85}é")),
+            "{\"time\":\"2026-11-21T10:07:03Z\",\"level\":\"error\",\"process\":\"worker\",\"worker\":2,\
+             \"message\":\"\\\"a\\nb\\u0085é\\\"\"}\n"
+        );
+    }
+
+    #[test]
+    fn the_journal_gets_a_priority_in_front() {
+        let levels = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
+        for (level, start) in levels.into_iter().zip(["<3>2026", "<4>2026", "<6>2026", "<7>2026", "<7>2026"])
+        {
+            let style = Style { format: LogFormat::Text, journal: true };
+            let text = styled(style, level, Label::Master, format_args!("a\n<0>b"));
+            assert!(text.starts_with(start) && text.ends_with(" [master] a\\n<0>b\n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_that_find_no_reader_are_lost_without_a_wait_and_counted() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let file = File::from(std::os::fd::OwnedFd::from(writer));
+        let sink = Sink::new(Arc::new(Output::new(file, LogFormat::Text, false)));
+        let text = "x".repeat(1000);
+        let start = std::time::Instant::now();
+        for _ in 0..1000 {
+            sink.log(&Record::builder().args(format_args!("{text}")).build());
+        }
+        assert!(start.elapsed() < PATIENCE * 20, "{:?}", start.elapsed());
+        let lost = sink.lost.load(Relaxed);
+        assert!((900..1000).contains(&lost), "{lost} of 1000 lines were lost");
+        let mut taken = vec![0; 1 << 20];
+        let count = io::Read::read(&mut reader, &mut taken).unwrap();
+        assert!(count > 0);
+        sink.log(&Record::builder().args(format_args!("after")).build());
+        drop(sink);
+        taken.truncate(count);
+        io::Read::read_to_end(&mut reader, &mut taken).unwrap();
+        let text = String::from_utf8(taken).unwrap();
+        let lines: Vec<&str> = text.lines().map(|line| line.split_once("] ").unwrap().1).collect();
+        assert_eq!(lines.len() as u64, 1000 - lost + 2);
+        let end = &lines[lines.len() - 2..];
+        assert_eq!(end, [&format!("this log could not be written: {lost} lines lost"), "after"]);
+    }
+
+    #[test]
+    fn a_line_that_broke_off_is_ended_before_the_next() {
+        let path = std::env::temp_dir().join(format!("mayhttpd-torn-{}", std::process::id()));
+        let output = Output::new(append_to(&path).unwrap(), LogFormat::Text, false);
+        let sink = Sink::new(Arc::new(output));
+        std::fs::write(&path, "broken o").unwrap();
+        sink.torn.store(true, Relaxed);
+        sink.lost.store(1, Relaxed);
+        sink.log(&Record::builder().args(format_args!("whole")).build());
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let ends: Vec<&str> = text.lines().map(|line| line.split("] ").last().unwrap()).collect();
+        assert_eq!(ends, ["broken o", "this log could not be written: 1 line lost", "whole"]);
     }
 
     #[test]
