@@ -60,6 +60,13 @@ pub enum StartupError {
         /// What the system said.
         source: io::Error,
     },
+    /// A socket that whoever started this has passed on is not one to serve on.
+    Lent {
+        /// Its number.
+        descriptor: i32,
+        /// What is wrong with it.
+        source: io::Error,
+    },
     /// The user or group of the workers is unknown.
     User {
         /// The name or number that was given.
@@ -120,6 +127,7 @@ impl StartupError {
             Self::Usage(_) | Self::Config { .. } | Self::File { .. } | Self::Line { .. } => 2,
             Self::Root { .. }
             | Self::Bind { .. }
+            | Self::Lent { .. }
             | Self::User { .. }
             | Self::Log { .. }
             | Self::Kernel { .. }
@@ -149,6 +157,9 @@ impl fmt::Display for StartupError {
             Self::Bind { addr, source } => {
                 write!(f, "cannot listen on {addr}: {}{}", cause(source), bind_hint(addr, source))
             }
+            Self::Lent { descriptor, source } => {
+                write!(f, "cannot listen on inherited descriptor {descriptor}: {}", cause(source))
+            }
             Self::User { name, why } => write!(f, "cannot run workers as {name:?}: {why}"),
             Self::Log { path, source } => {
                 write!(f, "cannot open the log {}: {}", shown(path), cause(source))
@@ -171,6 +182,7 @@ impl Error for StartupError {
             Self::File { source, .. }
             | Self::Root { source, .. }
             | Self::Bind { source, .. }
+            | Self::Lent { source, .. }
             | Self::Log { source, .. }
             | Self::PidFile { source, .. }
             | Self::System { source, .. } => Some(source),
@@ -254,6 +266,11 @@ mod tests {
             1,
             "cannot listen on 192.0.2.1:80: cannot assign requested address \
              (no interface of this machine has this address)",
+        );
+        check(
+            StartupError::Lent { descriptor: 3, source: os(88) },
+            1,
+            "cannot listen on inherited descriptor 3: socket operation on non-socket",
         );
         check(
             StartupError::Root { path: "/no/such".into(), source: os(2) },

@@ -19,7 +19,6 @@ pub mod transmit;
 pub mod transport;
 pub mod wheel;
 
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +36,7 @@ use crate::log::access::Buffer;
 use crate::log::line::{self, Asked, Origin, Outcome, Peer, Pending};
 use crate::site::entry::Entry;
 use crate::site::{Site, SiteReply, error_page};
+use crate::sys::socket::PeerAddress;
 use crate::sys::timer;
 
 use end::End;
@@ -88,7 +88,7 @@ impl Shared {
 }
 
 /// Serves one accepted client until its end.
-pub fn serve(shared: &'static Shared, socket: OwnedFd, peer: IpAddr) -> End {
+pub fn serve(shared: &'static Shared, socket: OwnedFd, peer: PeerAddress) -> End {
     let mut connection = Connection::new(shared, socket, peer);
     let end = connection.serve();
     connection.log_end(end);
@@ -125,7 +125,7 @@ struct Connection {
     transport: Transport,
     transmit: Transmit,
     inbox: Inbox,
-    peer: IpAddr,
+    peer: PeerAddress,
     pending: Pending,
     /// Which one this is of the worker's connections.
     number: u64,
@@ -141,7 +141,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(shared: &'static Shared, socket: OwnedFd, peer: IpAddr) -> Connection {
+    fn new(shared: &'static Shared, socket: OwnedFd, peer: PeerAddress) -> Connection {
         Connection {
             shared,
             transport: Transport::new(socket, &shared.reactor),

@@ -18,7 +18,6 @@
 //! when it comes later, it has a line of its own, which has `requests` and no `method`.
 
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use httpdate::HttpDate;
@@ -26,6 +25,7 @@ use httpdate::HttpDate;
 use super::access::Buffer;
 use super::json;
 use crate::config::AccessFormat;
+use crate::sys::socket::PeerAddress;
 
 /// The present second as the formats write it, rendered once for all requests in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,12 +65,12 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Renders `address`. An IPv4 client of an IPv6 socket appears as IPv4.
-    pub fn new(address: IpAddr) -> Self {
+    /// Renders `address`.
+    pub fn new(address: PeerAddress) -> Self {
         let mut text = [0; 39];
         // The longest address is eight groups of four digits, so that it always fits.
         let mut rest = &mut text[..];
-        let fits = write!(rest, "{}", address.to_canonical()).is_ok();
+        let fits = write!(rest, "{address}").is_ok();
         let left = rest.len();
         Self { text, length: if fits { (39 - left) as u8 } else { 0 } }
     }
@@ -310,7 +310,12 @@ mod tests {
     }
 
     fn origin(request: u64) -> Origin {
-        Origin { worker: 3, connection: 7, request, peer: Peer::new("192.0.2.7".parse().unwrap()) }
+        Origin {
+            worker: 3,
+            connection: 7,
+            request,
+            peer: Peer::new(PeerAddress::Ip("192.0.2.7".parse().unwrap())),
+        }
     }
 
     /// What `write` hands to a buffer.
@@ -390,9 +395,10 @@ mod tests {
             ("::ffff:192.0.2.1", "192.0.2.1"),
             ("1111:2222:3333:4444:5555:6666:7777:8888", "1111:2222:3333:4444:5555:6666:7777:8888"),
         ] {
-            let peer = Peer::new(address.parse().unwrap());
+            let peer = Peer::new(PeerAddress::Ip(address.parse().unwrap()));
             assert_eq!(std::str::from_utf8(peer.as_bytes()), Ok(text));
         }
+        assert_eq!(Peer::new(PeerAddress::Unix).as_bytes(), b"unix:");
     }
 
     #[test]

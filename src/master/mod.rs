@@ -67,11 +67,15 @@ impl Master {
             let what = "openat2(2) is missing or forbidden here; it needs Linux 5.6 or later".to_owned();
             return Err(StartupError::Kernel { what });
         }
+        let lent = Sockets::lent()?;
+        if !lent.lent.is_empty() && settings.listen != [config::address::DEFAULT] {
+            ::log::info!("listening on inherited sockets; --listen, --host and --port are passed over");
+        }
         let signals = Signals::of_master()
             .map_err(|source| StartupError::System { step: "take up signals", source })?;
         let inherited = upgrade::inherited().map_err(|what| StartupError::Inherited { what })?;
         let predecessor = inherited.is_some().then(process::parent);
-        let others: Vec<&Sockets> = inherited.iter().collect();
+        let others: Vec<&Sockets> = inherited.iter().chain([&lent]).collect();
         let pid_file = settings.pid_file.clone();
         let generation = Generation::open(1, settings, &others)?;
         let pid_file = pid_file.as_deref().map(PidFile::write).transpose()?;
@@ -368,7 +372,10 @@ impl Master {
         let later = || self.generations.iter().filter(|g| g.number > id.generation);
         let other_master = self.successor.is_some() || self.predecessor == Some(process::parent());
         let goes_on = |listener: &Arc<OwnedFd>| {
-            self.emptied || other_master || later().any(|g| g.sockets.have(listener))
+            generation.sockets.is_lent(listener)
+                || self.emptied
+                || other_master
+                || later().any(|g| g.sockets.have(listener))
         };
         let mut message = worker::DRAIN.to_vec();
         for listener in generation.sockets.of_slot(id.slot) {
@@ -399,8 +406,15 @@ impl Master {
         if number == 1 {
             let plural = if workers == 1 { "" } else { "s" };
             let mut text = format!("mayhttpd serves {what} with {workers} worker{plural}:\n");
-            for group in &generation.sockets.0 {
+            for group in &generation.sockets.groups {
                 text.push_str(&format!("  http://{}/\n", reachable(group.bound)));
+            }
+            for socket in &generation.sockets.lent {
+                if let Ok(address) = socket::local_address(socket) {
+                    text.push_str(&format!("  http://{}/\n", reachable(address)));
+                } else if let Some(path) = socket::local_path(socket) {
+                    text.push_str(&format!("  unix:{path}\n"));
+                }
             }
             // Nobody may be reading; that is no reason not to serve.
             let _ = io::stdout().write_all(text.as_bytes());

@@ -2,6 +2,9 @@
 //!
 //! Generations share them, so that a reload leaves nobody's accept queue behind. The subtle rule: a socket is closed
 //! only when no generation has it any more; the master asks each generation by [`Sockets::have`].
+//!
+//! Sockets that were lent to the server (socket activation) take the place of all of its own. Each is one that all slots
+//! share, and its owner goes on with it whatever happens here, so that no worker may end it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::error::StartupError;
-use crate::sys::socket;
+use crate::sys::{activation, socket};
 
 /// The sockets of one address: the first of all slots, in order.
 #[derive(Clone, Debug)]
@@ -22,12 +25,28 @@ pub struct Group {
     pub listeners: Vec<Arc<OwnedFd>>,
 }
 
-/// The sockets of one generation, a group for each address.
+/// The sockets of one generation.
 #[derive(Clone, Debug, Default)]
-pub struct Sockets(pub Vec<Group>);
+pub struct Sockets {
+    /// Those of the server's own, a group for each address.
+    pub groups: Vec<Group>,
+    /// Those that were lent; then there are no groups.
+    pub lent: Vec<Arc<OwnedFd>>,
+}
 
 impl Sockets {
-    /// The sockets for `addresses` and `slots`: those of `others` where they have them, else new ones.
+    /// The sockets that were lent to this process by whoever started it.
+    ///
+    /// # Errors
+    /// [`StartupError::Lent`] for one that can't be served on.
+    pub fn lent() -> Result<Sockets, StartupError> {
+        let lent = activation::take();
+        let lent = lent.map_err(|(descriptor, source)| StartupError::Lent { descriptor, source })?;
+        Ok(Sockets { groups: Vec::new(), lent: lent.into_iter().map(Arc::new).collect() })
+    }
+
+    /// The sockets for `addresses` and `slots`: lent ones if `others` have any, else those of `others` where they have
+    /// them, else new ones.
     ///
     /// # Errors
     /// [`StartupError::Bind`] for an address that can't be had.
@@ -37,21 +56,25 @@ impl Sockets {
         backlog: u32,
         others: &[&Sockets],
     ) -> Result<Sockets, StartupError> {
+        if let Some(other) = others.iter().find(|other| !other.lent.is_empty()) {
+            return Ok(Sockets { groups: Vec::new(), lent: other.lent.clone() });
+        }
         let mut groups: Vec<Group> = Vec::with_capacity(addresses.len());
         for &asked in addresses {
             // Port 0 may be asked for more than once, and means another port each time.
             let taken = |group: &Group| groups.iter().any(|mine| mine.bound == group.bound);
-            let known = others.iter().flat_map(|other| &other.0).filter(|group| group.asked == asked);
+            let known = others.iter().flat_map(|other| &other.groups).filter(|group| group.asked == asked);
             let known = known.filter(|group| !taken(group)).max_by_key(|group| group.listeners.len());
             let group = open_group(asked, slots, backlog, known);
             groups.push(group.map_err(|source| StartupError::Bind { addr: asked, source })?);
         }
-        Ok(Sockets(groups))
+        Ok(Sockets { groups, lent: Vec::new() })
     }
 
     /// A slot's listeners, one for each address.
     pub fn of_slot(&self, slot: usize) -> Vec<Arc<OwnedFd>> {
-        self.0.iter().filter_map(|group| group.listeners.get(slot).cloned()).collect()
+        let own = self.groups.iter().filter_map(|group| group.listeners.get(slot));
+        own.chain(&self.lent).cloned().collect()
     }
 
     /// Opens one slot more, at each address.
@@ -59,7 +82,7 @@ impl Sockets {
     /// # Errors
     /// [`StartupError::Bind`] for an address where that is not possible.
     pub fn reach(&mut self, slots: usize, backlog: u32) -> Result<(), StartupError> {
-        for group in &mut self.0 {
+        for group in &mut self.groups {
             let addr = group.asked;
             *group = open_group(addr, slots.max(group.listeners.len()), backlog, Some(group))
                 .map_err(|source| StartupError::Bind { addr, source })?;
@@ -69,14 +92,20 @@ impl Sockets {
 
     /// Lets go of the listeners of a slot and those after it.
     pub fn cut(&mut self, slot: usize) {
-        for group in &mut self.0 {
+        for group in &mut self.groups {
             group.listeners.truncate(slot);
         }
     }
 
     /// True when these sockets include the given one.
     pub fn have(&self, listener: &Arc<OwnedFd>) -> bool {
-        self.0.iter().flat_map(|group| &group.listeners).any(|mine| Arc::ptr_eq(mine, listener))
+        let own = self.groups.iter().flat_map(|group| &group.listeners);
+        own.chain(&self.lent).any(|mine| Arc::ptr_eq(mine, listener))
+    }
+
+    /// True for a socket that its owner goes on with.
+    pub fn is_lent(&self, listener: &Arc<OwnedFd>) -> bool {
+        self.lent.iter().any(|mine| Arc::ptr_eq(mine, listener))
     }
 }
 

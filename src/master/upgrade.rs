@@ -6,6 +6,8 @@
 //! ```text
 //! _MAYHTTPD_LISTENERS=PARENT;ASKED=FD,FD,…;ASKED=FD,FD,…
 //! ```
+//!
+//! Sockets that were lent stand under `lent` in place of an address.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -19,6 +21,9 @@ use crate::sys::{process, socket};
 /// The variable's name. It has no prefix of ours, since it is no setting.
 const VARIABLE: &str = "_MAYHTTPD_LISTENERS";
 
+/// What stands for the address of sockets that were lent.
+const LENT: &str = "lent";
+
 /// Starts the program that this one was started as, anew and with the sockets, and returns its process id.
 ///
 /// # Errors
@@ -26,11 +31,13 @@ const VARIABLE: &str = "_MAYHTTPD_LISTENERS";
 pub fn start(sockets: &Sockets) -> io::Result<i32> {
     let mut text = process::id().to_string();
     let mut fds: Vec<BorrowedFd<'_>> = Vec::new();
-    for group in &sockets.0 {
-        let numbers: Vec<String> = group.listeners.iter().map(|l| l.as_raw_fd().to_string()).collect();
+    let own = sockets.groups.iter().map(|group| (group.asked.to_string(), &group.listeners));
+    let lent = (!sockets.lent.is_empty()).then(|| (LENT.to_owned(), &sockets.lent));
+    for (asked, listeners) in own.chain(lent) {
+        let numbers: Vec<String> = listeners.iter().map(|l| l.as_raw_fd().to_string()).collect();
         // Writing to a string can't fail.
-        let _ = write!(text, ";{}={}", group.asked, numbers.join(","));
-        fds.extend(group.listeners.iter().map(|listener| listener.as_fd()));
+        let _ = write!(text, ";{asked}={}", numbers.join(","));
+        fds.extend(listeners.iter().map(|listener| listener.as_fd()));
     }
     let arguments: Vec<OsString> = std::env::args_os().collect();
     process::spawn(&arguments, (VARIABLE, &text), &fds)
@@ -46,14 +53,16 @@ pub fn inherited() -> Result<Option<Sockets>, String> {
     if parent.parse() != Ok(process::parent()) {
         return Ok(None);
     }
-    let groups = groups.split(';').filter(|group| !group.is_empty());
-    groups.map(group).collect::<Result<Vec<Group>, String>>().map(|groups| Some(Sockets(groups)))
+    let mut sockets = Sockets::default();
+    for text in groups.split(';').filter(|group| !group.is_empty()) {
+        take_group(&mut sockets, text)?;
+    }
+    Ok(Some(sockets))
 }
 
-fn group(text: &str) -> Result<Group, String> {
+fn take_group(sockets: &mut Sockets, text: &str) -> Result<(), String> {
     let bad = || format!("{VARIABLE} is damaged at '{text}'");
     let (asked, numbers) = text.split_once('=').ok_or_else(bad)?;
-    let asked = asked.parse().map_err(|_| bad())?;
     let mut listeners = Vec::new();
     for number in numbers.split(',') {
         let number = number.parse().map_err(|_| bad())?;
@@ -61,7 +70,13 @@ fn group(text: &str) -> Result<Group, String> {
             .map_err(|error| format!("descriptor {number} is no listener of mine: {error}"))?;
         listeners.push(Arc::new(listener));
     }
+    if asked == LENT {
+        sockets.lent = listeners;
+        return Ok(());
+    }
+    let asked = asked.parse().map_err(|_| bad())?;
     let first = listeners.first().ok_or_else(bad)?;
     let bound = socket::local_address(first).map_err(|error| format!("{asked}: {error}"))?;
-    Ok(Group { asked, bound, listeners })
+    sockets.groups.push(Group { asked, bound, listeners });
+    Ok(())
 }

@@ -3,6 +3,7 @@
 //! Nothing here waits (but the two calls whose names say so), logs, or decides: callers get `io::Result` and choose.
 #![allow(unsafe_code)] // The one layer that may; one operation a block, each with its reason.
 
+pub mod activation;
 pub mod file;
 pub mod limits;
 pub mod link;

@@ -4,14 +4,14 @@
 //! in [`listen_alone`]: the first socket of an address is bound and listening before it allows others beside it.
 
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrAny, SocketFlags,
-    SocketType, sockopt,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrAny, SocketAddrUnix,
+    SocketFlags, SocketType, sockopt,
 };
 
 /// Seconds that the kernel may hold back a connection whose client has sent nothing (tcp(7) `TCP_DEFER_ACCEPT`).
@@ -131,6 +131,33 @@ pub fn refuse_handshakes(listener: BorrowedFd<'_>) -> io::Result<()> {
     set_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, &0)
 }
 
+/// Who a client is, as far as its socket tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerAddress {
+    /// A host.
+    Ip(IpAddr),
+    /// A process of this machine, which has no name (unix(7)).
+    Unix,
+}
+
+impl std::fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            // An IPv4 client of an IPv6 socket appears as IPv4.
+            PeerAddress::Ip(address) => address.to_canonical().fmt(f),
+            PeerAddress::Unix => f.write_str("unix:"),
+        }
+    }
+}
+
+/// The name of the socket file that a unix(7) socket is bound to, one of the abstract kind with `@` in front; `None`
+/// for a socket of another family.
+pub fn local_path(socket: impl AsFd) -> Option<String> {
+    let address = SocketAddrUnix::try_from(rustix::net::getsockname(socket).ok()?).ok()?;
+    let path = address.path_bytes().map(|path| String::from_utf8_lossy(path).into_owned());
+    path.or_else(|| Some(format!("@{}", String::from_utf8_lossy(address.abstract_name()?))))
+}
+
 /// The address that a socket is bound to.
 ///
 /// # Errors
@@ -143,14 +170,14 @@ pub fn local_address(socket: impl AsFd) -> io::Result<SocketAddr> {
 ///
 /// # Errors
 /// `EAGAIN` when the queue is empty, `EMFILE`, `ECONNABORTED` and what else accept(2) says.
-pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, IpAddr)> {
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, PeerAddress)> {
     let (socket, peer) =
         rustix::net::acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
-    Ok((socket, peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), ip)))
+    Ok((socket, peer.map_or(PeerAddress::Unix, identify)))
 }
 
-fn ip(address: SocketAddrAny) -> IpAddr {
-    SocketAddr::try_from(address).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
+fn identify(address: SocketAddrAny) -> PeerAddress {
+    SocketAddr::try_from(address).map_or(PeerAddress::Unix, |address| PeerAddress::Ip(address.ip()))
 }
 
 /// Appends what has arrived to `buffer`, up to its capacity, which must not be exhausted; 0 is the end of the stream.

@@ -7,7 +7,6 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
@@ -20,7 +19,7 @@ use may::io::{CoIo, WaitIo, WaitIoWaker};
 use super::{CLOSE, CLOSE_SOON, KEEP, address_of, control};
 use crate::connection::{self, Shared};
 use crate::site::TICK_MS;
-use crate::sys::socket;
+use crate::sys::socket::{self, PeerAddress};
 
 /// Parked coroutines that are kept for clients to come; each holds the memory its stack ever touched.
 const PARKED: usize = 512;
@@ -62,7 +61,7 @@ struct Pool {
 
 struct Client {
     socket: OwnedFd,
-    peer: IpAddr,
+    peer: PeerAddress,
     place: Place,
 }
 

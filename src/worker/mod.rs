@@ -197,5 +197,6 @@ fn warn_if_unreadable(start: &Start) {
 
 /// Names the address of a listener for messages.
 pub fn address_of(listener: &OwnedFd) -> String {
-    socket::local_address(listener).map_or_else(|_| "a listener".to_owned(), |address| address.to_string())
+    let address = socket::local_address(listener).map(|address| address.to_string()).ok();
+    address.or_else(|| socket::local_path(listener)).unwrap_or_else(|| "a listener".to_owned())
 }

@@ -36,6 +36,7 @@ mod timeouts;
 
 mod access_formats;
 mod access_log;
+mod activation;
 mod error_log;
 mod large;
 mod processes;

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub struct Launch {
     environment: Vec<(String, OsString)>,
     directory: PathBuf,
     wrapper: Vec<OsString>,
+    lent: Option<OwnedFd>,
 }
 
 /// What a program that has ended leaves.
@@ -40,6 +42,7 @@ impl Launch {
             environment: Vec::new(),
             directory: "/".into(),
             wrapper: Vec::new(),
+            lent: None,
         }
     }
 
@@ -94,6 +97,14 @@ impl Launch {
         self
     }
 
+    /// With `socket` inherited as descriptor 3 and, where `count` is more, the next ones too, as systemd does it.
+    pub fn activated_by(mut self, socket: impl Into<OwnedFd>, count: usize) -> Self {
+        self.lent = Some(socket.into());
+        let copies: String = (3..3 + count).map(|number| format!("{number}<&0 ")).collect();
+        let told = format!("export LISTEN_PID=$$ LISTEN_FDS={count}");
+        self.under(["sh", "-c", &format!("exec {copies}; exec 0</dev/null; {told}; exec \"$@\""), "sh"])
+    }
+
     /// With so few descriptors, hard limit and soft.
     pub fn descriptors(self, limit: usize) -> Self {
         self.under(["sh".to_owned(), "-c".into(), format!("ulimit -n {limit}; exec \"$@\""), "sh".into()])
@@ -112,18 +123,18 @@ impl Launch {
     }
 
     #[track_caller]
-    fn spawn(self, unread: bool) -> Server {
+    fn spawn(mut self, unread: bool) -> Server {
         let child = self.command().spawn().unwrap();
         Server::attach(child, self.listen.len().max(1), self.tree, unread)
     }
 
     /// Runs it to its end, which must come by itself.
     #[track_caller]
-    pub fn run(self) -> Finished {
+    pub fn run(mut self) -> Finished {
         run(self.command())
     }
 
-    fn command(&self) -> Command {
+    fn command(&mut self) -> Command {
         let mut words = self.wrapper.clone();
         words.push(PROGRAM.into());
         for address in &self.listen {
@@ -141,7 +152,8 @@ impl Launch {
             }
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = self.lent.take().map_or_else(Stdio::null, Stdio::from);
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 }

@@ -52,10 +52,15 @@ impl Server {
         let mut server =
             Self { child, master, addresses: Vec::new(), log, output, tree, status: None, _open };
         let start = Instant::now();
-        while server.addresses.len() < listeners {
+        let mut told = 0;
+        while told < listeners {
             let left = (DEADLINE * 2).saturating_sub(start.elapsed());
             match lines.recv_timeout(left) {
-                Ok(line) => server.addresses.extend(address(&line)),
+                Ok(line) => {
+                    let address = address(&line);
+                    told += usize::from(address.is_some() || line.starts_with("  unix:"));
+                    server.addresses.extend(address);
+                }
                 Err(RecvTimeoutError::Timeout) => panic!("the server doesn't say where it serves"),
                 Err(RecvTimeoutError::Disconnected) => panic!("the server ended: {}", server.log()),
             }
