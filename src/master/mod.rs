@@ -9,6 +9,7 @@
 pub mod children;
 pub mod generation;
 pub mod pidfile;
+pub mod report;
 pub mod sockets;
 pub mod supervisor;
 pub mod upgrade;
@@ -28,6 +29,7 @@ use crate::{log, worker};
 use children::{Children, Word};
 use generation::Generation;
 use pidfile::PidFile;
+use report::Report;
 use sockets::Sockets;
 use supervisor::{Action, Event, Id, Supervisor};
 
@@ -49,6 +51,7 @@ struct Master {
     generations: Vec<Generation>,
     children: Children,
     pid_file: Option<PidFile>,
+    report: Report,
     /// The new program's master, while there is one.
     successor: Option<i32>,
     /// The master that handed the listeners on, if one did. While it lives it is this one's parent.
@@ -89,6 +92,7 @@ impl Master {
             generations: vec![generation],
             children: Children::default(),
             pid_file,
+            report: Report::from_environment(timer::monotonic(), predecessor.is_some()),
             successor: None,
             predecessor,
             emptied: false,
@@ -105,6 +109,7 @@ impl Master {
                 return end;
             }
             actions = Vec::new();
+            self.report.beat(timer::monotonic());
             for event in self.wait() {
                 actions.extend(self.supervisor.step(event, timer::monotonic()));
             }
@@ -116,7 +121,8 @@ impl Master {
         if !self.aftermath.is_empty() {
             return std::mem::take(&mut self.aftermath);
         }
-        let timeout = self.supervisor.deadline().map(|at| at.saturating_sub(timer::monotonic()));
+        let deadline = self.supervisor.deadline().into_iter().chain(self.report.due()).min();
+        let timeout = deadline.map(|at| at.saturating_sub(timer::monotonic()));
         let links = self.children.links();
         let mut fds = vec![self.signals.as_fd()];
         fds.extend(links.iter().map(|(_, link)| *link));
@@ -171,8 +177,14 @@ impl Master {
     /// What a signal comes to: an event for the supervisor, or something done at once.
     fn heed(&mut self, request: Request) -> Option<Event> {
         match request {
-            Request::Stop => Some(Event::Stop),
-            Request::Drain => Some(Event::Drain),
+            Request::Stop => {
+                self.report_leaving("stopping");
+                Some(Event::Stop)
+            }
+            Request::Drain => {
+                self.report_leaving("serving the last clients");
+                Some(Event::Drain)
+            }
             Request::Reload => self.reload(),
             Request::Empty => {
                 self.emptied = true;
@@ -192,12 +204,21 @@ impl Master {
         }
     }
 
+    /// Tells the service manager that this master leaves, and whether another one stays.
+    fn report_leaving(&self, status: &str) {
+        match self.successor {
+            Some(pid) => self.report.handed_on(pid),
+            None => self.report.stopping(status),
+        }
+    }
+
     /// Settles the settings anew and opens what they name; only when all of it is there does anything change.
     fn reload(&mut self) -> Option<Event> {
         let Some(number) = self.supervisor.next_generation() else {
             ::log::warn!("a reload is under way or the end has come; this reload is passed over");
             return None;
         };
+        self.report.reloading(timer::monotonic());
         match self.next_generation(number) {
             Ok(generation) => {
                 ::log::info!("reloading: generation {number} starts");
@@ -209,6 +230,7 @@ impl Master {
             }
             Err(error) => {
                 ::log::error!("the reload is given up and the settings stay as they are: {error}");
+                self.report.ready("serving as before a reload that was given up");
                 None
             }
         }
@@ -303,6 +325,7 @@ impl Master {
                 Action::Abandon(number, slot, why) => {
                     let id = Id { generation: number, slot };
                     ::log::error!("the reload is given up: {} could not serve: {why}", name(id));
+                    self.report.ready("serving as before a reload that was given up");
                 }
                 Action::Forget(number) => self.forget(number),
                 Action::Finish(None) => {
@@ -356,6 +379,7 @@ impl Master {
     /// In the child: keeps what is the worker's, drops what would keep others alive or their ports open, and serves.
     fn become_worker(&mut self, id: Id, index: usize, master: i32, link: OwnedFd) -> ! {
         self.children = Children::default();
+        self.report = Report::default();
         let mine = self.generations.swap_remove(index);
         self.generations.clear();
         self.kept = Sockets::default();
@@ -419,6 +443,7 @@ impl Master {
             // Nobody may be reading; that is no reason not to serve.
             let _ = io::stdout().write_all(text.as_bytes());
         }
+        self.report.ready(&format!("generation {number} serves {what} with {workers} workers"));
         let places = generation.places();
         ::log::info!("generation {number} serves {what} with {workers} workers of {places} connections");
     }

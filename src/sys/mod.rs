@@ -1,12 +1,13 @@
 //! Safe wrappers of the system calls that the rest needs: one family a file, and the only place with `unsafe`.
 //!
-//! Nothing here waits (but the two calls whose names say so), logs, or decides: callers get `io::Result` and choose.
+//! Nothing here waits (but the few calls that say so), logs, or decides: callers get `io::Result` and choose.
 #![allow(unsafe_code)] // The one layer that may; one operation a block, each with its reason.
 
 pub mod activation;
 pub mod file;
 pub mod limits;
 pub mod link;
+pub mod notify;
 pub mod process;
 pub mod sendfile;
 pub mod signal;

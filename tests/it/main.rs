@@ -39,6 +39,7 @@ mod access_log;
 mod activation;
 mod error_log;
 mod large;
+mod notification;
 mod processes;
 mod races;
 mod reload;
