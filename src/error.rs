@@ -1,4 +1,5 @@
-//! Why the server did not start: one variant for each step of starting, and the exit code it leads to.
+//! Why the server did not start: one variant for each step of starting, and the exit code it leads to. A healthcheck
+//! that fails is among them, because it ends the program in the same way.
 //!
 //! It owns the wording of these errors and nothing else. What happens after the start is not an error of
 //! this kind: a connection stops with its own reason, and a request is refused with a status.
@@ -110,6 +111,13 @@ pub enum StartupError {
         /// What the system said.
         source: io::Error,
     },
+    /// A server that was asked how it is does not answer well.
+    Unhealthy {
+        /// What it was asked for.
+        url: String,
+        /// What came instead of a good answer.
+        why: String,
+    },
     /// A worker was forked and could not begin to serve.
     Worker {
         /// Its slot.
@@ -135,6 +143,7 @@ impl StartupError {
             | Self::PidFile { .. }
             | Self::Signal { .. }
             | Self::Inherited { .. }
+            | Self::Unhealthy { .. }
             | Self::Worker { .. } => 1,
         }
     }
@@ -171,6 +180,7 @@ impl fmt::Display for StartupError {
             Self::Signal { what } => write!(f, "cannot signal the running server: {what}"),
             Self::Inherited { what } => write!(f, "cannot take over the listeners: {what}"),
             Self::System { step, source } => write!(f, "cannot {step}: {}", cause(source)),
+            Self::Unhealthy { url, why } => write!(f, "{url:?} is not healthy: {why}"),
             Self::Worker { slot, text } => write!(f, "cannot start worker {slot}: {text}"),
         }
     }
@@ -193,6 +203,7 @@ impl Error for StartupError {
             | Self::Kernel { .. }
             | Self::Signal { .. }
             | Self::Inherited { .. }
+            | Self::Unhealthy { .. }
             | Self::Worker { .. } => None,
         }
     }

@@ -13,6 +13,7 @@
 //! Invariants: the scheduler starts after the fork; a path that is opened came out of [`http::target`]; header bytes
 //! come out of [`http::head`]; `unsafe` stays in [`sys`]; imports go strictly downward in the order below.
 
+pub mod healthcheck;
 pub mod master;
 
 pub mod worker;
@@ -61,6 +62,7 @@ pub fn run() -> Result<(), StartupError> {
             let _ = writeln!(std::io::stderr(), "mayhttpd: the settings are fine");
             Ok(())
         }
+        Invocation::Healthcheck { url, timeout } => healthcheck::run(&url, timeout),
         Invocation::Serve(settings) => {
             log::init(&settings)?;
             for warning in &settings.warnings {

@@ -5,7 +5,7 @@
 //! `--listen` replaces the pair of host and port as a whole. In one layer the two contradict each other;
 //! across layers the higher one decides which of the two ways is meant.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::layer::Layers;
 use crate::error::StartupError;
@@ -55,6 +55,16 @@ fn all(
         addresses.push(address);
     }
     Ok(addresses)
+}
+
+/// The address under which this machine reaches a listener: a wildcard is no address to go to.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// `ADDR:PORT`, `[IPv6]:PORT`, `:PORT` or `PORT`.
@@ -150,6 +160,15 @@ mod tests {
         ] {
             let found = settled(&[(Origin::Flag, flags)]).unwrap_err();
             assert!(found.starts_with(error), "{flags:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_is_reached_by_loopback() {
+        for (listening, reached) in
+            [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:81", "[::1]:81"), ("192.0.2.1:82", "192.0.2.1:82")]
+        {
+            assert_eq!(reachable(listening.parse().unwrap()).to_string(), reached);
         }
     }
 

@@ -12,7 +12,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::{Arg, CommandFactory, Parser};
+use clap::{Arg, CommandFactory, Parser, Subcommand};
 
 /// What one layer says, unread: `None` for what it leaves open.
 #[derive(Parser, Debug, Default, Clone, PartialEq, Eq)]
@@ -26,6 +26,7 @@ use clap::{Arg, CommandFactory, Parser};
                   Times are 500ms, 30s, 2m or 1h; a plain number is in seconds.\n\
                   Sizes are 64KiB, 64K (the same), 64kB (64000 bytes) or a plain number of bytes; M and G \
                   alike.",
+    disable_help_subcommand = true,
     max_term_width = 110
 )]
 pub struct Raw {
@@ -178,6 +179,23 @@ pub struct Raw {
     /// What that line looks like: combined, common or json [default: combined]
     #[arg(long, value_name = "FORMAT", help_heading = "Logging")]
     pub access_format: Option<String>,
+
+    /// What to do other than to serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What else the program does.
+#[derive(Subcommand, Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Ask a running server for a page; exit with 0 if it answers well, else with 1 and the reason
+    Healthcheck {
+        /// A page, as http://HOST:PORT/PATH [default: the first address that these settings listen on]
+        url: Option<String>,
+        /// The longest it may take [default: 3s]
+        #[arg(long, value_name = "TIME")]
+        timeout: Option<String>,
+    },
 }
 
 impl Raw {

@@ -37,6 +37,13 @@ pub const DOCUMENT_ROOT: &str = "DOCUMENT_ROOT";
 pub enum Invocation {
     /// To serve with these settings.
     Serve(Box<Settings>),
+    /// To ask a running server for `url`, for at most `timeout`, whether it answers well.
+    Healthcheck {
+        /// As it was given, unread, or the first address that is listened on.
+        url: String,
+        /// 100 ms to 24 h.
+        timeout: Duration,
+    },
     /// To tell the running master that this file names what to do, and exit.
     Signal(Order, PathBuf),
     /// To check what these settings name, without serving, and exit with 0 where it is fine.
@@ -244,6 +251,7 @@ pub fn from_args(
         Err(error) => return Err(usage(&error)),
     };
     let (test, dump) = (raw.test, raw.dump);
+    let command = raw.command.clone();
     let (environment, warnings) = environment::layer(variables)?;
     let mut layers = vec![Layer { origin: Origin::Flag, raw }, environment];
     let machine = Machine::look();
@@ -255,6 +263,12 @@ pub fn from_args(
     }
     let mut settings = Settings::settle(&layers, machine)?;
     settings.warnings.extend(warnings);
+    if let Some(cli::Command::Healthcheck { url, timeout }) = command {
+        let url = url.unwrap_or_else(|| format!("http://{}/", address::reachable(settings.listen[0])));
+        let text = timeout.as_deref().unwrap_or("3s");
+        let timeout = units::timeout(text).map_err(|why| Origin::Flag.refuse("timeout", 0, text, why))?;
+        return Ok(Invocation::Healthcheck { url, timeout });
+    }
     if let Some(order) = Layers(&layers).read("signal", |r| &r.signal, order)? {
         let file = settings.pid_file.ok_or_else(|| {
             StartupError::Usage("--signal needs --pid-file to find the running server".to_owned())
@@ -549,6 +563,20 @@ mod tests {
             panic!("not served");
         };
         assert_eq!(settings.warnings.len(), 1);
+    }
+
+    #[test]
+    fn a_healthcheck_asks_the_first_address_unless_told_otherwise() {
+        let check = |args: &[&str], variables: &[(&str, &str)]| match called(args, variables) {
+            Ok(Invocation::Healthcheck { url, timeout }) => format!("{url} {timeout:?}"),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(check(&["healthcheck"], &[]), "http://127.0.0.1:8080/ 3s");
+        assert_eq!(check(&["healthcheck"], &[("MAYHTTPD_PORT", "80")]), "http://127.0.0.1:80/ 3s");
+        assert_eq!(check(&["--listen", "[::]:81,82", "healthcheck"], &[]), "http://[::1]:81/ 3s");
+        assert_eq!(check(&["healthcheck", "http://a/b", "--timeout", "500ms"], &[]), "http://a/b 500ms");
+        assert!(check(&["healthcheck", "--timeout", "0"], &[]).starts_with("Err(Config"));
+        assert!(matches!(called(&["./healthcheck"], &[]), Ok(Invocation::Serve(_))));
     }
 
     #[test]

@@ -15,7 +15,6 @@ pub mod supervisor;
 pub mod upgrade;
 
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -431,11 +430,11 @@ impl Master {
             let plural = if workers == 1 { "" } else { "s" };
             let mut text = format!("mayhttpd serves {what} with {workers} worker{plural}:\n");
             for group in &generation.sockets.groups {
-                text.push_str(&format!("  http://{}/\n", reachable(group.bound)));
+                text.push_str(&format!("  http://{}/\n", config::address::reachable(group.bound)));
             }
             for socket in &generation.sockets.lent {
                 if let Ok(address) = socket::local_address(socket) {
-                    text.push_str(&format!("  http://{}/\n", reachable(address)));
+                    text.push_str(&format!("  http://{}/\n", config::address::reachable(address)));
                 } else if let Some(path) = socket::local_path(socket) {
                     text.push_str(&format!("  unix:{path}\n"));
                 }
@@ -455,14 +454,4 @@ fn name(id: Id) -> String {
         1 => format!("worker {}", id.slot),
         number => format!("worker {} of generation {number}", id.slot),
     }
-}
-
-/// The address under which this machine reaches a listener: a wildcard is no address to go to.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }

@@ -9,7 +9,11 @@ use crate::support::source::SourceFile;
 /// A layer and those that it may import.
 const LAYERS: &[(&str, &[&str])] = &[
     ("main", &[]),
-    ("lib", &["master", "worker", "connection", "site", "config", "log", "http", "sys", "error"]),
+    (
+        "lib",
+        &["healthcheck", "master", "worker", "connection", "site", "config", "log", "http", "sys", "error"],
+    ),
+    ("healthcheck", &["error"]),
     ("master", &["worker", "config", "log", "metrics", "kernel", "sys", "error"]),
     ("worker", &["connection", "site", "config", "log", "metrics", "http", "sys", "error"]),
     ("connection", &["site", "tls", "metrics", "log", "config", "http", "sys"]),

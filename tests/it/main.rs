@@ -39,6 +39,7 @@ mod access_log;
 mod activation;
 mod dist;
 mod error_log;
+mod healthcheck;
 mod large;
 mod notification;
 mod processes;

@@ -1,0 +1,121 @@
+//! The command `healthcheck`: silent and 0 for a server that answers well, else 1 and one line that says why.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::support::launch::{Finished, run_with};
+use crate::support::{Launch, Server, every};
+
+#[track_caller]
+fn healthy(finished: Finished) {
+    assert_eq!((finished.code, &*finished.output, &*finished.errors), (Some(0), "", ""), "{finished:?}");
+}
+
+/// Holds the check to having failed, with a line that ends in these words.
+#[track_caller]
+fn unhealthy(finished: Finished, words: &str) {
+    assert_eq!((finished.code, finished.errors.lines().count()), (Some(1), 1), "{finished:?}");
+    assert!(finished.errors.ends_with(&format!(" is not healthy: {words}\n")), "{finished:?}");
+}
+
+fn url(server: &Server, path: &str) -> String {
+    format!("http://{}{path}", server.address())
+}
+
+#[test]
+fn a_server_that_answers_is_healthy() {
+    let server = Launch::site().start();
+    every(["", "/", "/page.html?x#y", "/dir", "/large.html"].map(|path| (path, path)), |path| {
+        healthy(run_with(&["healthcheck", &url(&server, path)]));
+    });
+    let by_name = format!("http://localhost:{}/", server.address().port());
+    healthy(run_with(&["healthcheck", &by_name]));
+}
+
+#[test]
+fn without_a_url_the_settings_say_where_to_ask() {
+    let server = Launch::site().start();
+    let address = server.address().to_string();
+    healthy(run_with(&["--listen", &address, "healthcheck"]));
+    let port = server.address().port().to_string();
+    healthy(Launch::rootless().listen(&[]).environment("MAYHTTPD_PORT", &port).flags(["healthcheck"]).run());
+}
+
+#[test]
+fn an_answer_that_is_an_error_is_not_healthy() {
+    let server = Launch::site().start();
+    unhealthy(run_with(&["healthcheck", &url(&server, "/absent")]), "it answers 404");
+    unhealthy(run_with(&["healthcheck", &url(&server, "/bare/")]), "it answers 403");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_not_healthy() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    unhealthy(run_with(&["healthcheck", &format!("http://{address}/")]), "connection refused");
+}
+
+#[test]
+fn a_server_that_hangs_is_not_healthy_once_the_time_is_up() {
+    let server = Launch::site().start();
+    let worker = server.workers()[0];
+    worker.stop();
+    let start = Instant::now();
+    let finished = run_with(&["healthcheck", &url(&server, "/"), "--timeout", "300ms"]);
+    unhealthy(finished, "no answer within 300ms");
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    worker.signal(Signal::CONT);
+}
+
+/// Checks a server that answers its one client as `serve` does.
+fn check(serve: impl FnOnce(TcpStream) + Send) -> Finished {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::scope(|scope| {
+        scope.spawn(move || serve(listener.accept().unwrap().0));
+        run_with(&["healthcheck", &url, "--timeout", "500ms"])
+    })
+}
+
+#[test]
+fn a_server_that_answers_in_drops_gets_no_more_time_for_it() {
+    let finished = check(|mut stream| {
+        while stream.write_all(b"x").is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    unhealthy(finished, "no answer within 500ms");
+}
+
+#[test]
+fn what_is_no_http_is_not_healthy() {
+    unhealthy(check(|mut stream| stream.write_all(b"220 ready\r\n").unwrap()), "its answer is not HTTP/1");
+    let ends = |mut stream: TcpStream| {
+        // Read to the end of the head first, for a close with bytes unread would be a reset.
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+    };
+    unhealthy(check(ends), "it closes without an answer");
+}
+
+#[test]
+fn a_url_that_can_not_be_asked_is_said_so() {
+    for url in ["https://localhost/", "localhost", "http://a b/"] {
+        unhealthy(run_with(&["healthcheck", url]), "expected http://HOST[:PORT][/PATH]");
+    }
+}
+
+#[test]
+fn wrong_usage_is_refused_with_2() {
+    for arguments in
+        [&["healthcheck", "--timeout", "0"][..], &["healthcheck", "a", "b"], &["healthcheck", "-x"]]
+    {
+        assert_eq!(run_with(arguments).code, Some(2), "{arguments:?}");
+    }
+}
