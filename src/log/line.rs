@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use httpdate::HttpDate;
 
 use super::access::Buffer;
-use super::json;
+use super::escape;
 use crate::config::AccessFormat;
 use crate::sys::socket::PeerAddress;
 
@@ -246,7 +246,7 @@ fn write_json_text(out: &mut Vec<u8>, name: &'static str, text: Option<&[u8]>) {
     out.extend_from_slice(name.as_bytes());
     let Some(text) = text else { return out.extend_from_slice(b"\":null") };
     out.extend_from_slice(b"\":\"");
-    json::escape(out, text);
+    escape::json(out, text);
     out.push(b'"');
 }
 
@@ -281,22 +281,7 @@ fn write_client(out: &mut Vec<u8>, referer: Option<&[u8]>, user_agent: Option<&[
 }
 
 fn write_or_dash(out: &mut Vec<u8>, text: &[u8]) {
-    if text.is_empty() { out.push(b'-') } else { write_escaped(out, text) }
-}
-
-/// Appends `text` with each byte that could end a field or a line, or upset a terminal, as `\xHH`.
-fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut clean = 0;
-    for (at, &byte) in text.iter().enumerate() {
-        if matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&text[clean..at]);
-        out.extend_from_slice(&[b'\\', b'x', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-        clean = at + 1;
-    }
-    out.extend_from_slice(&text[clean..]);
+    if text.is_empty() { out.push(b'-') } else { escape::hex(out, text) }
 }
 
 #[cfg(test)]

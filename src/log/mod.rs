@@ -10,7 +10,7 @@
 //! that gets through says how many are lost.
 
 pub mod access;
-pub mod json;
+pub mod escape;
 pub mod line;
 
 use std::fmt::{self, Write as _};
@@ -276,7 +276,7 @@ impl Line<'_> {
             Label::Worker(slot) => write!(out, "\"process\":\"worker\",\"worker\":{slot},")?,
         }
         out.extend_from_slice(b"\"message\":\"");
-        json::escape(out, self.message.to_string().as_bytes());
+        escape::json(out, self.message.to_string().as_bytes());
         out.extend_from_slice(b"\"}");
         Ok(())
     }
