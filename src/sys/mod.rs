@@ -5,10 +5,13 @@
 
 pub mod activation;
 pub mod file;
+pub mod landlock;
 pub mod limits;
 pub mod link;
 pub mod notify;
+pub mod privileges;
 pub mod process;
+pub mod seccomp;
 pub mod sendfile;
 pub mod signal;
 pub mod socket;
