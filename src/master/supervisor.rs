@@ -500,7 +500,7 @@ mod tests {
     fn a_death_before_all_serve_ends_the_start() {
         let mut s = starting(1);
         let actions = s.step(Event::Exited(id(1, 0), Exit::Signal(11)), ms(3));
-        let words = "it ended before it served (signal 11)".to_owned();
+        let words = "it ended before it served (signal 11, SIGSEGV)".to_owned();
         assert_eq!(actions, [Action::Forget(1), Action::Finish(Some((0, words)))]);
     }
 

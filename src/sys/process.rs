@@ -34,7 +34,17 @@ impl std::fmt::Display for Exit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Exit::Code(code) => write!(f, "exit code {code}"),
-            Exit::Signal(signal) => write!(f, "signal {signal}"),
+            Exit::Signal(number) => {
+                write!(f, "signal {number}")?;
+                let Ok(signal) = nix::sys::signal::Signal::try_from(*number) else { return Ok(()) };
+                write!(f, ", {signal}")?;
+                match signal {
+                    nix::sys::signal::Signal::SIGSYS => {
+                        f.write_str(": a system call that the sandbox does not allow")
+                    }
+                    _ => Ok(()),
+                }
+            }
         }
     }
 }
