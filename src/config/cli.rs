@@ -120,6 +120,10 @@ pub struct Raw {
     #[arg(long, value_name = "NAME", help_heading = "Workers")]
     pub group: Option<String>,
 
+    /// Confine the workers: on (as far as the kernel can), off, or require [default: on]
+    #[arg(long, value_name = "on|off|require", help_heading = "Workers")]
+    pub sandbox: Option<String>,
+
     /// Send large files by sendfile: on or off [default: on]
     #[arg(long, value_name = "on|off", help_heading = "Files")]
     pub sendfile: Option<String>,

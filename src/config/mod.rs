@@ -118,6 +118,17 @@ pub enum MissingIndex {
     NotFound,
 }
 
+/// How far workers are confined beyond giving up their capabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sandbox {
+    /// As far as the kernel can.
+    On,
+    /// Not at all.
+    Off,
+    /// Completely, or the start fails.
+    Require,
+}
+
 /// Every setting, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -165,6 +176,8 @@ pub struct Settings {
     pub user: Option<String>,
     /// The group, by name or number, that goes with it; `None` is the user's own.
     pub group: Option<String>,
+    /// How far workers are confined.
+    pub sandbox: Sandbox,
     /// The text of the Server field: 1 to 128 visible ASCII characters, spaces only between them.
     pub name: String,
     /// The answer for a directory without an index file.
@@ -203,6 +216,7 @@ impl Default for Settings {
             cpu_affinity: false,
             user: None,
             group: None,
+            sandbox: Sandbox::On,
             name: "mayhttpd".to_owned(),
             missing_index: MissingIndex::Forbidden,
             listing: false,
@@ -314,6 +328,7 @@ impl Settings {
         set(&mut s.cpu_affinity, given.read("cpu-affinity", |r| &r.cpu_affinity, units::switch)?);
         s.user = given.read("user", |r| &r.user, units::account)?;
         s.group = given.read("group", |r| &r.group, units::account)?;
+        set(&mut s.sandbox, given.read("sandbox", |r| &r.sandbox, sandbox)?);
 
         // How.
         set(&mut s.sendfile, given.read("sendfile", |r| &r.sendfile, units::switch)?);
@@ -368,6 +383,15 @@ fn dotfiles(text: &str) -> Result<bool, String> {
         "hide" => Ok(false),
         "serve" => Ok(true),
         _ => Err("expected hide or serve".to_owned()),
+    }
+}
+
+fn sandbox(text: &str) -> Result<Sandbox, String> {
+    match text {
+        "require" => Ok(Sandbox::Require),
+        _ => units::switch(text)
+            .map(|on| if on { Sandbox::On } else { Sandbox::Off })
+            .map_err(|why| format!("{why}, or require")),
     }
 }
 
@@ -468,6 +492,9 @@ mod tests {
             (&["--user", "www", "--group", "33"], {
                 Settings { user: Some("www".into()), group: Some("33".into()), ..base() }
             }),
+            (&["--sandbox", "off"], Settings { sandbox: Sandbox::Off, ..base() }),
+            (&["--sandbox", "require"], Settings { sandbox: Sandbox::Require, ..base() }),
+            (&["--sandbox", "on"], base()),
             (&["--name", "x/1"], Settings { name: "x/1".into(), ..base() }),
             (&["--missing-index", "404"], Settings { missing_index: MissingIndex::NotFound, ..base() }),
             (&["--listing"], Settings { listing: true, ..base() }),

@@ -23,6 +23,8 @@ struct Child {
 pub enum Word {
     /// It serves.
     Ready,
+    /// Its root's path leads elsewhere now, where it can't follow.
+    Moved,
     /// It can't serve, for this reason.
     Failed(String),
 }
@@ -59,6 +61,7 @@ impl Children {
         loop {
             match link::receive(&child.link) {
                 Received::Message(message, _) if message == worker::READY => words.push(Word::Ready),
+                Received::Message(message, _) if message == worker::MOVED => words.push(Word::Moved),
                 Received::Message(message, _) => {
                     words.push(Word::Failed(String::from_utf8_lossy(&message).into_owned()));
                 }

@@ -14,6 +14,7 @@ use crate::log::access::AccessLog;
 use crate::sys::file::Root;
 use crate::sys::limits;
 use crate::sys::process::{self, Identity};
+use crate::worker::sandbox::Sandbox;
 use crate::worker::{self, places};
 
 /// The unprivileged user that workers become when root starts the server, and its number where it has no name.
@@ -33,6 +34,8 @@ pub struct Generation {
     root: Option<(Root, PathBuf)>,
     identity: Option<Identity>,
     places: usize,
+    /// How its workers are confined.
+    pub sandbox: Sandbox,
 }
 
 impl Generation {
@@ -45,6 +48,7 @@ impl Generation {
         mut settings: Settings,
         others: &[&Sockets],
     ) -> Result<Generation, StartupError> {
+        let sandbox = sandbox(&settings)?;
         let root = root(&settings)?;
         let identity = identity(&settings)?;
         let access = AccessLog::open(&settings.access_log).map_err(|source| {
@@ -56,7 +60,7 @@ impl Generation {
         })?;
         let places = settle_places(&mut settings);
         let sockets = Sockets::open(&settings.listen, settings.workers, settings.backlog, others)?;
-        Ok(Generation { number, settings, sockets, access, root, identity, places })
+        Ok(Generation { number, settings, sockets, access, root, identity, places, sandbox })
     }
 
     /// In the child: becomes the worker of a slot.
@@ -77,6 +81,7 @@ impl Generation {
             identity: self.identity.take(),
             access: self.access.take(),
             places: self.places,
+            sandbox: self.sandbox,
             settings: self.settings,
         })
     }
@@ -100,9 +105,15 @@ impl Generation {
 /// # Errors
 /// The first thing that is not there.
 pub fn check(settings: &Settings) -> Result<(), StartupError> {
+    sandbox(settings)?;
     root(settings)?;
     identity(settings)?;
     Ok(())
+}
+
+/// What confines the workers, of what the settings want and this kernel has.
+fn sandbox(settings: &Settings) -> Result<Sandbox, StartupError> {
+    Sandbox::plan(settings.sandbox).map_err(|what| StartupError::Kernel { what })
 }
 
 /// The root's directory, open, and its path; none is the welcome page.

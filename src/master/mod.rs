@@ -81,6 +81,7 @@ impl Master {
         let pid_file = settings.pid_file.clone();
         let generation = Generation::open(1, settings, &others)?;
         let pid_file = pid_file.as_deref().map(PidFile::write).transpose()?;
+        ::log::info!("sandbox: {}", generation.sandbox);
         let slots = generation.settings.workers;
         let (supervisor, first_actions) =
             Supervisor::start(slots, generation.settings.drain_timeout, timer::monotonic());
@@ -147,11 +148,13 @@ impl Master {
 
     /// What a worker has said since the last time.
     fn listen(&mut self, id: Id) -> Vec<Event> {
+        let words = self.children.listen(id);
         let event = |word| match word {
-            Word::Ready => Event::Ready(id),
-            Word::Failed(why) => Event::Failed(id, why),
+            Word::Ready => Some(Event::Ready(id)),
+            Word::Failed(why) => Some(Event::Failed(id, why)),
+            Word::Moved => self.follow_root(id),
         };
-        self.children.listen(id).into_iter().map(event).collect()
+        words.into_iter().filter_map(event).collect()
     }
 
     /// Takes in the ends of all children that have ended.
@@ -221,11 +224,7 @@ impl Master {
         match self.next_generation(number) {
             Ok(generation) => {
                 ::log::info!("reloading: generation {number} starts");
-                let event = Event::Reload(generation.settings.workers, generation.settings.drain_timeout);
-                self.generations.push(generation);
-                self.emptied = false;
-                self.kept = Sockets::default();
-                Some(event)
+                Some(self.succeed(generation))
             }
             Err(error) => {
                 ::log::error!("the reload is given up and the settings stay as they are: {error}");
@@ -233,6 +232,35 @@ impl Master {
                 None
             }
         }
+    }
+
+    /// Has a next generation follow the root's path to where it leads now, since the workers of this one are confined to
+    /// where it led. The settings stay what they are. Workers say it again as long as it is so.
+    fn follow_root(&mut self, id: Id) -> Option<Event> {
+        if self.supervisor.current() != Some(id.generation) {
+            return None;
+        }
+        let number = self.supervisor.next_generation()?;
+        let current = self.generations.iter().find(|generation| generation.number == id.generation)?;
+        let others: Vec<&Sockets> = self.generations.iter().map(|g| &g.sockets).collect();
+        match Generation::open(number, current.settings.clone(), &others) {
+            Ok(generation) => {
+                ::log::info!("the root's path leads elsewhere now: generation {number} starts there");
+                Some(self.succeed(generation))
+            }
+            Err(error) => {
+                ::log::error!("the root's path leads elsewhere now, where it can't be followed: {error}");
+                None
+            }
+        }
+    }
+
+    fn succeed(&mut self, generation: Generation) -> Event {
+        let event = Event::Reload(generation.settings.workers, generation.settings.drain_timeout);
+        self.generations.push(generation);
+        self.emptied = false;
+        self.kept = Sockets::default();
+        event
     }
 
     fn next_generation(&self, number: u32) -> Result<Generation, StartupError> {

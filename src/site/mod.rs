@@ -73,8 +73,19 @@ struct State {
     cache: Cache,
 }
 
+/// Whether a root's path is followed to where it leads now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stay {
+    /// It is.
+    No,
+    /// It is not, and leads here yet.
+    Here,
+    /// It is not, and leads elsewhere now.
+    Behind,
+}
+
 enum Source {
-    Directory { root: Root, path: PathBuf, checked: u32 },
+    Directory { root: Root, path: PathBuf, checked: u32, stay: Stay },
     Welcome(Arc<Entry>),
 }
 
@@ -83,7 +94,7 @@ impl Site {
     pub fn new(settings: &Settings, root: Option<(Root, PathBuf)>, now: Now) -> Site {
         let welcome = || Entry::built_in(include_bytes!("welcome.html"), "text/html", true, now);
         let source = match root {
-            Some((root, path)) => Source::Directory { root, path, checked: now.tick },
+            Some((root, path)) => Source::Directory { root, path, checked: now.tick, stay: Stay::No },
             None => Source::Welcome(Arc::new(welcome())),
         };
         let rules = Rules {
@@ -115,6 +126,18 @@ impl Site {
             Ok(entry) => represent(entry, request, now),
             Err(reply) => *reply,
         }
+    }
+
+    /// Has the site stay with the directory that its root's path led to, because this process may read no other.
+    pub fn stay_at_root(&self) {
+        if let Source::Directory { stay, .. } = &mut self.lock().source {
+            *stay = Stay::Here;
+        }
+    }
+
+    /// True when the root's path was last seen to lead elsewhere, and the site stays.
+    pub fn root_has_moved(&self) -> bool {
+        matches!(self.lock().source, Source::Directory { stay: Stay::Behind, .. })
     }
 
     /// Forgets what nobody has asked for in a minute; called now and then.
@@ -200,18 +223,21 @@ impl State {
 
     /// Where the root's path leads somewhere else now (a deployment that switches a link), follows it.
     fn follow_root(&mut self, valid_ticks: u32, now: Now) {
-        let Source::Directory { root, path, checked } = &mut self.source else { return };
+        let Source::Directory { root, path, checked, stay } = &mut self.source else { return };
         if now.tick.wrapping_sub(*checked) < valid_ticks {
             return;
         }
         *checked = now.tick;
         // A path that can't be opened any more leaves the root that is open in service.
         let Ok(found) = Root::open(path) else { return };
-        if let (Ok(new), Ok(old)) = (found.identity(), root.identity())
-            && new != old
-        {
-            *root = found;
-            self.cache.clear();
+        let (Ok(new), Ok(old)) = (found.identity(), root.identity()) else { return };
+        match stay {
+            Stay::No if new != old => {
+                *root = found;
+                self.cache.clear();
+            }
+            Stay::No => {}
+            Stay::Here | Stay::Behind => *stay = if new == old { Stay::Here } else { Stay::Behind },
         }
     }
 

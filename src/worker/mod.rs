@@ -9,6 +9,7 @@
 pub mod accept;
 pub mod control;
 pub mod places;
+pub mod sandbox;
 pub mod ticker;
 
 use std::io;
@@ -33,6 +34,7 @@ use crate::sys::signal::{self, Signals};
 use crate::sys::{link, socket};
 
 use accept::Door;
+use sandbox::Sandbox;
 
 /// Machine words of a coroutine's stack: 16 KiB, and a multiple of 512, without which stacks are not pooled.
 const STACK_WORDS: usize = 2048;
@@ -60,6 +62,9 @@ pub const CLOSE_SOON: u8 = b's';
 /// where there is one.
 pub const LOGS: &[u8] = b"logs";
 
+/// What a confined worker says when its root's path leads to another directory, where it can't follow.
+pub const MOVED: &[u8] = b"moved";
+
 /// All that a worker is given.
 pub struct Start {
     /// Its slot's index.
@@ -78,6 +83,8 @@ pub struct Start {
     pub access: Option<access::AccessLog>,
     /// Connections at once.
     pub places: usize,
+    /// How it is confined.
+    pub sandbox: Sandbox,
     /// The settings.
     pub settings: Settings,
 }
@@ -101,18 +108,23 @@ fn serve(start: Start) -> Result<(), (&'static str, io::Error)> {
     if start.settings.cpu_affinity {
         process::pin_to_cpu(start.slot).map_err(|e| ("bind to a CPU", e))?;
     }
-    if let Some(identity) = &start.identity {
-        process::become_identity(identity).map_err(|e| ("change to the workers' user", e))?;
-    }
+    let become_user = || start.identity.as_ref().map_or(Ok(()), process::become_identity);
+    sandbox::give_up_privileges(become_user).map_err(|e| ("change to the workers' user", e))?;
     // After the change of user, which would undo it.
     if !process::die_with_parent(start.master).map_err(|e| ("follow the master", e))? {
         return Err(("follow the master", io::Error::other("it has gone")));
     }
     warn_if_unreadable(&start);
+    let root = start.root.as_ref().map(|(root, _)| root);
+    let confined = start.sandbox.confine_files(root).map_err(|e| ("confine itself by Landlock", e))?;
     let reactor = Reactor::new().map_err(|e| ("make the scheduler's descriptors", e))?;
     let now = reactor.clock.now();
+    let site = Site::new(&start.settings, start.root, now);
+    if confined {
+        site.stay_at_root();
+    }
     let shared: &'static Shared = Box::leak(Box::new(Shared {
-        site: Site::new(&start.settings, start.root, now),
+        site,
         reactor,
         timeouts: Timeouts::new(&start.settings),
         sendfile: start.settings.sendfile,
@@ -126,7 +138,7 @@ fn serve(start: Start) -> Result<(), (&'static str, io::Error)> {
         draining: AtomicBool::new(false),
     }));
     let door: &'static Door = Box::leak(Box::new(Door::new(shared, start.places)));
-    let parts = Parts { door, signals, link: start.link, listeners: start.listeners };
+    let parts = Parts { door, signals, link: start.link, listeners: start.listeners, sandbox: start.sandbox };
     start_scheduler(parts).map_err(|e| ("start the scheduler", e))
 }
 
@@ -135,6 +147,7 @@ struct Parts {
     signals: Signals,
     link: OwnedFd,
     listeners: Vec<OwnedFd>,
+    sandbox: Sandbox,
 }
 
 /// Starts the scheduler and its first coroutine; returns only with an error.
@@ -155,13 +168,15 @@ fn start_scheduler(parts: Parts) -> io::Result<()> {
 }
 
 fn start_coroutines(parts: Parts) -> io::Result<()> {
-    let Parts { door, signals, link, listeners } = parts;
+    let Parts { door, signals, link, listeners, sandbox } = parts;
     // The library installed handlers of its own when it started.
     signal::die_of_memory_faults()?;
     let turnstile = door.shared().reactor.turnstile()?;
-    let ticker = ticker::Ticker::new(door)?;
+    let ticker = ticker::Ticker::new(door, link::duplicate(&link)?)?;
     let control = control::Control::new(door, link, signals)?;
     let acceptors = listeners.into_iter().map(|l| door.acceptor(l)).collect::<io::Result<Vec<_>>>()?;
+    // From here on all descriptors are made and all threads run, and what is left is to serve.
+    sandbox.confine_calls()?;
     start_vital(turnstile);
     start_vital(move || ticker.run());
     for acceptor in acceptors {

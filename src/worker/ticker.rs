@@ -8,14 +8,17 @@ use std::time::Duration;
 
 use may::io::{CoIo, WaitIo};
 
+use super::MOVED;
 use super::accept::Door;
 use crate::connection::Shared;
 use crate::site::TICK_MS;
-use crate::sys::timer;
+use crate::sys::{link, timer};
 
 /// The coroutine that keeps the time.
 pub struct Ticker {
     timer: CoIo<OwnedFd>,
+    /// The link to the master.
+    master: OwnedFd,
     door: &'static Door,
 }
 
@@ -24,9 +27,9 @@ impl Ticker {
     ///
     /// # Errors
     /// What timerfd_create(2) and epoll_ctl(2) say.
-    pub fn new(door: &'static Door) -> io::Result<Ticker> {
+    pub fn new(door: &'static Door, master: OwnedFd) -> io::Result<Ticker> {
         let timer = CoIo::new(timer::periodic(Duration::from_millis(TICK_MS.into()))?)?;
-        Ok(Ticker { timer, door })
+        Ok(Ticker { timer, master, door })
     }
 
     /// Ticks for ever.
@@ -41,8 +44,19 @@ impl Ticker {
             shared.reactor.turn_wheel();
             if new_second {
                 each_second(shared);
+                self.tell_of_root();
             }
             self.door.tick();
+        }
+    }
+}
+
+impl Ticker {
+    /// Tells the master that the root's path leads where a confined worker can't follow. It says so every second, for
+    /// the master may have other things under way.
+    fn tell_of_root(&self) {
+        if self.door.shared().site.root_has_moved() {
+            link::send(&self.master, MOVED, &[]);
         }
     }
 }
