@@ -45,6 +45,7 @@ mod notification;
 mod processes;
 mod races;
 mod reload;
+mod sandbox;
 mod signals;
 mod upgrade;
 

@@ -64,6 +64,18 @@ impl Process {
         self.status("Cpus_allowed_list:")
     }
 
+    /// Its threads' ids.
+    pub fn threads(&self) -> Vec<u32> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid)).unwrap().flatten();
+        tasks.map(|task| task.file_name().to_str().unwrap().parse().unwrap()).collect()
+    }
+
+    /// A line of a thread's status, without its name.
+    pub fn thread_status(&self, thread: u32, name: &str) -> String {
+        let status = fs::read_to_string(format!("/proc/{}/task/{thread}/status", self.pid)).unwrap();
+        status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned()
+    }
+
     /// A line of /proc/PID/status, without its name.
     fn status(&self, name: &str) -> String {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();

@@ -1,0 +1,370 @@
+//! Confinement, by trying: what a confined process may not do fails or kills it, what the workers' own states say,
+//! and that a confined server serves. Where the kernel lacks a part, a test says so and is skipped.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use mayhttpd::config::Sandbox as Wanted;
+use mayhttpd::sys::file::Root;
+use mayhttpd::sys::process::{Fork, exit_now, fork};
+use mayhttpd::worker::sandbox::{Sandbox, give_up_privileges};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+
+use crate::support::launch::Finished;
+use crate::support::tree::{INDEX, PAGE};
+use crate::support::{Client, Launch, Tree, eventually, root, skipped};
+
+/// How a confined process came out of what it tried.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Succeeded,
+    /// With this error number.
+    Refused(i32),
+    KilledBy(Signal),
+}
+
+/// What a kernel must have for a test.
+#[derive(Clone, Copy)]
+struct Needs {
+    landlock: u32,
+    seccomp: bool,
+}
+
+const LANDLOCK: Needs = Needs { landlock: 1, seccomp: false };
+const SECCOMP: Needs = Needs { landlock: 0, seccomp: true };
+const BOTH: Needs = Needs { landlock: 1, seccomp: true };
+
+/// The sandbox of a worker with these parts alone, or None with a plain word where this kernel can't.
+fn sandbox(test: &str, needs: Needs) -> Option<Sandbox> {
+    let all = Sandbox::plan(Wanted::On).unwrap();
+    let landlock = all.landlock.filter(|abi| needs.landlock > 0 && *abi >= needs.landlock);
+    let lacks_landlock = needs.landlock > 0 && landlock.is_none();
+    if lacks_landlock && skipped(test, &format!("the kernel has no Landlock of ABI {}", needs.landlock)) {
+        return None;
+    }
+    if needs.seccomp && !all.seccomp && skipped(test, "the kernel has no seccomp filters") {
+        return None;
+    }
+    Some(Sandbox { landlock, seccomp: needs.seccomp, ..all })
+}
+
+/// Has a process of its own confine itself as a worker does, and then try something.
+#[track_caller]
+fn try_in(sandbox: Sandbox, directory: &Path, attempt: impl FnOnce() -> std::io::Result<()>) -> Outcome {
+    /// No error number, but that of a process which could not be confined.
+    const NOT_CONFINED: i32 = 255;
+    let root = Root::open(directory).unwrap();
+    let pid = match fork().unwrap() {
+        Fork::Parent(pid) => Pid::from_raw(pid).unwrap(),
+        Fork::Child => {
+            let confined = give_up_privileges(|| Ok(())).is_ok()
+                && sandbox.confine_files(Some(&root)).is_ok_and(|done| done == sandbox.landlock.is_some())
+                && sandbox.confine_calls().is_ok_and(|done| done == sandbox.seccomp);
+            if !confined {
+                exit_now(NOT_CONFINED);
+            }
+            exit_now(attempt().map_or_else(|error| error.raw_os_error().unwrap_or(254), |()| 0));
+        }
+    };
+    // This child alone: other tests wait for their own.
+    let status = eventually("the attempt ends", || waitpid(Some(pid), WaitOptions::NOHANG).unwrap());
+    let (_, status) = status;
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(NOT_CONFINED), _) => panic!("it could not be confined"),
+        (Some(0), _) => Outcome::Succeeded,
+        (Some(number), _) => Outcome::Refused(number),
+        (None, signal) => Outcome::KilledBy(Signal::from_named_raw(signal.unwrap()).unwrap()),
+    }
+}
+
+fn denied() -> Outcome {
+    Outcome::Refused(rustix::io::Errno::ACCESS.raw_os_error())
+}
+
+fn read(path: &Path) -> std::io::Result<()> {
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::read(file, &mut [0u8; 1])?;
+    Ok(())
+}
+
+#[test]
+fn only_what_lies_beneath_the_root_can_be_read() {
+    let Some(sandbox) = sandbox("only_what_lies_beneath_the_root_can_be_read", LANDLOCK) else { return };
+    let (tree, other) = (Tree::site(), Tree::site());
+    let page = tree.at("page.html");
+    tree.link("out", "/etc/passwd");
+    assert_eq!(try_in(sandbox, tree.path(), || read(&page)), Outcome::Succeeded);
+    assert_eq!(try_in(sandbox, tree.path(), || fs::read_dir(tree.path()).map(|_| ())), Outcome::Succeeded);
+    for path in ["/etc/passwd", "/proc/self/environ", "/dev/null"] {
+        assert_eq!(try_in(sandbox, tree.path(), || read(path.as_ref())), denied(), "{path}");
+    }
+    for path in [other.at("page.html"), tree.at("out")] {
+        assert_eq!(try_in(sandbox, tree.path(), || read(&path)), denied(), "{path:?}");
+    }
+    let above = tree.path().parent().unwrap();
+    assert_eq!(try_in(sandbox, tree.path(), || fs::read_dir(above).map(|_| ())), denied());
+}
+
+#[test]
+fn nothing_beneath_the_root_can_be_changed() {
+    let Some(sandbox) = sandbox("nothing_beneath_the_root_can_be_changed", LANDLOCK) else { return };
+    let tree = Tree::site();
+    let page = tree.at("page.html");
+    let new = tree.at("new");
+    assert_eq!(try_in(sandbox, tree.path(), || fs::write(&page, "changed")), denied());
+    assert_eq!(try_in(sandbox, tree.path(), || fs::write(&new, "new")), denied());
+    assert_eq!(try_in(sandbox, tree.path(), || fs::remove_file(&page)), denied());
+    assert_eq!(try_in(sandbox, tree.path(), || fs::create_dir(&new)), denied());
+    assert_eq!(fs::read(&page).unwrap(), PAGE);
+}
+
+#[test]
+fn a_program_beneath_the_root_can_not_be_executed() {
+    let Some(sandbox) = sandbox("a_program_beneath_the_root_can_not_be_executed", LANDLOCK) else { return };
+    let tree = Tree::empty();
+    fs::copy("/bin/true", tree.at("true")).unwrap();
+    let program = tree.at("true");
+    assert!(Command::new(&program).status().unwrap().success());
+    assert_eq!(try_in(sandbox, tree.path(), || Err(Command::new(&program).exec())), denied());
+    assert_eq!(try_in(sandbox, tree.path(), || Err(Command::new("/bin/true").exec())), denied());
+}
+
+#[test]
+fn no_port_can_be_reached_or_taken() {
+    let needs = Needs { landlock: 4, seccomp: false };
+    let Some(sandbox) = sandbox("no_port_can_be_reached_or_taken", needs) else { return };
+    let tree = Tree::empty();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = || std::net::TcpStream::connect(address).map(|_| ());
+    assert_eq!(try_in(sandbox, tree.path(), connect), denied());
+    let bind = || std::net::TcpListener::bind("127.0.0.1:0").map(|_| ());
+    assert_eq!(try_in(sandbox, tree.path(), bind), denied());
+}
+
+#[test]
+fn no_process_outside_can_be_signalled() {
+    let needs = Needs { landlock: 6, seccomp: false };
+    let Some(sandbox) = sandbox("no_process_outside_can_be_signalled", needs) else { return };
+    let tree = Tree::empty();
+    let signal = || Ok(rustix::process::test_kill_process(rustix::process::getppid().unwrap())?);
+    let refused = Outcome::Refused(rustix::io::Errno::PERM.raw_os_error());
+    assert_eq!(try_in(sandbox, tree.path(), signal), refused);
+}
+
+/// Something to try, with its name.
+type Attempt<'a> = (&'a str, fn() -> std::io::Result<()>);
+
+#[test]
+fn a_call_that_no_worker_makes_kills_the_process() {
+    let Some(sandbox) = sandbox("a_call_that_no_worker_makes_kills_the_process", SECCOMP) else { return };
+    let tree = Tree::empty();
+    let attempts: [Attempt<'_>; 10] = [
+        ("execve", || Err(Command::new("/bin/true").exec())),
+        ("socket", || std::net::UdpSocket::bind("127.0.0.1:0").map(|_| ())),
+        ("connect", || std::net::TcpStream::connect("127.0.0.1:9").map(|_| ())),
+        ("a unix socket", || std::os::unix::net::UnixStream::pair().map(|_| ())),
+        ("fork", || fork().map(|_| ())),
+        ("a thread", || std::thread::Builder::new().spawn(|| ()).map(|_| ())),
+        ("kill", || Ok(rustix::process::test_kill_process(rustix::process::getpid())?)),
+        ("setuid", || Ok(rustix::thread::set_thread_uid(rustix::process::getuid())?)),
+        ("a file to write", || fs::write("/dev/null", "x")),
+        ("chdir", || std::env::set_current_dir("/")),
+    ];
+    for (name, attempt) in attempts {
+        assert_eq!(try_in(sandbox, tree.path(), attempt), Outcome::KilledBy(Signal::SYS), "{name}");
+    }
+}
+
+#[test]
+fn what_a_worker_does_is_allowed() {
+    let Some(sandbox) = sandbox("what_a_worker_does_is_allowed", BOTH) else { return };
+    let tree = Tree::site();
+    let site = Root::open(tree.path()).unwrap();
+    let read_beneath = || match site.open_beneath(b"page.html") {
+        Ok(file) => Ok(rustix::io::read(file, &mut [0u8; 64]).map(|_| ())?),
+        Err(error) => Err(std::io::Error::other(format!("{error:?}"))),
+    };
+    assert_eq!(try_in(sandbox, tree.path(), read_beneath), Outcome::Succeeded);
+    let list = || {
+        let root = site.open_beneath(b"").map_err(|error| std::io::Error::other(format!("{error:?}")))?;
+        let names = mayhttpd::sys::file::list(std::os::fd::AsFd::as_fd(&root), 100)?;
+        if names.is_empty() { Err(std::io::ErrorKind::NotFound.into()) } else { Ok(()) }
+    };
+    assert_eq!(try_in(sandbox, tree.path(), list), Outcome::Succeeded);
+    let pause = || {
+        std::thread::sleep(Duration::from_millis(1));
+        std::thread::yield_now();
+        // More than the allocator keeps, so that it asks the kernel, and asks it to grow.
+        let mut heap = vec![1u8; 1 << 20];
+        heap.resize(8 << 20, 2);
+        let taken = Instant::now().elapsed();
+        if std::hint::black_box(heap).len() > taken.as_secs() as usize {
+            Ok(())
+        } else {
+            Err(std::io::ErrorKind::Other.into())
+        }
+    };
+    assert_eq!(try_in(sandbox, tree.path(), pause), Outcome::Succeeded);
+}
+
+#[test]
+fn every_thread_of_every_worker_is_confined() {
+    let Some(_) = sandbox("every_thread_of_every_worker_is_confined", SECCOMP) else { return };
+    let user: &[&[&str]] = if root() { &[&[], &["--user", "root"]] } else { &[&[]] };
+    for flags in user {
+        let server = Launch::site().workers(2).flags(flags.iter().copied()).start();
+        for worker in server.workers() {
+            let threads = worker.threads();
+            assert!(threads.len() >= 3, "{threads:?}");
+            for thread in threads {
+                let state = |name: &str| worker.thread_status(thread, name);
+                for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+                    assert_eq!(state(set), "0000000000000000", "{set} {flags:?}");
+                }
+                if root() {
+                    assert_eq!(state("CapBnd:"), "0000000000000000", "{flags:?}");
+                }
+                assert_eq!((state("NoNewPrivs:"), state("Seccomp:")), ("1".into(), "2".into()));
+            }
+        }
+        server.get("/page.html").is(200, PAGE);
+    }
+}
+
+#[test]
+fn without_a_sandbox_a_worker_still_has_no_capability() {
+    let server = Launch::site().flags(["--sandbox", "off"]).start();
+    let worker = server.workers()[0];
+    for thread in worker.threads() {
+        let state = |name: &str| worker.thread_status(thread, name);
+        assert_eq!((state("CapPrm:"), state("NoNewPrivs:")), ("0000000000000000".into(), "1".into()));
+        assert_eq!(state("Seccomp:"), "0");
+    }
+    assert!(server.log().contains("sandbox: no capabilities, else off"), "{}", server.log());
+    server.get("/page.html").is(200, PAGE);
+}
+
+#[test]
+fn what_the_kernel_gives_is_said_once() {
+    let plan = Sandbox::plan(Wanted::On).unwrap();
+    for wanted in ["on", "require"] {
+        if wanted == "require"
+            && Sandbox::plan(Wanted::Require).is_err()
+            && skipped("what_the_kernel_gives_is_said_once", "the kernel lacks a part")
+        {
+            continue;
+        }
+        let server = Launch::site().workers(2).flags(["--sandbox", wanted]).start();
+        let log = server.log();
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("sandbox")).collect();
+        assert_eq!(lines.len(), 1, "{log}");
+        assert!(lines[0].ends_with(&format!("INFO [master] sandbox: {plan}")), "{log}");
+        server.get("/page.html").is(200, PAGE);
+    }
+}
+
+#[test]
+fn a_kernel_that_lacks_a_required_part_ends_the_start_with_one_line() {
+    let name = "a_kernel_that_lacks_a_required_part_ends_the_start_with_one_line";
+    if Sandbox::plan(Wanted::Require).is_ok() && skipped(name, "the kernel lacks nothing") {
+        return;
+    }
+    let Finished { code, errors, .. } = Launch::site().flags(["--sandbox", "require"]).run();
+    assert_eq!((code, errors.lines().count()), (Some(1), 1), "{errors}");
+    assert!(errors.contains("--sandbox require"), "{errors}");
+}
+
+#[test]
+fn a_worker_killed_for_a_forbidden_call_is_named_and_replaced() {
+    let server = Launch::site().start();
+    let worker = server.workers()[0];
+    worker.signal(Signal::SYS);
+    let line = eventually("the log names the signal", || {
+        server.log().lines().find(|line| line.contains("SIGSYS")).map(str::to_owned)
+    });
+    assert!(line.contains("WARN [master] worker 0 ended"), "{line}");
+    assert!(line.contains("a system call that the sandbox does not allow"), "{line}");
+    eventually("a successor is started", || (server.workers().len() == 1).then_some(()));
+    server.get("/page.html").is(200, PAGE);
+}
+
+#[test]
+fn a_link_that_leads_outside_the_root_leads_nowhere() {
+    let tree = Tree::site();
+    let other = Tree::site();
+    tree.link("outside", other.at("page.html"));
+    tree.link("passwd", "/etc/passwd");
+    tree.link("inside", "page.html");
+    let server = Launch::of(tree).start();
+    server.get("/outside").has_status(&[403]);
+    server.get("/passwd").has_status(&[403]);
+    server.get("/inside").is(200, PAGE);
+}
+
+#[test]
+fn a_confined_server_does_all_that_it_is_asked_for() {
+    let tree = Tree::site();
+    let log = tree.at("access.log");
+    let flags = ["--listing", "on", "--sendfile", "off", "--cache-valid", "0", "--log-level", "trace"];
+    let server =
+        Launch::of(tree).workers(1).flags(flags).flags(["--access-log", log.to_str().unwrap()]).start();
+    let workers = server.workers();
+    server.get("/").is(200, INDEX);
+    server.get("/bare/").has_status(&[200]);
+    server.get("/large.html").is(200, crate::support::tree::large());
+    // Enough coroutines that stacks are mapped, and given back at the end.
+    let mut clients: Vec<_> = (0..700).map(|_| server.client()).collect();
+    clients.iter_mut().for_each(Client::still_serves);
+    drop(clients);
+    eventually("the access log is written", || {
+        (fs::read_to_string(&log).unwrap().lines().count() >= 703).then_some(())
+    });
+    assert_eq!(server.workers(), workers, "a worker was killed: {}", server.log());
+}
+
+#[test]
+fn a_confined_server_stays_with_the_directory_that_its_root_led_to() {
+    let name = "a_confined_server_stays_with_the_directory_that_its_root_led_to";
+    let Some(_) = sandbox(name, LANDLOCK) else { return };
+    let (server, tree) = switched("on");
+    let warned = || server.log().lines().filter(|line| line.contains("leads elsewhere now")).count();
+    eventually("the log says that the root has moved", || {
+        server.get("/index.html").is(200, "old\n");
+        (warned() == 1).then_some(())
+    });
+    // Whoever comes next opens the root anew.
+    let worker = server.workers()[0];
+    worker.signal(Signal::KILL);
+    eventually("a successor is started", || (server.workers().len() == 1 && !worker.lives()).then_some(()));
+    server.get("/index.html").is(200, "new\n");
+    assert_eq!(warned(), 1);
+    drop(server);
+    drop(tree);
+}
+
+#[test]
+fn a_server_that_is_not_confined_follows_its_root() {
+    let (server, tree) = switched("off");
+    eventually("the new root is served", || (server.get("/index.html").body == b"new\n").then_some(()));
+    drop(server);
+    drop(tree);
+}
+
+/// A server whose root is a link, which was switched to another directory after the first request.
+fn switched(sandbox: &str) -> (crate::support::Server, Tree) {
+    let tree = Tree::empty();
+    tree.file("releases/1/index.html", "old\n");
+    tree.file("releases/2/index.html", "new\n");
+    tree.link("current", "releases/1");
+    tree.link("next", "releases/2");
+    let flags = ["--sandbox", sandbox, "--cache-valid", "0"];
+    let server = Launch::of_path(tree.at("current")).flags(flags).start();
+    server.get("/index.html").is(200, "old\n");
+    fs::rename(tree.at("next"), tree.at("current")).unwrap();
+    (server, tree)
+}
