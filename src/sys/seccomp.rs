@@ -71,6 +71,9 @@ const EVERYWHERE: &[(c_long, Arguments<'_>)] = &[
     (libc::SYS_pread64, Any),
     (libc::SYS_getdents64, Any),
     (libc::SYS_lseek, Any),
+    // The master's messages, and the descriptors of logs that it opened anew.
+    (libc::SYS_recvmsg, Any),
+    (libc::SYS_dup3, Any),
     // Logs: the wait for a pipe's reader, and the writes in pieces of other C libraries.
     (libc::SYS_ppoll, Any),
     (libc::SYS_writev, Any),
@@ -140,7 +143,7 @@ pub fn is_available() -> bool {
 /// # Errors
 /// What seccomp(2) says, and `Unsupported` on a machine whose calls are not known here.
 pub fn allow_serving() -> io::Result<()> {
-    let mut filter = filter(ARCHITECTURE.ok_or(io::ErrorKind::Unsupported)?);
+    let mut filter = filter(ARCHITECTURE.ok_or(io::ErrorKind::Unsupported)?, std::process::id());
     let len = u16::try_from(filter.len()).map_err(|_| io::ErrorKind::InvalidData)?;
     let program = libc::sock_fprog { len, filter: filter.as_mut_ptr() };
     // Kernels before 5.16 would slow all branches of a filtered process for the sake of code that it can't trust; a
@@ -156,11 +159,13 @@ pub fn allow_serving() -> io::Result<()> {
     }
 }
 
-/// The list as a program: the architecture, then for each call a jump over what is to be done with it.
-fn filter(architecture: u32) -> Vec<sock_filter> {
+/// The list as a program: the architecture, then for each call a jump over what is to be done with it. The process may
+/// signal itself, so that an abort is seen as one.
+fn filter(architecture: u32, process: u32) -> Vec<sock_filter> {
+    let abort = (libc::SYS_tgkill, Among(0, &[process]));
     // A number of 32 bits is compared, so it is killed with the rest when it is no call of this architecture's.
     let mut program = vec![load(ARCH), jump_if_equal(architecture, 1, 0), KILL, load(NUMBER)];
-    for (number, arguments) in EVERYWHERE.iter().chain(HERE) {
+    for (number, arguments) in EVERYWHERE.iter().chain(HERE).chain([&abort]) {
         let verdict = verdict(arguments);
         program.push(jump_if_equal(*number as u32, 0, verdict.len() as u8));
         program.extend(verdict);
@@ -243,7 +248,7 @@ mod tests {
     #[test]
     fn a_call_is_allowed_by_its_number_its_arguments_and_its_architecture() {
         let Some(native) = ARCHITECTURE else { return };
-        let program = filter(native);
+        let program = filter(native, 77);
         let high = 1 << 32;
         for (number, arguments, allowed) in [
             (libc::SYS_recvfrom, [9; 6], true),
@@ -254,6 +259,8 @@ mod tests {
             (libc::SYS_clone3, [0; 6], false),
             (libc::SYS_ptrace, [0; 6], false),
             (libc::SYS_kill, [0; 6], false),
+            (libc::SYS_tgkill, [77, 78, 6, 0, 0, 0], true),
+            (libc::SYS_tgkill, [76, 76, 6, 0, 0, 0], false),
             (libc::SYS_mmap, [0, 4096, 3, 0x22, 0, 0], true),
             (libc::SYS_mmap, [0, 4096, 7, 0x22, 0, 0], false),
             (libc::SYS_mprotect, [0, 4096, 0, 0, 0, 0], true),

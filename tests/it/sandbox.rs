@@ -210,6 +210,15 @@ fn what_a_worker_does_is_allowed() {
         }
     };
     assert_eq!(try_in(sandbox, tree.path(), pause), Outcome::Succeeded);
+    let panic = || {
+        // As a worker's, it shows no backtrace; those read the program's own file.
+        std::panic::set_hook(Box::new(|_| ()));
+        let caught = std::panic::catch_unwind(|| panic!("caught"));
+        if caught.is_err() { Ok(()) } else { Err(std::io::ErrorKind::Other.into()) }
+    };
+    assert_eq!(try_in(sandbox, tree.path(), panic), Outcome::Succeeded);
+    let abort = || std::process::abort();
+    assert_eq!(try_in(sandbox, tree.path(), abort), Outcome::KilledBy(Signal::ABORT));
 }
 
 #[test]
