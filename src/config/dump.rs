@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::cli::{self, Raw};
 use super::file::key;
 use super::layer::{Layer, Origin};
-use super::{AccessFormat, AccessLog, LogFormat, MissingIndex, Root, Settings};
+use super::{AccessFormat, AccessLog, LogFormat, MissingIndex, Root, Sandbox, Settings};
 
 /// A setting: its long name, whether a layer gives it, and how its settled value is written.
 struct Row(&'static str, fn(&Raw) -> bool, fn(&Settings) -> Value);
@@ -42,6 +42,7 @@ const ROWS: &[Row] = &[
     Row("cpu-affinity", |r| r.cpu_affinity.is_some(), |s| plain(s.cpu_affinity)),
     Row("user", |r| r.user.is_some(), |s| account(&s.user, "nobody, where root starts the server")),
     Row("group", |r| r.group.is_some(), |s| account(&s.group, "the user's own")),
+    Row("sandbox", |r| r.sandbox.is_some(), |s| quoted(sandbox(s.sandbox))),
     Row("sendfile", |r| r.sendfile.is_some(), |s| plain(s.sendfile)),
     Row("cache-valid", |r| r.cache_valid.is_some(), |s| time(s.cache_valid)),
     Row("cache-entries", |r| r.cache_entries.is_some(), |s| plain(s.cache_entries)),
@@ -57,6 +58,14 @@ const ROWS: &[Row] = &[
     Row("access-log", |r| r.access_log.is_some(), |s| access_log(&s.access_log)),
     Row("access-format", |r| r.access_format.is_some(), |s| access_format(s.access_format)),
 ];
+
+fn sandbox(setting: Sandbox) -> &'static str {
+    match setting {
+        Sandbox::On => "on",
+        Sandbox::Off => "off",
+        Sandbox::Require => "require",
+    }
+}
 
 /// The file that says what `layers`, the one that wins first, were settled to.
 pub fn page(settings: &Settings, layers: &[Layer]) -> String {
@@ -264,6 +273,8 @@ mod tests {
             &["-a::1", "-p0"],
             &["--listen=[fe80::1%2]:80,:81,0", "--backlog=2147483647", "-w1024"],
             &["--max-connections=4294967295", "--cpu-affinity", "--user=www", "--group=33"],
+            &["--sandbox=require"],
+            &["--sandbox=off"],
             &["--sendfile=off", "--cache-valid=0", "--cache-entries=7", "--cache-size=18446744073709551615"],
             &["--cache-size=0"],
             &["--cache-size=3G", "--idle-timeout=24h", "--head-timeout=100ms", "--send-timeout=1m 30s 5ms"],

@@ -136,8 +136,9 @@ fn a_worker_started_while_the_root_is_away_serves_what_was_there_or_nothing() {
             response.has_status(&[200, 404]);
             (response.text() == page).then_some(())
         });
+        // Where the root is another directory, a confined worker makes room for one that may read it.
+        eventually("one worker is left", || (server.workers().len() == 1).then_some(()));
         server.get("/index.html").is(200, page);
-        assert_eq!(server.workers().len(), 1);
     }
 }
 
