@@ -353,7 +353,9 @@ fn the_next_generation_follows_the_root_for_a_confined_server() {
         assert!(matches!(response.body.as_slice(), b"old\n" | b"new\n"), "{}", response.text());
         (response.body == b"new\n").then_some(())
     });
-    assert!(server.log().contains("the root's path leads elsewhere now"), "{}", server.log());
+    eventually("the log says why", || {
+        server.log().contains("the root's path leads elsewhere now").then_some(())
+    });
     eventually("the old worker leaves", || (!old.lives()).then_some(()));
     assert_eq!(server.workers().len(), 1);
     (0..10).for_each(|_| server.get("/index.html").is(200, "new\n"));
