@@ -68,6 +68,7 @@ const EVERYWHERE: &[(c_long, Arguments<'_>)] = &[
     (libc::SYS_openat, Without(2, NOT_TO_READ)),
     (libc::SYS_fstat, Any),
     (libc::SYS_newfstatat, Any),
+    (libc::SYS_statx, Any),
     (libc::SYS_pread64, Any),
     (libc::SYS_getdents64, Any),
     (libc::SYS_lseek, Any),
