@@ -24,6 +24,7 @@ pub mod site;
 
 pub mod config;
 pub mod log;
+pub mod metrics;
 
 pub mod http;
 pub mod sys;

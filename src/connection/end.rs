@@ -2,6 +2,7 @@
 
 use super::phase::Phase;
 use crate::http::status::Status;
+use crate::metrics::Reason;
 
 /// Why a connection stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,20 @@ impl End {
             End::BodyCut => "body_cut",
             End::ReadFailed => "read_failed",
             End::Unwatchable => "unwatchable",
+        }
+    }
+
+    /// What it is counted as.
+    pub fn reason(self) -> Reason {
+        match self {
+            End::PeerClosed => Reason::PeerClosed,
+            End::Broken => Reason::Broken,
+            End::Finished => Reason::Finished,
+            End::Rejected(_) => Reason::Rejected,
+            End::TimedOut(_) => Reason::TimedOut,
+            End::BodyCut => Reason::BodyCut,
+            End::ReadFailed => Reason::ReadFailed,
+            End::Unwatchable => Reason::Unwatchable,
         }
     }
 }

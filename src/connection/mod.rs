@@ -34,6 +34,7 @@ use crate::http::request::{Head, Method, Reject, Request};
 use crate::http::status::Status;
 use crate::log::access::Buffer;
 use crate::log::line::{self, Asked, Origin, Outcome, Peer, Pending};
+use crate::metrics::{self, Presence, Row};
 use crate::site::entry::Entry;
 use crate::site::{Site, SiteReply, error_page};
 use crate::sys::socket::PeerAddress;
@@ -76,6 +77,8 @@ pub struct Shared {
     pub pool: Pool,
     /// Connections that were accepted and have not ended.
     pub live: AtomicUsize,
+    /// What is counted.
+    pub metrics: Row,
     /// True once the worker drains: every reply says `Connection: close`.
     pub draining: AtomicBool,
 }
@@ -88,11 +91,16 @@ impl Shared {
 }
 
 /// Serves one accepted client until its end.
-pub fn serve(shared: &'static Shared, socket: OwnedFd, peer: PeerAddress) -> End {
-    let mut connection = Connection::new(shared, socket, peer);
+pub fn serve(shared: &'static Shared, socket: OwnedFd, peer: PeerAddress, presence: Presence) -> End {
+    let mut connection = Connection::new(shared, socket, peer, presence);
     let end = connection.serve();
     connection.log_end(end);
     connection.release();
+    let presence = connection.transport.presence();
+    presence.end(end.reason());
+    if let End::TimedOut(phase) = end {
+        presence.row().timed_out(phase);
+    }
     end
 }
 
@@ -111,6 +119,8 @@ struct Exchange {
     used: usize,
     /// How the connection ends if it is not kept.
     end: End,
+    /// What it is counted as.
+    method: metrics::Method,
 }
 
 /// What the inbox holds.
@@ -138,13 +148,15 @@ struct Connection {
     idle_deadline: Option<u32>,
     /// True until the first request is complete.
     fresh: bool,
+    /// Requests that are complete and whose replies the socket has not taken yet.
+    under_way: Stopwatch,
 }
 
 impl Connection {
-    fn new(shared: &'static Shared, socket: OwnedFd, peer: PeerAddress) -> Connection {
+    fn new(shared: &'static Shared, socket: OwnedFd, peer: PeerAddress, presence: Presence) -> Connection {
         Connection {
             shared,
-            transport: Transport::new(socket, &shared.reactor),
+            transport: Transport::new(socket, &shared.reactor, presence),
             transmit: Transmit::new(&shared.reactor, shared.timeouts, shared.sendfile),
             inbox: Inbox::default(),
             peer,
@@ -155,6 +167,7 @@ impl Connection {
             head_deadline: None,
             idle_deadline: None,
             fresh: true,
+            under_way: Stopwatch::default(),
         }
     }
 
@@ -207,6 +220,7 @@ impl Connection {
                 self.head_deadline = None;
                 self.idle_deadline = None;
                 self.fresh = false;
+                self.under_way.start();
                 self.transport.count(REQUEST_COST);
                 if self.shared.access.is_some() {
                     self.requests += 1;
@@ -240,6 +254,11 @@ impl Connection {
             expects_continue: request.expects_continue,
             used,
             end: End::Finished,
+            method: match request.method {
+                Method::Get => metrics::Method::Get,
+                Method::Head => metrics::Method::Head,
+                Method::Other => metrics::Method::Other,
+            },
         }
     }
 
@@ -257,15 +276,20 @@ impl Connection {
             }
         }
         self.send(&exchange)?;
+        if self.transmit.gathered() == 0 {
+            // A large reply leaves at once, and takes along those before it.
+            self.under_way.stop(self.transport.presence().row());
+        }
         if exchange.keep_alive {
             self.transport.give_way_if_due();
             return Ok(());
         }
         if exchange.may_send_more || !self.inbox.is_empty() || self.transport.may_hold_bytes() {
-            self.transmit.flush(&mut self.transport)?;
+            self.flush()?;
             self.linger();
         } else {
             self.transmit.finish(&mut self.transport)?;
+            self.under_way.stop(self.transport.presence().row());
         }
         Err(End::Finished)
     }
@@ -280,6 +304,7 @@ impl Connection {
         let date = self.shared.reactor.clock.date();
         let out = self.transmit.out(&self.shared.pool);
         head::write(out, reply.status, &self.shared.server, &date, *keep_alive, fields);
+        self.transport.presence().row().request(exchange.method, reply.status.code());
         let before_body = self.transport.sent() + self.transmit.gathered();
         let result = if *send_body { self.send_body(&reply.body) } else { Ok(()) };
         if let Some(access) = &self.shared.access {
@@ -318,7 +343,7 @@ impl Connection {
     /// Receives some bytes, and waits for them if it must. In this order: what has gathered is sent, what has arrived
     /// is taken, and only then does the connection wait, without buffers if it is idle.
     fn fill(&mut self) -> Result<(), End> {
-        self.transmit.flush(&mut self.transport)?;
+        self.flush()?;
         loop {
             let room = self.inbox.room(&self.shared.pool);
             match self.transport.receive(room) {
@@ -330,6 +355,13 @@ impl Connection {
         }
     }
 
+    /// Sends what has gathered. The socket then has the replies to all complete requests.
+    fn flush(&mut self) -> Result<(), End> {
+        self.transmit.flush(&mut self.transport)?;
+        self.under_way.stop(self.transport.presence().row());
+        Ok(())
+    }
+
     fn wait(&mut self) -> Result<(), End> {
         let phase = match (self.inbox.is_empty(), self.fresh) {
             (false, _) => Phase::Head,
@@ -339,7 +371,7 @@ impl Connection {
         let deadline = self.shared.reactor.clock.tick() + self.shared.timeouts.of(phase);
         // Bytes may trickle in, yet the time runs from the first wait.
         let fixed = if phase == Phase::Idle { &mut self.idle_deadline } else { &mut self.head_deadline };
-        self.transport.set_deadline(*fixed.get_or_insert(deadline));
+        self.transport.set_deadline(phase, *fixed.get_or_insert(deadline));
         self.inbox.release(&self.shared.pool);
         self.transmit.release(&self.shared.pool);
         if phase == Phase::Idle {
@@ -388,7 +420,7 @@ impl Connection {
                 Ok(Received::Nothing) => {}
                 Err(_) => return Err(End::Broken),
             }
-            self.transport.set_deadline(deadline);
+            self.transport.set_deadline(Phase::Body, deadline);
             match self.transport.wait_readable() {
                 Ok(()) => {}
                 Err(WaitError::TimedOut) => return Err(self.time_out(Phase::Body)),
@@ -436,8 +468,9 @@ impl Connection {
             expects_continue: false,
             used: 0,
             end,
+            method: metrics::Method::Unread,
         };
-        if self.send(&exchange).is_ok() && self.transmit.flush(&mut self.transport).is_ok() {
+        if self.send(&exchange).is_ok() && self.flush().is_ok() {
             self.linger();
         }
     }
@@ -451,7 +484,7 @@ impl Connection {
         let capacity = scratch.capacity();
         scratch.resize(capacity, 0);
         let deadline = self.shared.reactor.clock.tick() + self.shared.timeouts.of(Phase::Linger);
-        self.transport.set_deadline(deadline);
+        self.transport.set_deadline(Phase::Linger, deadline);
         loop {
             if self.shared.reactor.clock.tick() >= deadline {
                 return;
@@ -465,6 +498,30 @@ impl Connection {
                 }
                 Ok(Received::End) | Err(_) => return,
             }
+        }
+    }
+}
+
+/// The time of requests whose replies leave together: they came together as well, so two looks at the clock do for all.
+#[derive(Default)]
+struct Stopwatch {
+    /// The monotonic clock, in nanoseconds, when the first was complete.
+    since: u64,
+    requests: u64,
+}
+
+impl Stopwatch {
+    fn start(&mut self) {
+        if self.requests == 0 {
+            self.since = timer::nanoseconds();
+        }
+        self.requests += 1;
+    }
+
+    fn stop(&mut self, row: Row) {
+        if self.requests > 0 {
+            row.request_time(self.requests, timer::nanoseconds().saturating_sub(self.since));
+            self.requests = 0;
         }
     }
 }

@@ -8,22 +8,7 @@ use std::time::Duration;
 use crate::config::Settings;
 use crate::site::TICK_MS;
 
-/// What a connection is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Accepted; nothing has come yet.
-    Handshake,
-    /// Between two requests.
-    Idle,
-    /// A part of a request's head is there.
-    Head,
-    /// A request's body is being passed over.
-    Body,
-    /// A reply is on its way.
-    Send,
-    /// The reply is out; what the client still sends is thrown away, so that it can read the answer (RFC 9112 §9.6).
-    Linger,
-}
+pub use crate::metrics::Phase;
 
 /// How long a lingering close waits for the client's end of stream.
 const LINGER: Duration = Duration::from_secs(5);

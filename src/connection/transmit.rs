@@ -106,6 +106,7 @@ impl Transmit {
         file: BorrowedFd<'_>,
         range: Range<u64>,
     ) -> Result<(), End> {
+        transport.presence().enter(Phase::Send);
         self.send(transport, &[], true)?;
         if !self.sendfile {
             return self.copy(transport, file, range);
@@ -185,7 +186,7 @@ impl Transmit {
         let part = self.timeouts.of(Phase::Send).div_ceil(PARTS);
         let patience = patience.get_or_insert_with(|| Patience { untaken: transport.untaken(), quiet: 0 });
         while patience.quiet < PARTS {
-            transport.set_deadline(self.reactor.clock.tick() + part);
+            transport.set_deadline(Phase::Send, self.reactor.clock.tick() + part);
             match transport.wait_writable() {
                 Ok(()) => return Ok(()),
                 Err(WaitError::Unwatchable) => return Err(End::Unwatchable),

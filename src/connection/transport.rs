@@ -14,6 +14,7 @@ use may::io::{CoIo, WaitIo, WaitIoWaker};
 
 use super::clock::Clock;
 use super::wheel::{Place, Wheel};
+use crate::metrics::{Phase, Presence};
 use crate::sys::socket::{self, ENDING, READABLE, WRITABLE};
 use crate::sys::{sendfile, timer};
 
@@ -135,18 +136,25 @@ pub struct Transport {
     moved: usize,
     /// Bytes sent in all.
     sent: u64,
+    presence: Presence,
 }
 
 impl Transport {
     /// Takes over an accepted, non-blocking socket.
-    pub fn new(socket: OwnedFd, reactor: &'static Reactor) -> Transport {
+    pub fn new(socket: OwnedFd, reactor: &'static Reactor, presence: Presence) -> Transport {
         let io = Io::Unregistered(socket);
-        Transport { io, reactor, deadline: 0, readable: true, ending: false, moved: 0, sent: 0 }
+        Transport { io, reactor, deadline: 0, readable: true, ending: false, moved: 0, sent: 0, presence }
     }
 
-    /// Sets the tick at which waits end.
-    pub fn set_deadline(&mut self, tick: u32) {
+    /// Sets the tick at which waits end, and what the connection is doing meanwhile.
+    pub fn set_deadline(&mut self, phase: Phase, tick: u32) {
+        self.presence.enter(phase);
         self.deadline = tick;
+    }
+
+    /// The connection as it is counted.
+    pub fn presence(&mut self) -> &mut Presence {
+        &mut self.presence
     }
 
     /// Appends what has arrived to `buffer`, which must have room.
@@ -203,8 +211,7 @@ impl Transport {
     /// `WouldBlock` when the socket is full, and what else sendmsg(2) says.
     pub fn send(&mut self, first: &[u8], second: &[u8], more: bool) -> io::Result<usize> {
         let sent = uninterrupted(|| socket::send(self.socket()?, first, second, more))?;
-        self.sent += sent as u64;
-        self.count(sent);
+        self.took(sent);
         Ok(sent)
     }
 
@@ -214,9 +221,14 @@ impl Transport {
     /// `WouldBlock` when the socket is full, `InvalidInput` where the file system can't, and what else sendfile(2) says.
     pub fn send_file(&mut self, file: BorrowedFd<'_>, offset: &mut u64, count: usize) -> io::Result<usize> {
         let sent = uninterrupted(|| sendfile::sendfile(self.socket()?, file, offset, count))?;
-        self.sent += sent as u64;
-        self.count(sent);
+        self.took(sent);
         Ok(sent)
+    }
+
+    fn took(&mut self, sent: usize) {
+        self.sent += sent as u64;
+        self.presence.row().sent(sent as u64);
+        self.count(sent);
     }
 
     /// Counts work that is not bytes, such as a request answered, towards the turn of the others.

@@ -11,6 +11,7 @@ use super::sockets::Sockets;
 use crate::config::{self, Settings};
 use crate::error::StartupError;
 use crate::log::access::AccessLog;
+use crate::metrics::Row;
 use crate::sys::file::Root;
 use crate::sys::limits;
 use crate::sys::process::{self, Identity};
@@ -64,7 +65,7 @@ impl Generation {
     }
 
     /// In the child: becomes the worker of a slot.
-    pub fn become_worker(mut self, slot: usize, master: i32, link: OwnedFd) -> ! {
+    pub fn become_worker(mut self, slot: usize, master: i32, link: OwnedFd, metrics: Row) -> ! {
         let listeners = self.sockets.of_slot(slot);
         drop(std::mem::take(&mut self.sockets));
         // The other slots' sockets are closed, and of each of these the last copy is this one.
@@ -82,6 +83,7 @@ impl Generation {
             access: self.access.take(),
             places: self.places,
             sandbox: self.sandbox,
+            metrics,
             settings: self.settings,
         })
     }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use crate::config::{self, Invocation, Settings};
 use crate::error::{StartupError, cause};
+use crate::metrics::{Row, State, Table};
 use crate::sys::process::{self, Exit, Fork};
 use crate::sys::signal::{Request, Signals};
 use crate::sys::{file, link, socket, timer};
@@ -49,6 +50,8 @@ struct Master {
     first_actions: Vec<Action>,
     generations: Vec<Generation>,
     children: Children,
+    /// What is counted.
+    metrics: Table,
     pid_file: Option<PidFile>,
     report: Report,
     /// The new program's master, while there is one.
@@ -80,9 +83,11 @@ impl Master {
         let others: Vec<&Sockets> = inherited.iter().chain([&lent]).collect();
         let pid_file = settings.pid_file.clone();
         let generation = Generation::open(1, settings, &others)?;
-        let pid_file = pid_file.as_deref().map(PidFile::write).transpose()?;
         ::log::info!("sandbox: {}", generation.sandbox);
         let slots = generation.settings.workers;
+        let metrics =
+            Table::new(slots).map_err(|source| StartupError::System { step: "map the counters", source })?;
+        let pid_file = pid_file.as_deref().map(PidFile::write).transpose()?;
         let (supervisor, first_actions) =
             Supervisor::start(slots, generation.settings.drain_timeout, timer::monotonic());
         Ok(Master {
@@ -91,6 +96,7 @@ impl Master {
             first_actions,
             generations: vec![generation],
             children: Children::default(),
+            metrics,
             pid_file,
             report: Report::from_environment(timer::monotonic(), predecessor.is_some()),
             successor: None,
@@ -161,6 +167,7 @@ impl Master {
     fn reap(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         while let Some((pid, exit)) = process::reap() {
+            self.metrics.release(pid);
             if self.successor == Some(pid) {
                 self.successor = None;
                 ::log::warn!("the new program ended ({exit}); this one serves on");
@@ -180,10 +187,12 @@ impl Master {
     fn heed(&mut self, request: Request) -> Option<Event> {
         match request {
             Request::Stop => {
+                self.metrics.set_state(State::Stopping);
                 self.report_leaving("stopping");
                 Some(Event::Stop)
             }
             Request::Drain => {
+                self.metrics.set_state(State::Draining);
                 self.report_leaving("serving the last clients");
                 Some(Event::Drain)
             }
@@ -344,9 +353,11 @@ impl Master {
                 }
                 Action::Complain(id, why) => ::log::error!("{} could not serve: {why}", name(id)),
                 Action::Report(id, exit, wait) if wait.is_zero() => {
+                    self.metrics.restarted(id.slot);
                     ::log::warn!("{} ended ({exit}); the next one starts at once", name(id));
                 }
                 Action::Report(id, exit, wait) => {
+                    self.metrics.restarted(id.slot);
                     ::log::warn!("{} ended young ({exit}); the next one starts in {wait:?}", name(id));
                 }
                 Action::Abandon(number, slot, why) => {
@@ -390,21 +401,23 @@ impl Master {
         self.generations[index].sockets.reach(id.slot + 1, backlog).map_err(|error| error.to_string())?;
         let (mine, theirs) = link::pair().map_err(cannot)?;
         let master = process::id();
+        let row = self.metrics.claim(id.slot);
         match process::fork().map_err(cannot)? {
             Fork::Parent(pid) => {
                 self.children.insert(id, pid, mine);
+                self.metrics.occupy(row, pid, id.generation, timer::monotonic());
                 ::log::info!("{} started, pid {pid}", name(id));
                 Ok(())
             }
             Fork::Child => {
                 drop(mine);
-                self.become_worker(id, index, master, theirs)
+                self.become_worker(id, index, master, theirs, row)
             }
         }
     }
 
     /// In the child: keeps what is the worker's, drops what would keep others alive or their ports open, and serves.
-    fn become_worker(&mut self, id: Id, index: usize, master: i32, link: OwnedFd) -> ! {
+    fn become_worker(&mut self, id: Id, index: usize, master: i32, link: OwnedFd, metrics: Row) -> ! {
         self.children = Children::default();
         self.report = Report::default();
         let mine = self.generations.swap_remove(index);
@@ -412,7 +425,7 @@ impl Master {
         self.kept = Sockets::default();
         // The file is the master's, and dropping it here would remove it.
         std::mem::forget(self.pid_file.take());
-        mine.become_worker(id.slot, master, link)
+        mine.become_worker(id.slot, master, link, metrics)
     }
 
     /// Has a worker drain. Listeners that somebody else goes on with are left to them; the others are closed once
@@ -446,6 +459,7 @@ impl Master {
             for generation in self.generations.iter_mut().filter(|g| g.number == id.generation) {
                 generation.sockets.cut(id.slot);
             }
+            self.metrics.set_slots(id.slot);
         }
     }
 
@@ -454,6 +468,9 @@ impl Master {
     fn announce(&self, number: u32) {
         let Some(generation) = self.generations.iter().find(|g| g.number == number) else { return };
         let (what, workers) = (generation.what(), generation.settings.workers);
+        self.metrics.set_slots(workers);
+        self.metrics.set_generation(number);
+        self.metrics.set_state(State::Serving);
         if number == 1 {
             let plural = if workers == 1 { "" } else { "s" };
             let mut text = format!("mayhttpd serves {what} with {workers} worker{plural}:\n");

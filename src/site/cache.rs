@@ -29,6 +29,16 @@ impl Cache {
         self.entries.get(path)
     }
 
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Puts an entry in, and the least recently used out until the bounds hold. One that alone exceeds the bytes is
     /// not kept.
     pub fn insert(&mut self, path: &[u8], entry: Arc<Entry>) {

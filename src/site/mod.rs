@@ -29,6 +29,7 @@ use crate::http::request::{Method, Request};
 use crate::http::status::Status;
 use crate::http::target::SitePath;
 use crate::http::{head, multipart};
+use crate::metrics::Row;
 use crate::sys::file::{self, Root};
 
 use cache::Cache;
@@ -56,6 +57,7 @@ pub type SiteReply = Reply<Arc<Entry>>;
 /// The one site that a worker serves.
 pub struct Site {
     rules: Rules,
+    metrics: Row,
     state: Mutex<State>,
 }
 
@@ -91,7 +93,7 @@ enum Source {
 
 impl Site {
     /// A site over an open root directory; without one, the built-in welcome page.
-    pub fn new(settings: &Settings, root: Option<(Root, PathBuf)>, now: Now) -> Site {
+    pub fn new(settings: &Settings, root: Option<(Root, PathBuf)>, metrics: Row, now: Now) -> Site {
         let welcome = || Entry::built_in(include_bytes!("welcome.html"), "text/html", true, now);
         let source = match root {
             Some((root, path)) => Source::Directory { root, path, checked: now.tick, stay: Stay::No },
@@ -108,7 +110,7 @@ impl Site {
                 .unwrap_or(u32::MAX),
         };
         let cache = Cache::new(settings.cache_entries, settings.cache_size);
-        Site { rules, state: Mutex::new(State { source, cache }) }
+        Site { rules, metrics, state: Mutex::new(State { source, cache }) }
     }
 
     /// Answers one request.
@@ -143,7 +145,9 @@ impl Site {
     /// Forgets what nobody has asked for in a minute; called now and then.
     pub fn sweep(&self, now: Now) {
         let age = self.rules.valid_ticks.saturating_add(UNUSED_TICKS);
-        self.lock().cache.sweep(now.tick.saturating_sub(age));
+        let mut state = self.lock();
+        state.cache.sweep(now.tick.saturating_sub(age));
+        self.metrics.cache_entries(state.cache.len());
     }
 
     /// The entry at `path`, or the reply that says why there is none.
@@ -159,12 +163,14 @@ impl Site {
             && now.tick.wrapping_sub(entry.checked()) < self.rules.valid_ticks
             && entry.is_intact()
         {
+            self.metrics.cache_hit();
             return Ok(Arc::clone(entry));
         }
         if let Source::Welcome(entry) = &state.source {
             let found = path.as_bytes().is_empty().then(|| Arc::clone(entry));
             return found.ok_or_else(|| Box::new(refuse(Refusal::NotFound)));
         }
+        self.metrics.cache_miss();
         state.follow_root(self.rules.valid_ticks, now);
         let mut found = state.resolve(path);
         if matches!(found, Err(Refusal::Exhausted)) {

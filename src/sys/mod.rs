@@ -13,6 +13,7 @@ pub mod privileges;
 pub mod process;
 pub mod seccomp;
 pub mod sendfile;
+pub mod shm;
 pub mod signal;
 pub mod socket;
 pub mod timer;

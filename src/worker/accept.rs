@@ -18,6 +18,7 @@ use may::io::{CoIo, WaitIo, WaitIoWaker};
 
 use super::{CLOSE, CLOSE_SOON, KEEP, address_of, control};
 use crate::connection::{self, Shared};
+use crate::metrics::Presence;
 use crate::site::TICK_MS;
 use crate::sys::socket::{self, PeerAddress};
 
@@ -63,6 +64,7 @@ struct Client {
     socket: OwnedFd,
     peer: PeerAddress,
     place: Place,
+    presence: Presence,
 }
 
 /// A client's place; it is free again when this is dropped, however its connection ended.
@@ -200,8 +202,8 @@ impl Door {
         let mut next = Some(first);
         loop {
             match next.take() {
-                Some(Client { socket, peer, place }) => {
-                    let end = connection::serve(self.shared, socket, peer);
+                Some(Client { socket, peer, place, presence }) => {
+                    let end = connection::serve(self.shared, socket, peer, presence);
                     ::log::trace!("{peer}: {end:?}");
                     drop(place);
                 }
@@ -259,7 +261,8 @@ impl Acceptor {
             }
             match socket::accept(listener.inner().as_fd()) {
                 Ok((socket, peer)) => {
-                    door.admit(Client { socket, peer, place: Place::take(door) });
+                    let presence = door.shared.metrics.accepted();
+                    door.admit(Client { socket, peer, place: Place::take(door), presence });
                     quiet_since = None;
                     accepted += 1;
                     if accepted % BATCH == 0 {

@@ -27,6 +27,7 @@ use crate::connection::inbox::Pool;
 use crate::connection::phase::Timeouts;
 use crate::connection::transport::Reactor;
 use crate::log::{self, Label, access};
+use crate::metrics::Row;
 use crate::site::Site;
 use crate::sys::file::Root;
 use crate::sys::process::{self, Identity};
@@ -85,6 +86,8 @@ pub struct Start {
     pub places: usize,
     /// How it is confined.
     pub sandbox: Sandbox,
+    /// What it counts in.
+    pub metrics: Row,
     /// The settings.
     pub settings: Settings,
 }
@@ -119,7 +122,7 @@ fn serve(start: Start) -> Result<(), (&'static str, io::Error)> {
     let confined = start.sandbox.confine_files(root).map_err(|e| ("confine itself by Landlock", e))?;
     let reactor = Reactor::new().map_err(|e| ("make the scheduler's descriptors", e))?;
     let now = reactor.clock.now();
-    let site = Site::new(&start.settings, start.root, now);
+    let site = Site::new(&start.settings, start.root, start.metrics, now);
     if confined {
         site.stay_at_root();
     }
@@ -135,6 +138,7 @@ fn serve(start: Start) -> Result<(), (&'static str, io::Error)> {
         connections: AtomicU64::new(0),
         pool: Pool::default(),
         live: AtomicUsize::new(0),
+        metrics: start.metrics,
         draining: AtomicBool::new(false),
     }));
     let door: &'static Door = Box::leak(Box::new(Door::new(shared, start.places)));

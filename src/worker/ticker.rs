@@ -1,4 +1,4 @@
-//! The worker's pulse: ten times a second it reads the clock, wakes the connections whose deadline has come, and looks
+//! The worker's pulse: ten times a second it gives a sign of life, reads the clock, wakes the connections whose deadline has come, and looks
 //! whether a drain is complete; each second it flushes the access log and has the site forget what nobody asks for.
 
 use std::io;
@@ -40,6 +40,7 @@ impl Ticker {
             if !timer::take_expirations(self.timer.inner()) {
                 continue;
             }
+            shared.metrics.beat(timer::monotonic());
             let new_second = shared.reactor.clock.refresh();
             shared.reactor.turn_wheel();
             if new_second {
