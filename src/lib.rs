@@ -3,6 +3,7 @@
 //! ```text
 //! master (one thread, never touches the scheduler)      signals, fork, supervision
 //!  └─ worker 0..N-1  (may, one scheduler thread)        listener of its slot → coroutine per client → site → reply
+//!  └─ admin        (may_minihttp)                       status page and metrics, from memory shared by all
 //! ```
 //!
 //! The life of a connection: [`worker::accept`] takes it off the accept queue and gives it a coroutine;
@@ -16,6 +17,7 @@
 pub mod healthcheck;
 pub mod master;
 
+pub mod admin;
 pub mod worker;
 
 pub mod connection;

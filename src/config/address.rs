@@ -67,20 +67,37 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// `ADDR:PORT`, `[IPv6]:PORT`, `:PORT` or `PORT`.
+/// The address of the admin listener, at 127.0.0.1 where only a port is given; `None` for off.
+///
+/// # Errors
+/// What may be written instead.
+pub fn admin(text: &str) -> Result<Option<SocketAddr>, String> {
+    if text.eq_ignore_ascii_case("off") {
+        return Ok(None);
+    }
+    read(text, Ipv4Addr::LOCALHOST.into())
+        .map(Some)
+        .ok_or_else(|| "expected ADDR:PORT, [IPv6]:PORT, :PORT, PORT or off".to_owned())
+}
+
 fn listen(text: &str) -> Result<SocketAddr, String> {
+    read(text, DEFAULT.ip()).ok_or_else(|| {
+        "expected ADDR:PORT, [IPv6]:PORT, :PORT or PORT (no name but localhost is looked up)".to_owned()
+    })
+}
+
+/// `ADDR:PORT`, `[IPv6]:PORT`, or `:PORT` or `PORT` of a default address.
+fn read(text: &str, default: IpAddr) -> Option<SocketAddr> {
     if let Ok(address) = text.parse() {
-        return Ok(address);
+        return Some(address);
     }
     let parsed = match text.rsplit_once(':') {
-        None => port(text).ok().map(|port| (DEFAULT.ip(), port)),
-        Some(("", number)) => port(number).ok().map(|port| (DEFAULT.ip(), port)),
+        None => port(text).ok().map(|port| (default, port)),
+        Some(("", number)) => port(number).ok().map(|port| (default, port)),
         Some(("localhost", number)) => port(number).ok().map(|port| (Ipv4Addr::LOCALHOST.into(), port)),
         Some(_) => None,
     };
-    parsed.map(SocketAddr::from).ok_or_else(|| {
-        "expected ADDR:PORT, [IPv6]:PORT, :PORT or PORT (no name but localhost is looked up)".to_owned()
-    })
+    parsed.map(SocketAddr::from)
 }
 
 /// An address of version 4 or 6, the latter with or without brackets, or `localhost`.
@@ -137,6 +154,27 @@ mod tests {
             (&["--listen", "0", "--listen", ":0"], "0.0.0.0:0 0.0.0.0:0"),
         ] {
             assert_eq!(settled(&[(Origin::Flag, flags)]).as_deref(), Ok(addresses), "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn the_admin_listener_is_local_unless_an_address_is_given() {
+        for (text, address) in [
+            ("9000", Ok(Some("127.0.0.1:9000"))),
+            (":9000", Ok(Some("127.0.0.1:9000"))),
+            ("0", Ok(Some("127.0.0.1:0"))),
+            ("localhost:9000", Ok(Some("127.0.0.1:9000"))),
+            ("0.0.0.0:9000", Ok(Some("0.0.0.0:9000"))),
+            ("[::1]:9000", Ok(Some("[::1]:9000"))),
+            ("off", Ok(None)),
+            ("example.org:1", Err("expected ADDR:PORT, [IPv6]:PORT, :PORT, PORT or off")),
+            ("on", Err("expected ADDR:PORT, [IPv6]:PORT, :PORT, PORT or off")),
+        ] {
+            let expected = match address {
+                Ok(address) => Ok(address.map(|address| address.parse().unwrap())),
+                Err(why) => Err(why.to_owned()),
+            };
+            assert_eq!(admin(text), expected, "{text}");
         }
     }
 

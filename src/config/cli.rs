@@ -90,6 +90,10 @@ pub struct Raw {
     #[arg(long, value_name = "ADDR:PORT", value_delimiter = ',', help_heading = "Listening")]
     pub listen: Option<Vec<String>>,
 
+    /// Status page and metrics at this address, 127.0.0.1 if only a port [default: off]
+    #[arg(long, value_name = "ADDR:PORT|off", help_heading = "Listening")]
+    pub admin: Option<String>,
+
     /// Connections that may wait for a worker [default: 4096]
     #[arg(long, value_name = "N", help_heading = "Listening")]
     pub backlog: Option<String>,

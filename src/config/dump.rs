@@ -32,6 +32,11 @@ const ROWS: &[Row] = &[
     Row("dotfiles", |r| r.dotfiles.is_some(), |s| quoted(if s.dotfiles { "serve" } else { "hide" })),
     Row("name", |r| r.name.is_some(), |s| quoted(&s.name)),
     Row("listen", |r| r.listen.is_some(), listen),
+    Row(
+        "admin",
+        |r| r.admin.is_some(),
+        |s| s.admin.map_or_else(|| quoted("off"), |address| quoted(&address.to_string())),
+    ),
     Row("backlog", |r| r.backlog.is_some(), |s| plain(s.backlog)),
     Row("workers", |r| r.workers.is_some(), |s| plain(s.workers)),
     Row(

@@ -136,6 +136,8 @@ pub struct Settings {
     pub root: Root,
     /// Where to listen: at least one address, none of them twice unless its port is 0.
     pub listen: Vec<SocketAddr>,
+    /// Where the admin listener is, if there is one.
+    pub admin: Option<SocketAddr>,
     /// Worker processes, 1 to 1024.
     pub workers: usize,
     /// The file that the master writes its process id to.
@@ -196,6 +198,7 @@ impl Default for Settings {
         Self {
             root: Root::Welcome,
             listen: vec![address::DEFAULT],
+            admin: None,
             workers: 1,
             pid_file: None,
             log_level: LevelFilter::Info,
@@ -319,6 +322,7 @@ impl Settings {
         set(&mut s.name, given.read("name", |r| &r.name, units::name)?);
 
         // By whom.
+        s.admin = given.read("admin", |r| &r.admin, address::admin)?.flatten();
         let backlog = |text: &str| units::integer(text, 1..=i32::MAX as u64).map(|n| n as u32);
         set(&mut s.backlog, given.read("backlog", |r| &r.backlog, backlog)?);
         let workers = given.read("workers", |r| &r.workers, units::workers)?.flatten();
@@ -464,6 +468,8 @@ mod tests {
             (&["-r", "site"], Settings { root: Root::Directory("site".into()), ..base() }),
             (&["--root-document", "site"], Settings { root: Root::Directory("site".into()), ..base() }),
             (&["--root_document=site"], Settings { root: Root::Directory("site".into()), ..base() }),
+            (&["--admin", "9000"], Settings { admin: "127.0.0.1:9000".parse().ok(), ..base() }),
+            (&["--admin", "off"], base()),
             (&["-w", "2"], Settings { workers: 2, ..base() }),
             (&["-w", "auto"], base()),
             (&["-l", "WARNING"], Settings { log_level: LevelFilter::Warn, ..base() }),

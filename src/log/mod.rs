@@ -36,6 +36,8 @@ pub enum Label {
     Master,
     /// The child in this slot.
     Worker(usize),
+    /// The child that serves the status page.
+    Admin,
 }
 
 impl fmt::Display for Label {
@@ -43,12 +45,14 @@ impl fmt::Display for Label {
         match self {
             Self::Master => f.write_str("master"),
             Self::Worker(slot) => write!(f, "worker {slot}"),
+            Self::Admin => f.write_str("admin"),
         }
     }
 }
 
-/// What [`LABEL`] holds in the master, for no slot is ever that high.
+/// What [`LABEL`] holds in the master and in the admin process, for no slot is ever that high.
 const MASTER: usize = usize::MAX;
+const ADMIN: usize = MASTER - 1;
 
 /// The label of this process. A fork copies it, so that a child must set its own.
 static LABEL: AtomicUsize = AtomicUsize::new(MASTER);
@@ -59,6 +63,7 @@ pub fn set_label(label: Label) {
         match label {
             Label::Master => MASTER,
             Label::Worker(slot) => slot,
+            Label::Admin => ADMIN,
         },
         Relaxed,
     );
@@ -67,6 +72,7 @@ pub fn set_label(label: Label) {
 fn label() -> Label {
     match LABEL.load(Relaxed) {
         MASTER => Label::Master,
+        ADMIN => Label::Admin,
         slot => Label::Worker(slot),
     }
 }
@@ -206,6 +212,8 @@ fn logger(output: Arc<Output>) -> Box<dyn Log> {
         // The scheduler logs a line at info for every descriptor it registers.
         .level_for("may", LevelFilter::Warn)
         .level_for("generator", LevelFilter::Warn)
+        // It calls every client that closes an error.
+        .level_for("may_minihttp", LevelFilter::Off)
         .chain(sink);
     dispatch.into_log().1
 }
@@ -274,6 +282,7 @@ impl Line<'_> {
         match self.label {
             Label::Master => write!(out, "\"process\":\"master\",")?,
             Label::Worker(slot) => write!(out, "\"process\":\"worker\",\"worker\":{slot},")?,
+            Label::Admin => write!(out, "\"process\":\"admin\",")?,
         }
         out.extend_from_slice(b"\"message\":\"");
         escape::json(out, self.message.to_string().as_bytes());

@@ -96,6 +96,11 @@ impl Generation {
         }
     }
 
+    /// The user to become, where there is one.
+    pub fn identity(&self) -> Option<Identity> {
+        self.identity.clone()
+    }
+
     /// Connections that a worker takes.
     pub fn places(&self) -> usize {
         self.places

@@ -6,6 +6,7 @@
 //! The subtle rule: it stays single-threaded and never touches the scheduler, so that every fork is sound. It keeps all
 //! listeners open, so that a dead worker's accept queue waits for the successor.
 
+pub mod attendant;
 pub mod children;
 pub mod generation;
 pub mod pidfile;
@@ -24,8 +25,9 @@ use crate::metrics::{Row, State, Table};
 use crate::sys::process::{self, Exit, Fork};
 use crate::sys::signal::{Request, Signals};
 use crate::sys::{file, link, socket, timer};
-use crate::{log, worker};
+use crate::{admin, log, worker};
 
+use attendant::{Attendant, Forked};
 use children::{Children, Word};
 use generation::Generation;
 use pidfile::PidFile;
@@ -50,6 +52,8 @@ struct Master {
     first_actions: Vec<Action>,
     generations: Vec<Generation>,
     children: Children,
+    /// The admin process, where one is asked for.
+    admin: Option<Attendant>,
     /// What is counted.
     metrics: Table,
     pid_file: Option<PidFile>,
@@ -82,8 +86,13 @@ impl Master {
         let predecessor = inherited.is_some().then(process::parent);
         let others: Vec<&Sockets> = inherited.iter().chain([&lent]).collect();
         let pid_file = settings.pid_file.clone();
+        let address = settings.admin;
         let generation = Generation::open(1, settings, &others)?;
         ::log::info!("sandbox: {}", generation.sandbox);
+        // A predecessor's admin process still has the address.
+        let admin = address
+            .map(|address| Attendant::new(address, predecessor.is_some(), timer::monotonic()))
+            .transpose()?;
         let slots = generation.settings.workers;
         let metrics =
             Table::new(slots).map_err(|source| StartupError::System { step: "map the counters", source })?;
@@ -96,6 +105,7 @@ impl Master {
             first_actions,
             generations: vec![generation],
             children: Children::default(),
+            admin,
             metrics,
             pid_file,
             report: Report::from_environment(timer::monotonic(), predecessor.is_some()),
@@ -114,6 +124,7 @@ impl Master {
             if let Some(end) = self.perform(actions) {
                 return end;
             }
+            self.attend();
             actions = Vec::new();
             self.report.beat(timer::monotonic());
             for event in self.wait() {
@@ -127,7 +138,8 @@ impl Master {
         if !self.aftermath.is_empty() {
             return std::mem::take(&mut self.aftermath);
         }
-        let deadline = self.supervisor.deadline().into_iter().chain(self.report.due()).min();
+        let due = self.report.due().into_iter().chain(self.admin.as_ref().and_then(Attendant::due));
+        let deadline = self.supervisor.deadline().into_iter().chain(due).min();
         let timeout = deadline.map(|at| at.saturating_sub(timer::monotonic()));
         let links = self.children.links();
         let mut fds = vec![self.signals.as_fd()];
@@ -168,6 +180,11 @@ impl Master {
         let mut events = Vec::new();
         while let Some((pid, exit)) = process::reap() {
             self.metrics.release(pid);
+            if let Some(admin) = &mut self.admin
+                && admin.ended(pid, exit, timer::monotonic())
+            {
+                self.metrics.admin_restarted();
+            }
             if self.successor == Some(pid) {
                 self.successor = None;
                 ::log::warn!("the new program ended ({exit}); this one serves on");
@@ -194,6 +211,10 @@ impl Master {
             Request::Drain => {
                 self.metrics.set_state(State::Draining);
                 self.report_leaving("serving the last clients");
+                if self.successor.is_some() {
+                    // The new program's admin process waits for the address.
+                    self.admin.take().iter_mut().for_each(Attendant::stop);
+                }
                 Some(Event::Drain)
             }
             Request::Reload => self.reload(),
@@ -232,6 +253,9 @@ impl Master {
         self.report.reloading(timer::monotonic());
         match self.next_generation(number) {
             Ok(generation) => {
+                if generation.settings.admin != self.admin.as_ref().map(Attendant::asked_for) {
+                    ::log::warn!("a change of --admin has to wait for the next start");
+                }
                 ::log::info!("reloading: generation {number} starts");
                 Some(self.succeed(generation))
             }
@@ -367,6 +391,7 @@ impl Master {
                 }
                 Action::Forget(number) => self.forget(number),
                 Action::Finish(None) => {
+                    self.admin.iter_mut().for_each(Attendant::stop);
                     ::log::info!("stopped");
                     return Some(Ok(()));
                 }
@@ -383,6 +408,29 @@ impl Master {
         let generation = self.generations.remove(index);
         if self.emptied {
             self.kept = generation.sockets;
+        }
+    }
+
+    /// Starts the admin process when it is time to.
+    fn attend(&mut self) {
+        let (now, master) = (timer::monotonic(), process::id());
+        let Some(attendant) = &mut self.admin else { return };
+        if attendant.due().is_none_or(|due| due > now) {
+            return;
+        }
+        match attendant.fork(now) {
+            Ok(Forked::Parent) => {}
+            Ok(Forked::Child(link, address)) => {
+                let identity = self.generations.last().and_then(Generation::identity);
+                self.report = Report::default();
+                // What it does not need it must not hold: others' links and ports would outlive their owners.
+                self.children = Children::default();
+                self.generations.clear();
+                self.kept = Sockets::default();
+                std::mem::forget(self.pid_file.take());
+                admin::run(admin::Start { master, link, address, identity, metrics: self.metrics })
+            }
+            Err(error) => ::log::error!("admin cannot be started: {}", cause(&error)),
         }
     }
 
@@ -420,6 +468,7 @@ impl Master {
     fn become_worker(&mut self, id: Id, index: usize, master: i32, link: OwnedFd, metrics: Row) -> ! {
         self.children = Children::default();
         self.report = Report::default();
+        self.admin = None;
         let mine = self.generations.swap_remove(index);
         self.generations.clear();
         self.kept = Sockets::default();
@@ -483,6 +532,12 @@ impl Master {
                 } else if let Some(path) = socket::local_path(socket) {
                     text.push_str(&format!("  unix:{path}\n"));
                 }
+            }
+            if let Some(admin) = &self.admin {
+                text.push_str(&format!(
+                    "  admin: http://{}/status\n",
+                    config::address::reachable(admin.address())
+                ));
             }
             // Nobody may be reading; that is no reason not to serve.
             let _ = io::stdout().write_all(text.as_bytes());

@@ -10,10 +10,10 @@ use std::time::Duration;
 use crate::sys::process::Exit;
 
 /// A worker that dies sooner than this after its start died young, and its successor has to wait.
-const YOUNG: Duration = Duration::from_secs(1);
+pub(super) const YOUNG: Duration = Duration::from_secs(1);
 
 /// The first and the longest wait of a successor; it doubles in between.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+pub(super) const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// How long workers that were told to stop at once have before they are killed.
 const STOP_GRACE: Duration = Duration::from_secs(2);

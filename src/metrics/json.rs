@@ -9,9 +9,6 @@ use super::prometheus::{seconds, thousandths};
 use super::snapshot::{Counts, Slot, Snapshot};
 use super::{BOUNDS, Class, Method, Phase, Reason};
 
-/// The Content-Type of the document.
-pub const CONTENT_TYPE: &str = "application/json";
-
 /// Renders a snapshot.
 pub fn render(snapshot: &Snapshot) -> String {
     let mut json = Json(String::with_capacity(4096));

@@ -14,9 +14,6 @@ use std::fmt::{self, Write as _};
 use super::snapshot::{Slot, Snapshot};
 use super::{BOUNDS, Class, Method, Phase, Reason, State};
 
-/// The Content-Type of the text.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// Renders a snapshot.
 pub fn render(snapshot: &Snapshot) -> String {
     let mut text = Text { out: String::with_capacity(16 * 1024), name: "", snapshot };

@@ -15,6 +15,13 @@ pub fn raise_descriptor_limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
+/// Has this process get no more than `bytes` of memory of its own to write to (`RLIMIT_DATA`); beyond that it aborts.
+pub fn bound_memory(bytes: u64) {
+    let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    // It is refused only where less is allowed already.
+    let _ = setrlimit(Resource::Data, limit);
+}
+
 /// `vm.max_map_count`: memory maps that a process may have; the kernel's default where /proc can't be read.
 pub fn max_map_count() -> u64 {
     const KERNEL_DEFAULT: u64 = 65_530;

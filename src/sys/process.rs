@@ -3,7 +3,7 @@
 //! Does not decide who lives. The subtle rule: `fork` is sound only while the process has one thread, so the master
 //! never starts another.
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CStr, CString, OsString};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::process::Command;
@@ -100,6 +100,41 @@ pub fn kill(pid: i32) {
 pub fn die_with_parent(parent: i32) -> io::Result<bool> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     Ok(rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get() == parent))
+}
+
+/// Kills a child with SIGKILL and waits until it is gone, which takes it no time of its own.
+pub fn end(pid: i32) {
+    kill(pid);
+    if let Some(pid) = Pid::from_raw(pid) {
+        while let Err(rustix::io::Errno::INTR) = rustix::process::waitpid(Some(pid), WaitOptions::empty()) {}
+    }
+}
+
+/// Names this process, at most 15 bytes, as ps(1) shows it.
+pub fn set_name(name: &CStr) {
+    // A name that is refused is no name, which harms nobody.
+    let _ = rustix::thread::set_name(name);
+}
+
+/// Has whatever this process writes to standard error vanish from now on.
+///
+/// # Errors
+/// What open(2) says of /dev/null.
+pub fn mute_standard_error() -> io::Result<()> {
+    let null = std::fs::File::options().write(true).open("/dev/null")?;
+    Ok(rustix::stdio::dup2_stderr(null)?)
+}
+
+/// User and system time and resident memory in bytes of any process (proc(5)); `None` when it has gone, or where /proc
+/// does not show it.
+pub fn usage(pid: i32) -> Option<(Duration, u64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything; fields are counted from its end, where the third begins.
+    let fields: Vec<&str> = stat.get(stat.rfind(')')? + 2..)?.split(' ').collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    let ticks = field(14)? + field(15)?;
+    let cpu = Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second().max(1));
+    Some((cpu, field(24)? * rustix::param::page_size() as u64))
 }
 
 /// This process's id.

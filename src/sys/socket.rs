@@ -234,6 +234,24 @@ pub fn reset_on_close(socket: BorrowedFd<'_>) {
     let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
 }
 
+/// Holds an address for a listener that another process of ours will open beside this socket (socket(7)
+/// `SO_REUSEPORT`), and finds out first whether anybody else serves it. With port 0 the kernel chooses one.
+///
+/// # Errors
+/// `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL` and what else bind(2) says.
+pub fn reserve(address: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = stream_socket(address)?;
+    rustix::net::bind(&socket, &address)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    Ok(socket)
+}
+
+/// Ends the receiving direction of a socket that is known by its number alone; what has come can still be read.
+pub fn stop_receiving(fd: RawFd) {
+    // SAFETY: the call touches no memory; of a number that is no socket it makes an error, which says nothing new.
+    unsafe { libc::shutdown(fd, libc::SHUT_RD) };
+}
+
 /// Ends listening, for every process that shares the socket; clients still in its queue are reset.
 pub fn stop_listening(listener: BorrowedFd<'_>) {
     // It fails only where the socket does not listen any more.

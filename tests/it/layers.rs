@@ -14,6 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "healthcheck",
             "master",
+            "admin",
             "worker",
             "connection",
             "site",
@@ -26,8 +27,9 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("healthcheck", &["error"]),
-    ("master", &["worker", "config", "log", "metrics", "kernel", "sys", "error"]),
+    ("master", &["worker", "admin", "config", "log", "metrics", "kernel", "sys", "error"]),
     ("worker", &["connection", "site", "config", "log", "metrics", "http", "sys", "error"]),
+    ("admin", &["metrics", "log", "config", "sys", "error"]),
     ("connection", &["site", "tls", "metrics", "log", "config", "http", "sys"]),
     ("site", &["http", "sys", "config", "metrics"]),
     ("log", &["config", "sys", "error"]),
@@ -40,7 +42,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// An outside crate and the places that may name it; a place is a beginning of a path below src.
 const CRATES: &[(&str, &[&str])] = &[
-    ("may", &["connection/transport.rs", "worker/"]),
+    ("may", &["connection/transport.rs", "worker/", "admin/"]),
+    ("may_minihttp", &["admin/"]),
     ("generator", &["worker/"]),
     ("httparse", &["http/request.rs"]),
     ("httpdate", &["http/", "log/line.rs"]),

@@ -37,6 +37,7 @@ mod timeouts;
 mod access_formats;
 mod access_log;
 mod activation;
+mod admin;
 mod dist;
 mod error_log;
 mod healthcheck;

@@ -2,11 +2,14 @@
 //! answers strictly, and facts about processes. Nothing here sleeps to be safe: it waits for a condition,
 //! with a deadline that only a broken server meets.
 
+pub mod browser;
 pub mod client;
 pub mod contents;
+pub mod exposition;
 pub mod json;
 pub mod launch;
 pub mod network;
+pub mod plain;
 pub mod process;
 pub mod response;
 pub mod server;

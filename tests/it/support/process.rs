@@ -40,6 +40,11 @@ impl Process {
         });
     }
 
+    /// The name that ps shows; None when it has gone.
+    pub fn name(&self) -> Option<String> {
+        fs::read_to_string(format!("/proc/{}/comm", self.pid)).ok().map(|name| name.trim_end().to_owned())
+    }
+
     /// User and system time of all its threads. /proc counts in hundredths of a second on every Linux.
     pub fn cpu_time(&self) -> Duration {
         stat(self.pid).map_or(Duration::ZERO, |stat| Duration::from_millis(stat.ticks * 10))

@@ -132,7 +132,12 @@ impl Server {
 
     /// The workers that live now, oldest first.
     pub fn workers(&self) -> Vec<Process> {
-        self.master.children()
+        self.master.children().into_iter().filter(|child| !is_admin(child)).collect()
+    }
+
+    /// The admin process, where one lives.
+    pub fn admin(&self) -> Option<Process> {
+        self.master.children().into_iter().find(is_admin)
     }
 
     /// Kills the only worker; the one that takes its place.
@@ -192,7 +197,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let workers = if self.status.is_none() { self.workers() } else { Vec::new() };
+        let workers = if self.status.is_none() { self.master.children() } else { Vec::new() };
         self.kill();
         let start = Instant::now();
         while workers.iter().any(Process::lives) && start.elapsed() < DEADLINE {
@@ -211,6 +216,10 @@ impl Drop for Server {
             assert!(left.is_empty(), "workers outlived their master: {left:?}");
         }
     }
+}
+
+fn is_admin(child: &Process) -> bool {
+    child.name().is_some_and(|name| name == "mayhttpd-admin")
 }
 
 /// Where a line of standard output says that the server listens.

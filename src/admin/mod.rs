@@ -1,0 +1,91 @@
+//! The admin process: a listener of its own with the status page, the metrics and the health of the server, all read
+//! from the table that the workers count in.
+//!
+//! Serves no files and knows no worker but by its row. Its HTTP is may_minihttp's, which has no limits and no timeouts,
+//! answers HEAD with a body, leaves HTTP/1.0 open and takes a request's body for the next request; so it is for the
+//! operator alone, at a local address. [`service`] ends every connection that this could confuse, and whatever goes
+//! wrong all the same, memory included, ends this process, which the master replaces.
+//!
+//! The subtle rule: the library writes to standard error by itself, so that is muted here; the error log has a
+//! descriptor of its own.
+
+pub mod service;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+
+use may_minihttp::HttpServiceFactory;
+
+use crate::log::{self, Label};
+use crate::metrics::Table;
+use crate::sys::process::{self, Identity};
+use crate::sys::signal::{self, Request, Signals};
+use crate::sys::{limits, link};
+
+/// Machine words of a coroutine's stack: 64 KiB, for pages are rendered on it; there are few.
+const STACK_WORDS: usize = 8192;
+
+/// Bytes of memory that this process may have: a hundred times what it needs.
+const MEMORY: u64 = 256 << 20;
+
+/// All that an admin process is given.
+pub struct Start {
+    /// The master's process id.
+    pub master: i32,
+    /// The admin's end of the link.
+    pub link: OwnedFd,
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// The user to become.
+    pub identity: Option<Identity>,
+    /// What the workers count in.
+    pub metrics: Table,
+}
+
+/// Serves until the end of the process.
+pub fn run(start: Start) -> ! {
+    log::set_label(Label::Admin);
+    process::set_name(c"mayhttpd-admin");
+    if let Err((step, error)) = serve(&start) {
+        link::send(&start.link, format!("cannot {step}: {}", crate::error::cause(&error)).as_bytes(), &[]);
+    }
+    process::exit_now(1)
+}
+
+/// Starts everything, then waits for the end.
+fn serve(start: &Start) -> Result<(), (&'static str, io::Error)> {
+    let signals = Signals::of_worker().map_err(|e| ("set up signals", e))?;
+    if let Some(identity) = &start.identity {
+        process::become_identity(identity).map_err(|e| ("change to the workers' user", e))?;
+    }
+    // After the change of user, which would undo it.
+    if !process::die_with_parent(start.master).map_err(|e| ("follow the master", e))? {
+        return Err(("follow the master", io::Error::other("it has gone")));
+    }
+    limits::bound_memory(MEMORY);
+    process::mute_standard_error().map_err(|e| ("mute standard error", e))?;
+    std::panic::set_hook(Box::new(|panic| ::log::error!("{panic}")));
+    let config = may::config();
+    config.set_workers(1).set_stack_size(STACK_WORDS).set_pool_capacity(8).set_worker_pin(false);
+    let acceptor = service::Factory(start.metrics).start(start.address).map_err(|e| ("listen", e))?;
+    // The library installed handlers of its own when it started.
+    signal::die_of_memory_faults().map_err(|e| ("set up signals", e))?;
+    std::thread::spawn(move || {
+        // It accepts for ever, unless it panics for want of a stack.
+        let _ = acceptor.join();
+        process::exit_now(1);
+    });
+    wait_for_the_end(&start.link, &signals)
+}
+
+/// Waits until the master is gone, or a signal comes.
+fn wait_for_the_end(link: &OwnedFd, signals: &Signals) -> ! {
+    loop {
+        let readable = process::wait_readable(&[link.as_fd(), signals.as_fd()], None);
+        let closed = matches!(link::receive(link), link::Received::Closed);
+        if readable.is_err() || closed || signals.next() == Some(Request::Stop) {
+            process::exit_now(0);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The admin process as its master sees it: the address that is held for it, and when it is started again.
+//!
+//! What it serves is [`crate::admin`]'s. The subtle rule: its library binds by itself and would share the port with any
+//! process of its user, so the master holds the address from the start on, after it found nobody else there.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use super::supervisor::{BACK_OFF, YOUNG};
+use crate::error::StartupError;
+use crate::sys::process::{self, Exit, Fork};
+use crate::sys::{link, socket};
+
+/// How soon an address that the predecessor has is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// The admin process, running or about to.
+pub struct Attendant {
+    asked_for: SocketAddr,
+    address: SocketAddr,
+    /// Bound to the address, and never listens. `None` while the predecessor of an upgrade has the address.
+    reservation: Option<OwnedFd>,
+    times: Times,
+    child: Option<(i32, OwnedFd)>,
+}
+
+/// What the fork of an admin process came to.
+pub enum Forked {
+    /// This is the admin process, with its end of the link and its address.
+    Child(OwnedFd, SocketAddr),
+    /// This is the master.
+    Parent,
+}
+
+impl Attendant {
+    /// Holds the address, or, where it `may_wait`, tries to for as long as somebody has it. The process is due at once.
+    ///
+    /// # Errors
+    /// [`StartupError::Bind`] where it can't be had and may not wait.
+    pub fn new(addr: SocketAddr, may_wait: bool, now: Duration) -> Result<Attendant, StartupError> {
+        let times = Times::new(now);
+        let mut attendant =
+            Attendant { asked_for: addr, address: addr, reservation: None, times, child: None };
+        match attendant.reserve() {
+            Err(source) if !may_wait => Err(StartupError::Bind { addr, source }),
+            _ => Ok(attendant),
+        }
+    }
+
+    fn reserve(&mut self) -> io::Result<()> {
+        if self.reservation.is_none() {
+            let reservation = socket::reserve(self.asked_for)?;
+            self.address = socket::local_address(&reservation)?;
+            self.reservation = Some(reservation);
+        }
+        Ok(())
+    }
+
+    /// The address that the settings had.
+    pub fn asked_for(&self) -> SocketAddr {
+        self.asked_for
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// When it is to be started; `None` while it runs.
+    pub fn due(&self) -> Option<Duration> {
+        self.times.due
+    }
+
+    /// Forks it.
+    ///
+    /// # Errors
+    /// What socketpair(2) and fork(2) say. It is tried again later.
+    pub fn fork(&mut self, now: Duration) -> io::Result<Forked> {
+        if self.reserve().is_err() {
+            // The predecessor says nothing when it goes, and there is no hurry.
+            self.times.due = Some(now + RETRY);
+            return Ok(Forked::Parent);
+        }
+        self.times.started(now);
+        let forked = link::pair().and_then(|(mine, theirs)| Ok((process::fork()?, mine, theirs)));
+        match forked {
+            Ok((Fork::Child, mine, theirs)) => {
+                drop(mine);
+                Ok(Forked::Child(theirs, self.address))
+            }
+            Ok((Fork::Parent(pid), mine, _)) => {
+                self.child = Some((pid, mine));
+                ::log::info!("admin started, pid {pid}");
+                Ok(Forked::Parent)
+            }
+            Err(error) => {
+                self.times.ended(now);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes in that a process ended; true when it was this one, which is then due again.
+    pub fn ended(&mut self, pid: i32, exit: Exit, now: Duration) -> bool {
+        let Some((_, link)) = self.child.take_if(|(child, _)| *child == pid) else { return false };
+        while let link::Received::Message(message, _) = link::receive(&link) {
+            ::log::error!("admin could not serve: {}", String::from_utf8_lossy(&message));
+        }
+        let wait = self.times.ended(now);
+        ::log::warn!("admin ended ({exit}); the next one starts in {wait:?}");
+        true
+    }
+
+    /// Ends it: it has no clients to serve to their end, and shall not hold its port when the next master starts. The
+    /// master's to call: a worker that was forked drops its copy of this, and must not.
+    pub fn stop(&mut self) {
+        if let Some((pid, _)) = self.child.take() {
+            process::end(pid);
+        }
+    }
+}
+
+/// When the process starts: by the rules of workers, at once after a long life, and later and later after short ones.
+struct Times {
+    due: Option<Duration>,
+    since: Duration,
+    last_wait: Duration,
+}
+
+impl Times {
+    fn new(now: Duration) -> Times {
+        Times { due: Some(now), since: now, last_wait: Duration::ZERO }
+    }
+
+    fn started(&mut self, now: Duration) {
+        self.due = None;
+        self.since = now;
+    }
+
+    /// How long the next one waits.
+    fn ended(&mut self, now: Duration) -> Duration {
+        let lived = now.saturating_sub(self.since);
+        self.last_wait = match self.last_wait {
+            _ if lived >= YOUNG => Duration::ZERO,
+            last if lived < last => (last * 2).min(BACK_OFF.1),
+            _ => BACK_OFF.0,
+        };
+        self.due = Some(now + self.last_wait);
+        self.last_wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_dies_young_again_and_again_waits_longer_and_one_that_lived_does_not() {
+        let ms = Duration::from_millis;
+        let mut times = Times::new(ms(5));
+        assert_eq!(times.due, Some(ms(5)));
+        let mut now = ms(5);
+        for wait in [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000].map(ms) {
+            times.started(now);
+            assert_eq!(times.due, None);
+            now += ms(20);
+            assert_eq!(times.ended(now), wait);
+            assert_eq!(times.due, Some(now + wait));
+            now += wait;
+        }
+        times.started(now);
+        assert_eq!(times.ended(now + ms(1000)), ms(0));
+    }
+}
