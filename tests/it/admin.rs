@@ -160,6 +160,38 @@ fn a_killed_worker_leaves_no_ghost_and_shows_as_a_restart() {
 }
 
 #[test]
+fn a_reload_changes_the_generation_and_no_count() {
+    let (server, admin) = start(2);
+    let process = server.admin().unwrap();
+    let mut kept = server.client();
+    kept.still_serves();
+    let before = metrics(admin);
+    server.signal(Signal::HUP);
+    eventually("the next generation serves", || {
+        let metrics = metrics(admin);
+        (metrics.value("mayhttpd_generation") == 2.0
+            && metrics.sum("mayhttpd_worker_generation", "") == 4.0
+            && metrics.sum("mayhttpd_worker_up", "") == 2.0)
+            .then_some(())
+    });
+    eventually("the one with the kept connection drains on", || {
+        (metrics(admin).sum("mayhttpd_worker_draining", "") == 1.0).then_some(())
+    });
+    assert_eq!(metrics(admin).sum("mayhttpd_connections_open", ""), 1.0);
+    kept.still_serves();
+    kept.closed();
+    eventually("the drained worker has gone", || {
+        (metrics(admin).sum("mayhttpd_worker_draining", "") == 0.0).then_some(())
+    });
+    let after = metrics(admin);
+    assert_eq!(after.sum("mayhttpd_requests_total", ""), before.sum("mayhttpd_requests_total", "") + 1.0);
+    assert_eq!(after.sum("mayhttpd_connections_open", ""), 0.0);
+    assert_eq!(after.sum("mayhttpd_worker_restarts_total", ""), 0.0);
+    assert_eq!(server.admin(), Some(process));
+    becomes(admin, 200, "ready");
+}
+
+#[test]
 fn health_is_ready_while_one_worker_is_well() {
     let (server, admin) = start(2);
     becomes(admin, 200, "ready");

@@ -1,12 +1,15 @@
 //! Another program on the same sockets (USR2), the pid file, and `--signal`.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
 use crate::support::client::ASK_PAGE;
+use crate::support::exposition::Exposition;
 use crate::support::launch::run_with;
+use crate::support::plain;
 use crate::support::process::Process;
 use crate::support::tree::PAGE;
 use crate::support::{Launch, Server, Tree, eventually};
@@ -89,6 +92,26 @@ fn an_upgrade_goes_over_to_the_new_program() {
     for _ in 0..20 {
         server.get("/page.html").is(200, PAGE);
     }
+}
+
+#[test]
+fn the_admin_listener_goes_over_as_well_and_one_answers_at_a_time() {
+    let file = PidFile::new("admin");
+    // The new program has to know the port.
+    let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let flags = ["--admin".to_owned(), admin.to_string()];
+    let mut server = Launch::site().workers(2).flags(file.flag()).flags(flags).start();
+    let started = || {
+        let (_, text) = plain::get(admin, "/metrics")?;
+        Some(Exposition::parse(&text).value("mayhttpd_start_time_seconds"))
+    };
+    let old = eventually("the old program's admin answers", started);
+    let new = upgrade(&server, &file);
+    assert_eq!(started(), Some(old));
+    server.signal(Signal::QUIT);
+    eventually("the new program's admin answers", || started().filter(|&start| start > old));
+    assert_eq!(server.exit_code(), Some(0));
+    assert_eq!(new.0.children().len(), 3);
 }
 
 #[test]
