@@ -88,7 +88,6 @@ impl Master {
         let pid_file = settings.pid_file.clone();
         let address = settings.admin;
         let generation = Generation::open(1, settings, &others)?;
-        ::log::info!("sandbox: {}", generation.sandbox);
         // A predecessor's admin process still has the address.
         let admin = address
             .map(|address| Attendant::new(address, predecessor.is_some(), timer::monotonic()))
@@ -97,6 +96,7 @@ impl Master {
         let metrics =
             Table::new(slots).map_err(|source| StartupError::System { step: "map the counters", source })?;
         let pid_file = pid_file.as_deref().map(PidFile::write).transpose()?;
+        ::log::info!("sandbox: {}", generation.sandbox);
         let (supervisor, first_actions) =
             Supervisor::start(slots, generation.settings.drain_timeout, timer::monotonic());
         Ok(Master {

@@ -242,7 +242,7 @@ fn a_killed_admin_comes_back_and_the_workers_never_notice() {
     });
     client.still_serves();
     assert_eq!(server.workers(), workers);
-    assert!(server.log().contains("admin ended (signal 9)"), "{}", server.log());
+    assert!(server.log().contains("admin ended (signal 9, SIGKILL)"), "{}", server.log());
 }
 
 #[test]
