@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use crate::support::client::ASK_PAGE;
 use crate::support::tree::PAGE;
-use crate::support::{Client, Launch, Server, Tree, eventually, pattern};
+use crate::support::{Client, Launch, Server, Tree, eventually, pattern, root};
 
 #[test]
 fn term_and_int_stop_at_once() {
@@ -110,8 +110,10 @@ fn quit_under_load_answers_those_that_came_in_and_refuses_the_others() {
             server.signal(Signal::QUIT);
             clients.into_iter().map(|client| client.join().unwrap()).sum()
         });
-        // Whose handshake was under way when the listener closed is lost: one for each client at most.
-        assert!(lost <= 3, "{lost} connections lost");
+        // Whose handshake was under way when a listener closed is lost: one for each client at most. Without root's
+        // right to hold new clients off, it can happen at each worker's listener.
+        let bound = if root() { 3 } else { 6 };
+        assert!(lost <= bound, "{lost} connections lost");
         assert_eq!(server.exit_code(), Some(0));
     }
 }
