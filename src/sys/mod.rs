@@ -11,6 +11,7 @@ pub mod link;
 pub mod notify;
 pub mod privileges;
 pub mod process;
+pub mod reuseport;
 pub mod seccomp;
 pub mod sendfile;
 pub mod shm;

@@ -104,7 +104,12 @@ fn stream_socket(address: SocketAddr) -> io::Result<OwnedFd> {
 }
 
 /// Sets an option that rustix does not name. `T` must be what socket(7) or tcp(7) says of it.
-fn set_option<T>(socket: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: &T) -> io::Result<()> {
+pub(super) fn set_option<T>(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
     let size = libc::socklen_t::try_from(size_of::<T>()).unwrap_or(0);
     let value = std::ptr::from_ref(value).cast();
     let fd = socket.as_raw_fd();
