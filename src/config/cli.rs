@@ -160,6 +160,10 @@ pub struct Raw {
     #[arg(long, value_name = "TIME", help_heading = "Timeouts")]
     pub drain_timeout: Option<String>,
 
+    /// After how long without a sign of life a worker is killed and replaced, or off [default: 30s]
+    #[arg(long, value_name = "TIME", help_heading = "Timeouts")]
+    pub watchdog: Option<String>,
+
     /// The file with the master's process id [default: none]
     #[arg(long, value_name = "FILE", help_heading = "Running")]
     pub pid_file: Option<PathBuf>,

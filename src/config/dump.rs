@@ -56,6 +56,7 @@ const ROWS: &[Row] = &[
     Row("head-timeout", |r| r.head_timeout.is_some(), |s| time(s.head_timeout)),
     Row("send-timeout", |r| r.send_timeout.is_some(), |s| time(s.send_timeout)),
     Row("drain-timeout", |r| r.drain_timeout.is_some(), |s| time(s.drain_timeout)),
+    Row("watchdog", |r| r.watchdog.is_some(), |s| s.watchdog.map_or_else(|| quoted("off"), time)),
     Row("pid-file", |r| r.pid_file.is_some(), |s| optional(s.pid_file.as_deref())),
     Row("log-level", |r| r.log_level.is_some(), |s| quoted(&s.log_level.as_str().to_ascii_lowercase())),
     Row("log-file", |r| r.log_file.is_some(), |s| path(s.log_file.as_deref().unwrap_or(Path::new("-")))),

@@ -166,6 +166,8 @@ pub struct Settings {
     pub send_timeout: Duration,
     /// How long connections get to finish at QUIT, 0 to 24 h.
     pub drain_timeout: Duration,
+    /// Silence after which a worker is killed and replaced, 2 s to 24 h; `None` for never.
+    pub watchdog: Option<Duration>,
     /// How old a cache entry may get before its file is looked at again, 0 (each time) to 24 h.
     pub cache_valid: Duration,
     /// Files in a worker's cache, most of them with an open descriptor, 1 to 1,000,000.
@@ -213,6 +215,7 @@ impl Default for Settings {
             head_timeout: Duration::from_secs(10),
             send_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
+            watchdog: Some(Duration::from_secs(30)),
             cache_valid: Duration::from_secs(1),
             cache_entries: 4096,
             cache_size: 64 << 20,
@@ -344,6 +347,7 @@ impl Settings {
         set(&mut s.head_timeout, given.read("head-timeout", |r| &r.head_timeout, units::timeout)?);
         set(&mut s.send_timeout, given.read("send-timeout", |r| &r.send_timeout, units::timeout)?);
         set(&mut s.drain_timeout, given.read("drain-timeout", |r| &r.drain_timeout, units::span)?);
+        set(&mut s.watchdog, given.read("watchdog", |r| &r.watchdog, units::watchdog)?);
 
         // And where it is told.
         s.pid_file = given.path(|r| &r.pid_file).cloned();
@@ -490,6 +494,8 @@ mod tests {
             (&["--head-timeout", "5s"], Settings { head_timeout: seconds(5), ..base() }),
             (&["--send-timeout", "2m"], Settings { send_timeout: seconds(120), ..base() }),
             (&["--drain-timeout", "0"], Settings { drain_timeout: seconds(0), ..base() }),
+            (&["--watchdog", "2s"], Settings { watchdog: Some(seconds(2)), ..base() }),
+            (&["--watchdog", "off"], Settings { watchdog: None, ..base() }),
             (&["--cache-valid", "0"], Settings { cache_valid: seconds(0), ..base() }),
             (&["--cache-entries", "7"], Settings { cache_entries: 7, ..base() }),
             (&["--cache-size", "1K"], Settings { cache_size: 1024, ..base() }),

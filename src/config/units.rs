@@ -65,6 +65,18 @@ pub fn span(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a time from 0 to 24h, for example 30s".to_owned())
 }
 
+/// How long a worker may give no sign of life, from 2s to 24h, or `off` for `None`. Less than 2s would kill workers that a
+/// busy machine merely holds up.
+pub fn watchdog(text: &str) -> Result<Option<Duration>, String> {
+    if text.eq_ignore_ascii_case("off") {
+        return Ok(None);
+    }
+    duration(text)
+        .filter(|time| (Duration::from_secs(2)..=DAY).contains(time))
+        .map(Some)
+        .ok_or_else(|| "expected a time from 2s to 24h, for example 30s, or off".to_owned())
+}
+
 fn duration(text: &str) -> Option<Duration> {
     match text.parse() {
         Ok(seconds) if !text.starts_with('+') => Some(Duration::from_secs(seconds)),

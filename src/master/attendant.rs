@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use super::supervisor::{BACK_OFF, YOUNG};
+use super::supervisor::back_off;
 use crate::error::StartupError;
 use crate::sys::process::{self, Exit, Fork};
 use crate::sys::{link, socket};
@@ -142,11 +142,7 @@ impl Times {
     /// How long the next one waits.
     fn ended(&mut self, now: Duration) -> Duration {
         let lived = now.saturating_sub(self.since);
-        self.last_wait = match self.last_wait {
-            _ if lived >= YOUNG => Duration::ZERO,
-            last if lived < last => (last * 2).min(BACK_OFF.1),
-            _ => BACK_OFF.0,
-        };
+        self.last_wait = back_off(self.last_wait, lived);
         self.due = Some(now + self.last_wait);
         self.last_wait
     }
@@ -171,6 +167,6 @@ mod tests {
             now += wait;
         }
         times.started(now);
-        assert_eq!(times.ended(now + ms(1000)), ms(0));
+        assert_eq!(times.ended(now + ms(10_000)), ms(0));
     }
 }

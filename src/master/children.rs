@@ -84,6 +84,16 @@ impl Children {
         }
     }
 
+    /// Every worker's name and process.
+    pub fn processes(&self) -> impl Iterator<Item = (Id, i32)> {
+        self.0.iter().map(|child| (child.id, child.pid))
+    }
+
+    /// The processes of a slot, of all generations.
+    pub fn of_slot(&self, slot: usize) -> impl Iterator<Item = i32> {
+        self.0.iter().filter(move |child| child.id.slot == slot).map(|child| child.pid)
+    }
+
     /// Every worker's name.
     pub fn ids(&self) -> Vec<Id> {
         self.0.iter().map(|child| child.id).collect()

@@ -12,12 +12,15 @@ pub mod generation;
 pub mod pidfile;
 pub mod report;
 pub mod sockets;
+pub mod steering;
 pub mod supervisor;
 pub mod upgrade;
+pub mod watchdog;
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{self, Invocation, Settings};
 use crate::error::{StartupError, cause};
@@ -32,8 +35,10 @@ use children::{Children, Word};
 use generation::Generation;
 use pidfile::PidFile;
 use report::Report;
-use sockets::Sockets;
+use sockets::{Group, Sockets};
+use steering::Steering;
 use supervisor::{Action, Event, Id, Supervisor};
+use watchdog::Watchdog;
 
 /// Serves with these settings until a signal ends it.
 ///
@@ -52,6 +57,8 @@ struct Master {
     first_actions: Vec<Action>,
     generations: Vec<Generation>,
     children: Children,
+    watchdog: Watchdog,
+    steering: Steering,
     /// The admin process, where one is asked for.
     admin: Option<Attendant>,
     /// What is counted.
@@ -99,12 +106,15 @@ impl Master {
         ::log::info!("sandbox: {}", generation.sandbox);
         let (supervisor, first_actions) =
             Supervisor::start(slots, generation.settings.drain_timeout, timer::monotonic());
+        let watchdog = Watchdog::new(generation.settings.watchdog, timer::monotonic());
         Ok(Master {
             signals,
             supervisor,
             first_actions,
             generations: vec![generation],
             children: Children::default(),
+            watchdog,
+            steering: Steering::default(),
             admin,
             metrics,
             pid_file,
@@ -125,6 +135,7 @@ impl Master {
                 return end;
             }
             self.attend();
+            self.steer();
             actions = Vec::new();
             self.report.beat(timer::monotonic());
             for event in self.wait() {
@@ -138,8 +149,13 @@ impl Master {
         if !self.aftermath.is_empty() {
             return std::mem::take(&mut self.aftermath);
         }
-        let due = self.report.due().into_iter().chain(self.admin.as_ref().and_then(Attendant::due));
-        let deadline = self.supervisor.deadline().into_iter().chain(due).min();
+        let events = self.watch();
+        if !events.is_empty() {
+            return events;
+        }
+        let admin = self.admin.as_ref().and_then(Attendant::due);
+        let due = [self.supervisor.deadline(), self.watchdog.due(), self.report.due(), admin];
+        let deadline = due.into_iter().flatten().min();
         let timeout = deadline.map(|at| at.saturating_sub(timer::monotonic()));
         let links = self.children.links();
         let mut fds = vec![self.signals.as_fd()];
@@ -164,6 +180,44 @@ impl Master {
         events
     }
 
+    /// Looks which workers have begun or ceased to give signs of life.
+    fn watch(&mut self) -> Vec<Event> {
+        let beat = |(id, pid): (Id, i32)| Some((id, self.metrics.heartbeat(id.slot, pid)?));
+        let beats: Vec<(Id, Duration)> = self.children.processes().filter_map(beat).collect();
+        let events = self.watchdog.look(&beats, timer::monotonic());
+        for event in &events {
+            match event {
+                Event::Silent(id) => ::log::warn!("{} has given no sign of life for a second", name(*id)),
+                Event::Heard(id) => ::log::info!("{} gives signs of life again", name(*id)),
+                _ => {}
+            }
+        }
+        events
+    }
+
+    /// Has new connections come to where they are answered. Another master on the same sockets has its own view, and the
+    /// newer one's counts.
+    fn steer(&mut self) {
+        if self.predecessor.is_some_and(|pid| pid != process::parent()) {
+            self.predecessor.take().into_iter().for_each(|pid| self.steering.ended(pid));
+        }
+        if self.successor.is_some() || self.supervisor.current().is_none() {
+            return;
+        }
+        let mut groups: Vec<&Group> = Vec::new();
+        for group in self.generations.iter().filter(|g| self.supervisor.stays(g.number)) {
+            for group in &group.sockets.groups {
+                match groups.iter_mut().find(|other| other.bound == group.bound) {
+                    Some(other) if other.listeners.len() < group.listeners.len() => *other = group,
+                    Some(_) => {}
+                    None => groups.push(group),
+                }
+            }
+        }
+        let (children, predecessor) = (&self.children, self.predecessor);
+        self.steering.update(&groups, |slot| children.of_slot(slot).chain(predecessor).collect());
+    }
+
     /// What a worker has said since the last time.
     fn listen(&mut self, id: Id) -> Vec<Event> {
         let words = self.children.listen(id);
@@ -180,6 +234,7 @@ impl Master {
         let mut events = Vec::new();
         while let Some((pid, exit)) = process::reap() {
             self.metrics.release(pid);
+            self.steering.ended(pid);
             if let Some(admin) = &mut self.admin
                 && admin.ended(pid, exit, timer::monotonic())
             {
@@ -187,6 +242,7 @@ impl Master {
             }
             if self.successor == Some(pid) {
                 self.successor = None;
+                self.steering.doubt();
                 ::log::warn!("the new program ended ({exit}); this one serves on");
                 if let Some(Err(error)) = self.pid_file.as_mut().map(PidFile::step_back) {
                     ::log::error!("cannot put the pid file back: {error}");
@@ -375,6 +431,12 @@ impl Master {
                     ::log::warn!("{} does not stop and is killed", name(id));
                     self.children.kill(id);
                 }
+                Action::Condemn(id, silence) => {
+                    let silence = silence.as_secs();
+                    ::log::error!("{} has given no sign of life for {silence} s and is killed", name(id));
+                    self.children.kill(id);
+                }
+                Action::Avoid(slots) => self.avoid(slots),
                 Action::Complain(id, why) => ::log::error!("{} could not serve: {why}", name(id)),
                 Action::Report(id, exit, wait) if wait.is_zero() => {
                     self.metrics.restarted(id.slot);
@@ -502,7 +564,6 @@ impl Master {
             };
             message.push(fate);
         }
-        self.children.tell(id, &message, &[]);
         // A slot that is taken away from a generation that stays takes its listeners along.
         if self.supervisor.current() == Some(id.generation) {
             for generation in self.generations.iter_mut().filter(|g| g.number == id.generation) {
@@ -510,15 +571,30 @@ impl Master {
             }
             self.metrics.set_slots(id.slot);
         }
+        // First no new connections come to what closes, then it closes.
+        self.steer();
+        self.children.tell(id, &message, &[]);
+    }
+
+    fn avoid(&mut self, slots: Vec<usize>) {
+        match &slots[..] {
+            [] => ::log::info!("new connections go to all workers again"),
+            slots => {
+                let slots: Vec<String> = slots.iter().map(usize::to_string).collect();
+                ::log::info!("no new connections go to slot {} for now", slots.join(", "));
+            }
+        }
+        self.steering.avoid(slots);
     }
 
     /// Says what is served and where: on standard output at the first time, for people and for whoever started this,
     /// and in the log.
-    fn announce(&self, number: u32) {
+    fn announce(&mut self, number: u32) {
         let Some(generation) = self.generations.iter().find(|g| g.number == number) else { return };
         let (what, workers) = (generation.what(), generation.settings.workers);
         self.metrics.set_slots(workers);
         self.metrics.set_generation(number);
+        self.watchdog.set_patience(generation.settings.watchdog);
         self.metrics.set_state(State::Serving);
         if number == 1 {
             let plural = if workers == 1 { "" } else { "s" };

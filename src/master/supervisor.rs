@@ -4,16 +4,15 @@
 //! whole. If a worker of the first one fails before all have said that they serve, the start fails with the worker's
 //! words; if one of a later generation does, that generation is given up and the one before serves on. And a generation
 //! is told to leave only when the next one serves, so that at every moment somebody does.
+//!
+//! New connections are kept from slots where nobody answers, as long as another slot's worker does.
 
 use std::time::Duration;
 
 use crate::sys::process::Exit;
 
-/// A worker that dies sooner than this after its start died young, and its successor has to wait.
-pub(super) const YOUNG: Duration = Duration::from_secs(1);
-
 /// The first and the longest wait of a successor; it doubles in between.
-pub(super) const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// How long workers that were told to stop at once have before they are killed.
 const STOP_GRACE: Duration = Duration::from_secs(2);
@@ -36,6 +35,12 @@ pub enum Event {
     Failed(Id, String),
     /// This worker has ended.
     Exited(Id, Exit),
+    /// This worker gives no sign of life.
+    Silent(Id),
+    /// This worker gives signs of life again.
+    Heard(Id),
+    /// This worker has given no sign of life for so long that it is given up.
+    Hung(Id, Duration),
     /// New settings are settled: start a generation of so many slots, and give the one before so long to leave.
     Reload(usize, Duration),
     /// Have the workers leave, and the master stay (WINCH).
@@ -63,8 +68,12 @@ pub enum Action {
     Drain(Id),
     /// Tell this worker to stop at once.
     Stop(Id),
-    /// Kill this worker.
+    /// Kill this worker, which does not stop.
     Kill(Id),
+    /// Kill this worker, which has given no sign of life for so long.
+    Condemn(Id, Duration),
+    /// Keep new connections from these slots, in ascending order, and from no others.
+    Avoid(Vec<usize>),
     /// Log that this worker ended, and when the next one starts.
     Report(Id, Exit, Duration),
     /// Log why this worker could not serve.
@@ -85,6 +94,8 @@ enum Slot {
     Booting(Duration),
     /// A worker since this time.
     Serving(Duration),
+    /// A worker since this time that was killed for its silence, and has yet to end.
+    Hung(Duration),
     /// A worker that was told to drain, and has until this time.
     Draining(Duration),
     /// A worker that was told to stop, and is killed at this time.
@@ -119,6 +130,10 @@ pub struct Supervisor {
     generations: Vec<Generation>,
     last_number: u32,
     drain_timeout: Duration,
+    /// Workers that give no sign of life.
+    silent: Vec<Id>,
+    /// The slots that get no new connections.
+    avoided: Vec<usize>,
     /// Whether the master is to end with its last worker.
     ending: bool,
     failure: Option<(usize, String)>,
@@ -127,19 +142,47 @@ pub struct Supervisor {
 impl Supervisor {
     /// A supervisor of `slots` slots, and the actions that start them.
     pub fn start(slots: usize, drain_timeout: Duration, now: Duration) -> (Supervisor, Vec<Action>) {
-        let generations = Vec::new();
-        let mut supervisor =
-            Supervisor { generations, last_number: 0, drain_timeout, ending: false, failure: None };
+        let mut supervisor = Supervisor {
+            generations: Vec::new(),
+            last_number: 0,
+            drain_timeout,
+            silent: Vec::new(),
+            avoided: Vec::new(),
+            ending: false,
+            failure: None,
+        };
         let actions = supervisor.generate(slots, now);
         (supervisor, actions)
     }
 
     /// Takes in one event and says what is to be done.
     pub fn step(&mut self, event: Event, now: Duration) -> Vec<Action> {
+        let mut actions = self.decide(event, now);
+        let avoided = self.unanswered();
+        if avoided != self.avoided && !self.ending {
+            actions.push(Action::Avoid(avoided.clone()));
+            self.avoided = avoided;
+        }
+        actions
+    }
+
+    fn decide(&mut self, event: Event, now: Duration) -> Vec<Action> {
         match event {
             Event::Ready(id) => self.ready(id, now),
             Event::Failed(id, why) => self.failed(id, why, now),
-            Event::Exited(id, exit) => self.exited(id, exit, now),
+            Event::Exited(id, exit) => {
+                self.silent.retain(|silent| *silent != id);
+                self.exited(id, exit, now)
+            }
+            Event::Silent(id) => {
+                self.silent.push(id);
+                Vec::new()
+            }
+            Event::Heard(id) => {
+                self.silent.retain(|silent| *silent != id);
+                Vec::new()
+            }
+            Event::Hung(id, silence) => self.hung(id, silence),
             Event::Reload(slots, drain_timeout) => self.reload(slots, drain_timeout, now),
             Event::Empty => self.empty(now),
             Event::More => self.more(now),
@@ -164,6 +207,11 @@ impl Supervisor {
     /// The generation that clients are served by, if there is one.
     pub fn current(&self) -> Option<u32> {
         self.generations.iter().find(|generation| generation.mode == Mode::Serving).map(|g| g.number)
+    }
+
+    /// True for a generation that is not on its way out.
+    pub fn stays(&self, number: u32) -> bool {
+        self.generations.iter().any(|g| g.number == number && g.mode != Mode::Leaving)
     }
 
     fn generate(&mut self, slots: usize, now: Duration) -> Vec<Action> {
@@ -220,7 +268,7 @@ impl Supervisor {
         let state = std::mem::replace(&mut generation.slots[id.slot], Slot::Gone);
         match (generation.mode, state) {
             (Mode::Starting, _) => self.give_up(id, format!("it ended before it served ({exit})"), now),
-            (Mode::Serving, Slot::Booting(since) | Slot::Serving(since)) => {
+            (Mode::Serving, Slot::Booting(since) | Slot::Serving(since) | Slot::Hung(since)) => {
                 let wait = generation.succeed(id.slot, now.saturating_sub(since), now);
                 let mut actions = vec![Action::Report(id, exit, wait)];
                 actions.extend(self.tick(now));
@@ -228,6 +276,48 @@ impl Supervisor {
             }
             (Mode::Serving | Mode::Leaving, _) => self.sweep(),
         }
+    }
+
+    fn hung(&mut self, id: Id, silence: Duration) -> Vec<Action> {
+        let Some(generation) = self.generation(id.generation) else { return Vec::new() };
+        let slot = &mut generation.slots[id.slot];
+        match *slot {
+            Slot::Booting(since) | Slot::Serving(since) => *slot = Slot::Hung(since),
+            // It is to go either way.
+            Slot::Draining(_) | Slot::Stopping(_) | Slot::Hung(_) => {}
+            Slot::Vacant(_) | Slot::Gone => return Vec::new(),
+        }
+        vec![Action::Condemn(id, silence)]
+    }
+
+    /// The slots where nobody takes new connections, while in other slots somebody does.
+    fn unanswered(&self) -> Vec<usize> {
+        let mode = |mode| self.generations.iter().find(move |generation| generation.mode == mode);
+        let Some(serving) = mode(Mode::Serving) else { return Vec::new() };
+        let silent =
+            |generation: &Generation, slot| self.silent.contains(&Id { generation: generation.number, slot });
+        // A next generation's worker takes connections as soon as it is there.
+        let next = |slot| {
+            mode(Mode::Starting).is_some_and(|starting| {
+                matches!(starting.slots.get(slot), Some(Slot::Serving(_))) && !silent(starting, slot)
+            })
+        };
+        let mut answered = false;
+        let mut unanswered = Vec::new();
+        for (slot, state) in serving.slots.iter().enumerate() {
+            match state {
+                Slot::Booting(_) | Slot::Serving(_) if !silent(serving, slot) => answered = true,
+                Slot::Vacant(_) | Slot::Booting(_) | Slot::Serving(_) | Slot::Hung(_) if next(slot) => {
+                    answered = true;
+                }
+                Slot::Vacant(_) | Slot::Booting(_) | Slot::Serving(_) | Slot::Hung(_) => {
+                    unanswered.push(slot)
+                }
+                // Its listeners are gone.
+                Slot::Draining(_) | Slot::Stopping(_) | Slot::Gone => {}
+            }
+        }
+        if answered { unanswered } else { Vec::new() }
     }
 
     /// A generation that can't come up whole leaves again: the first one with the master.
@@ -275,7 +365,9 @@ impl Supervisor {
     fn fewer(&mut self, now: Duration) -> Vec<Action> {
         let until = now + self.drain_timeout;
         let Some(generation) = self.serving() else { return Vec::new() };
-        let staying = |slot: &Slot| matches!(slot, Slot::Vacant(_) | Slot::Booting(_) | Slot::Serving(_));
+        let staying = |slot: &Slot| {
+            matches!(slot, Slot::Vacant(_) | Slot::Booting(_) | Slot::Serving(_) | Slot::Hung(_))
+        };
         let last = generation.slots.iter().rposition(staying);
         match last {
             Some(slot) if generation.slots[..slot].iter().any(staying) => {
@@ -330,16 +422,21 @@ impl Supervisor {
     }
 }
 
+/// How long the successor of a process that `lived` so long has to wait, after its own wait of `last`. The wait begins and
+/// grows where lives are shorter than it, so that a process which can't live is tried ever more seldom, none is started
+/// more than about ten times a second, and one that is merely unlucky comes back at once.
+pub(super) fn back_off(last: Duration, lived: Duration) -> Duration {
+    match last {
+        _ if lived >= last.max(BACK_OFF.0) => Duration::ZERO,
+        Duration::ZERO => BACK_OFF.0,
+        last => (last * 2).min(BACK_OFF.1),
+    }
+}
+
 impl Generation {
-    /// Arranges for a slot's next worker: at once, or after a wait where the last one died young. The wait grows while
-    /// lives are shorter than it, so that a worker which can't live is tried ever more seldom, and one that is merely
-    /// unlucky comes back soon.
+    /// Arranges for a slot's next worker: at once, or after a wait where the last one died young.
     fn succeed(&mut self, slot: usize, lived: Duration, now: Duration) -> Duration {
-        let wait = match self.last_wait[slot] {
-            _ if lived >= YOUNG => Duration::ZERO,
-            last if lived < last => (last * 2).min(BACK_OFF.1),
-            _ => BACK_OFF.0,
-        };
+        let wait = back_off(self.last_wait[slot], lived);
         self.last_wait[slot] = wait;
         self.slots[slot] = Slot::Vacant(now + wait);
         wait
@@ -353,6 +450,7 @@ impl Generation {
     fn drain_slot(&mut self, slot: usize, until: Duration) -> Option<Action> {
         match self.slots[slot] {
             Slot::Vacant(_) => self.slots[slot] = Slot::Gone,
+            Slot::Hung(_) => self.slots[slot] = Slot::Stopping(until),
             Slot::Booting(_) | Slot::Serving(_) => {
                 self.slots[slot] = Slot::Draining(until);
                 return Some(Action::Drain(Id { generation: self.number, slot }));
@@ -368,6 +466,7 @@ impl Generation {
         for (slot, state) in self.slots.iter_mut().enumerate() {
             match state {
                 Slot::Vacant(_) => *state = Slot::Gone,
+                Slot::Hung(_) => *state = Slot::Stopping(until),
                 Slot::Booting(_) | Slot::Serving(_) | Slot::Draining(_) => {
                     *state = Slot::Stopping(until);
                     actions.push(Action::Stop(Id { generation: self.number, slot }));
@@ -398,7 +497,7 @@ impl Generation {
                     *state = Slot::Stopping(now + STOP_GRACE);
                     actions.push(Action::Kill(id));
                 }
-                Slot::Booting(_) | Slot::Serving(_) | Slot::Gone => {}
+                Slot::Booting(_) | Slot::Serving(_) | Slot::Hung(_) | Slot::Gone => {}
             }
         }
         actions
@@ -410,7 +509,7 @@ impl Slot {
     fn due(&self) -> Option<Duration> {
         match self {
             Slot::Vacant(at) | Slot::Draining(at) | Slot::Stopping(at) => Some(*at),
-            Slot::Booting(_) | Slot::Serving(_) | Slot::Gone => None,
+            Slot::Booting(_) | Slot::Serving(_) | Slot::Hung(_) | Slot::Gone => None,
         }
     }
 }
@@ -457,7 +556,7 @@ mod tests {
     #[test]
     fn a_worker_that_dies_young_waits_longer_each_time_and_never_over_ten_seconds() {
         let mut s = running(1);
-        let mut now = ms(500);
+        let mut now = ms(50);
         for wait in [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000] {
             let report = Action::Report(id(1, 0), KILLED, ms(wait));
             assert_eq!(s.step(Event::Exited(id(1, 0), KILLED), now), [report]);
@@ -478,11 +577,84 @@ mod tests {
     fn a_worker_that_lives_longer_than_it_was_waited_with_waits_no_longer() {
         let mut s = running(1);
         for round in 1..20 {
-            let now = ms(round * 500);
-            let report = Action::Report(id(1, 0), KILLED, ms(100));
-            assert_eq!(s.step(Event::Exited(id(1, 0), KILLED), now), [report]);
-            assert_eq!(s.step(Event::Tick, now + ms(100)), [Action::Start(id(1, 0))]);
+            let actions = s.step(Event::Exited(id(1, 0), KILLED), ms(round * 101));
+            assert_eq!(actions, [Action::Report(id(1, 0), KILLED, ms(0)), Action::Start(id(1, 0))]);
         }
+        assert_eq!(back_off(ms(400), ms(399)), ms(800));
+        assert_eq!(back_off(ms(400), ms(400)), ms(0));
+    }
+
+    #[test]
+    fn new_connections_are_kept_from_a_silent_worker_until_it_is_heard() {
+        let mut s = running(3);
+        assert_eq!(s.step(Event::Silent(id(1, 2)), ms(2000)), [Action::Avoid(vec![2])]);
+        assert_eq!(s.step(Event::Silent(id(1, 0)), ms(2010)), [Action::Avoid(vec![0, 2])]);
+        assert_eq!(s.step(Event::Tick, ms(2100)), []);
+        assert_eq!(s.step(Event::Heard(id(1, 2)), ms(2200)), [Action::Avoid(vec![0])]);
+        assert_eq!(s.step(Event::Heard(id(1, 0)), ms(2300)), [Action::Avoid(vec![])]);
+    }
+
+    #[test]
+    fn when_nobody_answers_there_is_nobody_to_avoid() {
+        let mut s = running(2);
+        assert_eq!(s.step(Event::Silent(id(1, 0)), ms(2000)), [Action::Avoid(vec![0])]);
+        assert_eq!(s.step(Event::Silent(id(1, 1)), ms(2000)), [Action::Avoid(vec![])]);
+        assert_eq!(s.step(Event::Heard(id(1, 0)), ms(2100)), [Action::Avoid(vec![1])]);
+    }
+
+    #[test]
+    fn a_hung_worker_is_killed_once_and_replaced() {
+        let mut s = running(2);
+        assert_eq!(s.step(Event::Silent(id(1, 1)), ms(2000)), [Action::Avoid(vec![1])]);
+        let condemn = Action::Condemn(id(1, 1), ms(30_000));
+        assert_eq!(s.step(Event::Hung(id(1, 1), ms(30_000)), ms(31_000)), [condemn]);
+        assert_eq!(s.deadline(), None);
+        let actions = s.step(Event::Exited(id(1, 1), KILLED), ms(31_001));
+        let report = Action::Report(id(1, 1), KILLED, ms(0));
+        assert_eq!(actions, [report, Action::Start(id(1, 1)), Action::Avoid(vec![])]);
+        assert_eq!(s.step(Event::Ready(id(1, 1)), ms(31_010)), []);
+    }
+
+    #[test]
+    fn a_hung_worker_that_does_not_die_holds_up_no_end_for_long() {
+        let mut s = running(1);
+        let condemn = Action::Condemn(id(1, 0), ms(30_000));
+        assert_eq!(s.step(Event::Hung(id(1, 0), ms(30_000)), ms(31_000)), [condemn]);
+        assert_eq!(s.step(Event::Stop, ms(32_000)), []);
+        assert_eq!(s.step(Event::Tick, ms(34_000)), [Action::Kill(id(1, 0))]);
+        let end = s.step(Event::Exited(id(1, 0), KILLED), ms(34_001));
+        assert_eq!(end, [Action::Forget(1), Action::Finish(None)]);
+    }
+
+    #[test]
+    fn a_worker_that_hangs_in_the_first_start_ends_it() {
+        let mut s = starting(2);
+        assert_eq!(s.step(Event::Silent(id(1, 0)), ms(1000)), []);
+        let condemn = Action::Condemn(id(1, 0), ms(30_000));
+        assert_eq!(s.step(Event::Hung(id(1, 0), ms(30_000)), ms(30_000)), [condemn]);
+        assert_eq!(s.step(Event::Exited(id(1, 0), KILLED), ms(30_001)), [Action::Stop(id(1, 1))]);
+    }
+
+    #[test]
+    fn a_slot_whose_next_worker_has_to_wait_is_avoided() {
+        let mut s = running(2);
+        let report = Action::Report(id(1, 0), KILLED, ms(100));
+        assert_eq!(s.step(Event::Exited(id(1, 0), KILLED), ms(50)), [report, Action::Avoid(vec![0])]);
+        let actions = s.step(Event::Tick, ms(150));
+        assert_eq!(actions, [Action::Start(id(1, 0)), Action::Avoid(vec![])]);
+    }
+
+    #[test]
+    fn a_slot_is_answered_by_the_next_generation_as_soon_as_its_worker_serves() {
+        let mut s = running(2);
+        s.step(Event::Silent(id(1, 0)), ms(2000));
+        let start = [Action::Start(id(2, 0)), Action::Start(id(2, 1))];
+        assert_eq!(s.step(Event::Reload(2, ms(7000)), ms(2100)), start);
+        assert_eq!(s.step(Event::Ready(id(2, 0)), ms(2110)), [Action::Avoid(vec![])]);
+        let actions = s.step(Event::Ready(id(2, 1)), ms(2120));
+        assert_eq!(actions, [Action::Announce(2), Action::Drain(id(1, 0)), Action::Drain(id(1, 1))]);
+        let condemn = Action::Condemn(id(1, 0), ms(30_000));
+        assert_eq!(s.step(Event::Hung(id(1, 0), ms(30_000)), ms(31_000)), [condemn], "it drains for ever");
     }
 
     #[test]
@@ -548,8 +720,8 @@ mod tests {
     #[test]
     fn a_slot_that_waits_for_its_successor_holds_up_no_end() {
         let mut s = running(1);
-        s.step(Event::Exited(id(1, 0), KILLED), ms(500));
-        assert_eq!(s.step(Event::Drain, ms(510)), [Action::Forget(1), Action::Finish(None)]);
+        s.step(Event::Exited(id(1, 0), KILLED), ms(50));
+        assert_eq!(s.step(Event::Drain, ms(60)), [Action::Forget(1), Action::Finish(None)]);
     }
 
     #[test]

@@ -409,13 +409,12 @@ impl Table {
         }
     }
 
-    /// How long the worker in a slot has given no sign, and its process id; `None` where there is no worker. Where
-    /// several drain there, that of the youngest.
-    pub fn silence(self, slot: usize, now: Duration) -> Option<(i32, Duration)> {
-        let occupied = self.lanes(slot).iter().filter(|block| block.0[at::PID].load(Relaxed) != 0);
-        let block = occupied.max_by_key(|block| block.0[at::STARTED].load(Relaxed))?;
-        let beat = Duration::from_millis(block.0[at::HEARTBEAT].load(Relaxed));
-        Some((i32::try_from(block.0[at::PID].load(Relaxed)).ok()?, now.saturating_sub(beat)))
+    /// When the worker that has this process id and a row of this slot last gave a sign of life, on the monotonic clock;
+    /// `None` where that is not known.
+    pub fn heartbeat(self, slot: usize, pid: i32) -> Option<Duration> {
+        let pid = u64::try_from(pid).ok()?;
+        let block = self.lanes(slot).iter().find(|block| block.0[at::PID].load(Relaxed) == pid)?;
+        Some(Duration::from_millis(block.0[at::HEARTBEAT].load(Relaxed)))
     }
 
     fn lanes(self, slot: usize) -> &'static [Block<{ at::END }>] {
@@ -511,20 +510,20 @@ mod tests {
         assert_eq!(std::ptr::from_ref(table.claim(0).0), seen[0], "too many share");
         table.release(3);
         assert_eq!(std::ptr::from_ref(table.claim(0).0), seen[2]);
-        assert!(table.silence(1, Duration::ZERO).is_none());
     }
 
     #[test]
-    fn silence_is_the_time_since_the_last_beat() {
+    fn a_heartbeat_is_known_by_its_process() {
         let table = Table::new(1).unwrap();
-        let row = table.claim(0);
-        let seconds = Duration::from_secs;
-        table.occupy(row, 7, 1, seconds(10));
-        assert_eq!(table.silence(0, seconds(11)), Some((7, seconds(1))));
-        row.beat(seconds(12));
-        assert_eq!(table.silence(0, seconds(11)), Some((7, Duration::ZERO)));
+        let (old, seconds) = (table.claim(0), Duration::from_secs);
+        table.occupy(old, 7, 1, seconds(10));
+        let new = table.claim(0);
+        table.occupy(new, 8, 2, seconds(11));
+        old.beat(seconds(12));
+        assert_eq!(table.heartbeat(0, 7), Some(seconds(12)));
+        assert_eq!(table.heartbeat(0, 8), Some(seconds(11)));
         table.release(7);
-        assert_eq!(table.silence(0, seconds(13)), None);
+        assert_eq!(table.heartbeat(0, 7), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod framing;
 mod methods;
 mod request_line;
 mod versions;
+mod watchdog;
 
 mod persistence;
 mod pipelining;

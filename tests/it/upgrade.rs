@@ -10,7 +10,7 @@ use crate::support::client::ASK_PAGE;
 use crate::support::exposition::Exposition;
 use crate::support::launch::run_with;
 use crate::support::plain;
-use crate::support::process::Process;
+use crate::support::process::{Process, Stray};
 use crate::support::tree::PAGE;
 use crate::support::{Launch, Server, Tree, eventually};
 
@@ -40,21 +40,6 @@ impl Drop for PidFile {
 
 fn pid(path: &Path) -> Option<u32> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-/// A master that is no child of the test's; it is killed when the test is over.
-struct Stray(Process);
-
-impl Drop for Stray {
-    fn drop(&mut self) {
-        let workers = self.0.children();
-        if self.0.lives() {
-            self.0.signal(Signal::KILL);
-        }
-        eventually("nobody of the new program is left", || {
-            (!self.0.lives() && !workers.iter().any(Process::lives)).then_some(())
-        });
-    }
 }
 
 /// Sends USR2, and waits until the new program has its workers.

@@ -121,6 +121,21 @@ impl Process {
     }
 }
 
+/// A master that is no child of the test's; it is killed when the test is over.
+pub struct Stray(pub Process);
+
+impl Drop for Stray {
+    fn drop(&mut self) {
+        let workers = self.0.children();
+        if self.0.lives() {
+            self.0.signal(Signal::KILL);
+        }
+        super::eventually("nobody of the new program is left", || {
+            (!self.0.lives() && !workers.iter().any(Process::lives)).then_some(())
+        });
+    }
+}
+
 struct Stat {
     state: char,
     parent: u32,
