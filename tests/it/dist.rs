@@ -1,11 +1,11 @@
-//! The files for systemd, read by systemd's own tools where they are installed.
+//! The files for systemd, read by systemd's own tools and used by a systemd of the test's own, where that is installed.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::support::launch::run_with;
-use crate::support::{Tree, skipped};
+use crate::support::{Tree, eventually, skipped};
 
 fn dist(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("dist").join(name)).unwrap()
@@ -64,4 +64,79 @@ fn systemd_takes_the_user_and_the_directory() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(tree.at("root/var/www/html").is_dir());
     }
+}
+
+/// The means of a systemd of its own, or what is missing.
+fn bootable() -> Result<String, String> {
+    if !crate::support::root() {
+        return Err("to boot a systemd needs root".to_owned());
+    }
+    for program in ["/lib/systemd/systemd", "/usr/bin/curl", "/usr/bin/unshare", "/usr/bin/pgrep"] {
+        if !Path::new(program).exists() {
+            return Err(format!("{program} is not there"));
+        }
+    }
+    let mounts = fs::read_to_string("/proc/mounts").unwrap();
+    let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let groups = mounts.find(|mount| mount.get(2) == Some(&"cgroup2") && Path::new(mount[1]).exists());
+    groups.map(|mount| mount[1].to_owned()).ok_or("there is no cgroup2 to make a group in".to_owned())
+}
+
+/// A control group, which is removed when nobody is left in it.
+struct Group(PathBuf);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        eventually("the control group is empty", || {
+            // systemd makes groups below it.
+            let below = fs::read_dir(&self.0).into_iter().flatten().flatten().map(|entry| entry.path());
+            below.filter(|path| path.is_dir()).for_each(|path| remove_groups(&path));
+            fs::remove_dir(&self.0).ok()
+        });
+    }
+}
+
+fn remove_groups(path: &Path) {
+    let below = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    below.filter(|path| path.is_dir()).for_each(|path| remove_groups(&path));
+    let _ = fs::remove_dir(path);
+}
+
+#[test]
+fn the_units_do_their_work_under_systemd() {
+    let test = "the_units_do_their_work_under_systemd";
+    let groups = match bootable() {
+        Ok(groups) => groups,
+        Err(why) => {
+            skipped(test, &why);
+            return;
+        }
+    };
+    let group = Group(Path::new(&groups).join(format!("mayhttpd-it-{}", std::process::id())));
+    if let Err(error) = fs::create_dir(&group.0) {
+        skipped(test, &format!("no control group can be made: {error}"));
+        std::mem::forget(group);
+        return;
+    }
+    let tree = Tree::empty();
+    let out = tree.dir("out");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let enter = format!(
+        "echo $$ >{}/cgroup.procs && exec timeout -s KILL 120 unshare --mount --pid --fork --kill-child --ipc --uts --net \
+         --cgroup bash {}/tests/systemd/boot.sh {} {}/dist {}",
+        group.0.display(),
+        here.display(),
+        env!("CARGO_BIN_EXE_mayhttpd"),
+        here.display(),
+        out.display()
+    );
+    let output = Command::new("bash").args(["-c", &enter]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let results = fs::read_to_string(out.join("results")).unwrap_or_default();
+    if results.is_empty() && !output.status.success() && said.contains("mount") {
+        skipped(test, &format!("its file systems can't be mounted here: {said}"));
+        return;
+    }
+    let failed: Vec<_> = results.lines().filter(|line| line.starts_with("not ok")).collect();
+    assert!(failed.is_empty() && results.ends_with("--- end\n"), "{failed:?} {results} {said}");
 }
