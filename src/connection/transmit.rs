@@ -20,6 +20,9 @@ const COPIED: usize = 16 * 1024;
 /// What has gathered is sent when it exceeds this many bytes, more answers pending or not.
 const GATHERED: usize = 48 * 1024;
 
+/// So many bytes of a file are read and leave beside their head in one call. At twice that, sendfile(2) costs the same.
+const READ: u64 = 4 * 1024;
+
 /// Bytes asked of one sendfile(2): few calls, and others still get their turn.
 const FILE_CHUNK: u64 = 512 << 10;
 
@@ -106,6 +109,9 @@ impl Transmit {
         file: BorrowedFd<'_>,
         range: Range<u64>,
     ) -> Result<(), End> {
+        if range.end - range.start <= READ && self.read(file, &range) {
+            return if self.out.len() > GATHERED { self.flush(transport) } else { Ok(()) };
+        }
         transport.presence().enter(Phase::Send);
         self.send(transport, &[], true)?;
         if !self.sendfile {
@@ -130,6 +136,18 @@ impl Transmit {
             }
         }
         Ok(())
+    }
+
+    /// Adds a range of a file to what has gathered; false when it can't be had whole, and then nothing is added.
+    fn read(&mut self, file: BorrowedFd<'_>, range: &Range<u64>) -> bool {
+        let before = self.out.len();
+        self.out.resize(before + usize::try_from(range.end - range.start).unwrap_or(0), 0);
+        let read = file::read_at(file, &mut self.out[before..], range.start);
+        let whole = read.is_ok_and(|read| before + read == self.out.len());
+        if !whole {
+            self.out.truncate(before);
+        }
+        whole
     }
 
     fn copy(
