@@ -42,18 +42,19 @@ if [ "$first" = 0 ]; then
     journalctl -u mayhttpd.service --no-pager
     exit
 fi
+count() { [ "$(pgrep -c -x -P "$1" mayhttpd)" = "$2" ]; }
+workers=$(pgrep -c -x -P "$first" mayhttpd)
 check "not root" test "$(ps -o user= -p "$first")" = mayhttpd
 check reload during_download systemctl reload mayhttpd.service
 check "same process" test "$(main)" = "$first"
 check "page after the reload" page
+check "old workers leave" eventually count "$first" "$workers"
 
 new_main() { kill -0 "$(main)" && [ "$(main)" != "$first" ]; }
-children() { [ "$(pgrep -c -x -P "$1" mayhttpd)" -gt "$2" ]; }
-workers=$(pgrep -c -x -P "$first" mayhttpd)
 kill -USR2 "$first"
-check "new program" eventually children "$first" "$workers"
+check "new program" eventually count "$first" $((workers + 1))
 next=$(pgrep -x -n -P "$first" mayhttpd)
-check "its workers" eventually children "$next" 0
+check "its workers" eventually count "$next" "$workers"
 kill -QUIT "$first"
 check "the new program is the main one" eventually new_main
 check "old program leaves" eventually bash -c "! kill -0 $first 2>/dev/null"
@@ -65,7 +66,7 @@ check inactive is mayhttpd.service inactive
 
 check "start of the socket" systemctl start mayhttpd.socket
 check "page by the socket" page
-check "started by the client" is mayhttpd.service active
+check "started by the client" eventually is mayhttpd.service active
 check "stop beside the socket" during_download systemctl stop mayhttpd.service
 check "good end beside the socket" result
 check "page by the socket again" page
