@@ -1,5 +1,5 @@
 //! Why the server did not start: one variant for each step of starting, and the exit code it leads to. A healthcheck
-//! that fails is among them, because it ends the program in the same way.
+//! that fails is among them, and what the kernel withholds, because they end the program in the same way.
 //!
 //! It owns the wording of these errors and nothing else. What happens after the start is not an error of
 //! this kind: a connection stops with its own reason, and a request is refused with a status.
@@ -118,6 +118,23 @@ pub enum StartupError {
         /// What came instead of a good answer.
         why: String,
     },
+    /// The kernel's settings are not where they were looked for.
+    Proc {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The kernel holds back what the settings ask for.
+    HeldBack {
+        /// The keys and limits.
+        what: String,
+    },
+    /// Keys of the kernel could not be set.
+    Unset {
+        /// The keys, each with what the system said.
+        what: String,
+    },
     /// A worker was forked and could not begin to serve.
     Worker {
         /// Its slot.
@@ -144,6 +161,9 @@ impl StartupError {
             | Self::Signal { .. }
             | Self::Inherited { .. }
             | Self::Unhealthy { .. }
+            | Self::Proc { .. }
+            | Self::HeldBack { .. }
+            | Self::Unset { .. }
             | Self::Worker { .. } => 1,
         }
     }
@@ -181,6 +201,11 @@ impl fmt::Display for StartupError {
             Self::Inherited { what } => write!(f, "cannot take over the listeners: {what}"),
             Self::System { step, source } => write!(f, "cannot {step}: {}", cause(source)),
             Self::Unhealthy { url, why } => write!(f, "{url:?} is not healthy: {why}"),
+            Self::Proc { path, source } => {
+                write!(f, "cannot read the kernel's settings in {}: {}", shown(path), cause(source))
+            }
+            Self::HeldBack { what } => write!(f, "the kernel holds this server back: {what}"),
+            Self::Unset { what } => write!(f, "cannot set {what}"),
             Self::Worker { slot, text } => write!(f, "cannot start worker {slot}: {text}"),
         }
     }
@@ -195,6 +220,7 @@ impl Error for StartupError {
             | Self::Lent { source, .. }
             | Self::Log { source, .. }
             | Self::PidFile { source, .. }
+            | Self::Proc { source, .. }
             | Self::System { source, .. } => Some(source),
             Self::Usage(_)
             | Self::Config { .. }
@@ -204,6 +230,8 @@ impl Error for StartupError {
             | Self::Signal { .. }
             | Self::Inherited { .. }
             | Self::Unhealthy { .. }
+            | Self::HeldBack { .. }
+            | Self::Unset { .. }
             | Self::Worker { .. } => None,
         }
     }
@@ -292,6 +320,21 @@ mod tests {
             StartupError::Root { path: "two\nlines".into(), source: os(20) },
             1,
             r#"cannot serve "two\nlines": not a directory"#,
+        );
+        check(
+            StartupError::Proc { path: "/none/sys".into(), source: os(2) },
+            1,
+            "cannot read the kernel's settings in /none/sys: no such file or directory",
+        );
+        check(
+            StartupError::HeldBack { what: "net.core.somaxconn, open files".into() },
+            1,
+            "the kernel holds this server back: net.core.somaxconn, open files",
+        );
+        check(
+            StartupError::Unset { what: "fs.nr_open: permission denied".into() },
+            1,
+            "cannot set fs.nr_open: permission denied",
         );
         check(
             StartupError::Config { key: "--workers".into(), value: "x".into(), why: "expected N".into() },

@@ -22,6 +22,7 @@ pub mod worker;
 
 pub mod connection;
 
+pub mod kernel;
 pub mod site;
 
 pub mod config;
@@ -45,25 +46,19 @@ use error::StartupError;
 /// The step that kept it from starting.
 pub fn run() -> Result<(), StartupError> {
     match config::from_args(std::env::args_os(), std::env::vars_os())? {
-        Invocation::Print(text) => {
-            let mut out = std::io::stdout();
-            match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-                // A reader that closed early has seen enough; a full disk has not got what was asked for.
-                Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
-                    Err(StartupError::System { step: "write to standard output", source })
-                }
-                _ => Ok(()),
-            }
-        }
+        Invocation::Print(text) => print(&text),
         Invocation::Signal(order, file) => master::pidfile::signal(&file, order),
         Invocation::Test(settings) => {
-            for warning in &settings.warnings {
-                let _ = writeln!(std::io::stderr(), "mayhttpd: {warning}");
-            }
+            say_warnings(&settings);
             master::generation::check(&settings)?;
             // Nobody may be reading; the exit code says it too.
             let _ = writeln!(std::io::stderr(), "mayhttpd: the settings are fine");
             Ok(())
+        }
+        Invocation::Kernel(task, settings) => {
+            say_warnings(&settings);
+            let kernel::Report { text, outcome } = kernel::run(&task, &settings);
+            print(&text).and(outcome)
         }
         Invocation::Healthcheck { url, timeout } => healthcheck::run(&url, timeout),
         Invocation::Serve(settings) => {
@@ -73,6 +68,24 @@ pub fn run() -> Result<(), StartupError> {
             }
             master::run(*settings)
         }
+    }
+}
+
+fn print(text: &str) -> Result<(), StartupError> {
+    let mut out = std::io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // A reader that closed early has seen enough; a full disk has not got what was asked for.
+        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(StartupError::System { step: "write to standard output", source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// For a command, which has no log.
+fn say_warnings(settings: &config::Settings) {
+    for warning in &settings.warnings {
+        let _ = writeln!(std::io::stderr(), "mayhttpd: {warning}");
     }
 }
 

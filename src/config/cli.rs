@@ -208,6 +208,35 @@ pub enum Command {
         #[arg(long, value_name = "TIME")]
         timeout: Option<String>,
     },
+    /// Compare the running kernel with sysctl.conf and with what these flags ask for
+    Kernel {
+        /// What to do; none is to check.
+        #[command(subcommand)]
+        task: Option<KernelTask>,
+    },
+}
+
+/// What `kernel` does.
+#[derive(Subcommand, Debug, Clone, PartialEq, Eq)]
+pub enum KernelTask {
+    /// A table of what there is and what is wanted; exit with 1 if something holds the server back (the default)
+    Check {
+        /// Another place of proc, or a copy of one [default: /proc]
+        #[arg(long, value_name = "DIR")]
+        proc: Option<PathBuf>,
+    },
+    /// Write sysctl.conf to standard output
+    Print {
+        /// Instead, its flags for docker run: the part that a container has of its own
+        #[arg(long)]
+        docker: bool,
+    },
+    /// Set what is too low, as root and until the next boot; nothing is lowered
+    Apply {
+        /// Another place of proc [default: /proc]
+        #[arg(long, value_name = "DIR")]
+        proc: Option<PathBuf>,
+    },
 }
 
 impl Raw {

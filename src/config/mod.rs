@@ -44,12 +44,34 @@ pub enum Invocation {
         /// 100 ms to 24 h.
         timeout: Duration,
     },
+    /// To compare the kernel with what these settings ask for, or to set it.
+    Kernel(KernelTask, Box<Settings>),
     /// To tell the running master that this file names what to do, and exit.
     Signal(Order, PathBuf),
     /// To check what these settings name, without serving, and exit with 0 where it is fine.
     Test(Box<Settings>),
     /// To print this text (help, version or all settings) on standard output and exit with 0.
     Print(String),
+}
+
+/// What is to be done about the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KernelTask {
+    /// To tell what is low, and exit with 1 where that holds the server back.
+    Check {
+        /// Where proc is mounted.
+        proc: PathBuf,
+    },
+    /// To print what is wanted.
+    Print {
+        /// As flags for `docker run`, and not as a file.
+        docker: bool,
+    },
+    /// To set what is low.
+    Apply {
+        /// Where proc is mounted.
+        proc: PathBuf,
+    },
 }
 
 /// What a running master can be told.
@@ -283,11 +305,12 @@ pub fn from_args(
     }
     let mut settings = Settings::settle(&layers, machine)?;
     settings.warnings.extend(warnings);
-    if let Some(cli::Command::Healthcheck { url, timeout }) = command {
-        let url = url.unwrap_or_else(|| format!("http://{}/", address::reachable(settings.listen[0])));
-        let text = timeout.as_deref().unwrap_or("3s");
-        let timeout = units::timeout(text).map_err(|why| Origin::Flag.refuse("timeout", 0, text, why))?;
-        return Ok(Invocation::Healthcheck { url, timeout });
+    match command {
+        Some(cli::Command::Healthcheck { url, timeout }) => return healthcheck(url, timeout, &settings),
+        Some(cli::Command::Kernel { task }) => {
+            return Ok(Invocation::Kernel(kernel_task(task), Box::new(settings)));
+        }
+        None => {}
     }
     if let Some(order) = Layers(&layers).read("signal", |r| &r.signal, order)? {
         let file = settings.pid_file.ok_or_else(|| {
@@ -300,6 +323,29 @@ pub fn from_args(
         (false, true) => Invocation::Test(Box::new(settings)),
         (false, false) => Invocation::Serve(Box::new(settings)),
     })
+}
+
+/// What a healthcheck asks, and for how long.
+fn healthcheck(
+    url: Option<String>,
+    timeout: Option<String>,
+    settings: &Settings,
+) -> Result<Invocation, StartupError> {
+    let url = url.unwrap_or_else(|| format!("http://{}/", address::reachable(settings.listen[0])));
+    let text = timeout.as_deref().unwrap_or("3s");
+    let timeout = units::timeout(text).map_err(|why| Origin::Flag.refuse("timeout", 0, text, why))?;
+    Ok(Invocation::Healthcheck { url, timeout })
+}
+
+/// What `kernel` is to do; without a word, to check.
+fn kernel_task(task: Option<cli::KernelTask>) -> KernelTask {
+    let place = |proc: Option<PathBuf>| proc.unwrap_or_else(|| PathBuf::from("/proc"));
+    match task {
+        None => KernelTask::Check { proc: place(None) },
+        Some(cli::KernelTask::Check { proc }) => KernelTask::Check { proc: place(proc) },
+        Some(cli::KernelTask::Print { docker }) => KernelTask::Print { docker },
+        Some(cli::KernelTask::Apply { proc }) => KernelTask::Apply { proc: place(proc) },
+    }
 }
 
 impl Settings {

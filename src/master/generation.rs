@@ -10,13 +10,15 @@ use std::sync::Arc;
 use super::sockets::Sockets;
 use crate::config::{self, Settings};
 use crate::error::StartupError;
+use crate::kernel::places;
+use crate::kernel::proc::Proc;
 use crate::log::access::AccessLog;
 use crate::metrics::Row;
 use crate::sys::file::Root;
 use crate::sys::limits;
 use crate::sys::process::{self, Identity};
+use crate::worker;
 use crate::worker::sandbox::Sandbox;
-use crate::worker::{self, places};
 
 /// The unprivileged user that workers become when root starts the server, and its number where it has no name.
 const NOBODY: (&str, &str) = ("nobody", "65534");
@@ -152,7 +154,7 @@ fn identity(settings: &Settings) -> Result<Option<Identity>, StartupError> {
 /// Settles how many connections a worker takes, and how many entries it caches, within what the kernel allows.
 fn settle_places(settings: &mut Settings) -> usize {
     let descriptors = limits::raise_descriptor_limit();
-    let maps = limits::max_map_count();
+    let maps = Proc::running().max_map_count();
     let places = places::decide(settings.max_connections, settings.cache_entries, descriptors, maps);
     if let Some(asked) = settings.max_connections
         && asked > places.connections

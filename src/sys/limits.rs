@@ -1,6 +1,6 @@
-//! What the kernel lets this process have: descriptors and memory maps.
+//! What the kernel lets this process have: descriptors and memory.
 //!
-//! Only reads and raises; `worker::places` decides what follows from the figures.
+//! Only reads, raises and lowers; `kernel::places` decides what follows from the figures.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -20,11 +20,4 @@ pub fn bound_memory(bytes: u64) {
     let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
     // It is refused only where less is allowed already.
     let _ = setrlimit(Resource::Data, limit);
-}
-
-/// `vm.max_map_count`: memory maps that a process may have; the kernel's default where /proc can't be read.
-pub fn max_map_count() -> u64 {
-    const KERNEL_DEFAULT: u64 = 65_530;
-    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap_or_default();
-    text.trim().parse().unwrap_or(KERNEL_DEFAULT)
 }

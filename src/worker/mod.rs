@@ -8,7 +8,6 @@
 
 pub mod accept;
 pub mod control;
-pub mod places;
 pub mod sandbox;
 pub mod ticker;
 

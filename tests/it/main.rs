@@ -42,6 +42,7 @@ mod admin;
 mod dist;
 mod error_log;
 mod healthcheck;
+mod kernel;
 mod large;
 mod notification;
 mod processes;

@@ -10,6 +10,7 @@ pub mod json;
 pub mod launch;
 pub mod network;
 pub mod plain;
+pub mod proc;
 pub mod process;
 pub mod response;
 pub mod server;

@@ -53,6 +53,17 @@ pub fn decide(asked: Option<u32>, cache_entries: usize, descriptors: u64, maps: 
     }
 }
 
+/// Memory maps that a worker with so many connections has.
+pub fn maps_for(connections: u32) -> u64 {
+    OTHER_MAPS + u64::from(connections) * MAPS_PER_STACK
+}
+
+/// Descriptors that a worker needs to take so many connections. Where they are few, the cache has a quarter of them.
+pub fn descriptors_for(connections: u32, cache_entries: usize) -> u64 {
+    let others = u64::from(connections) + OTHER_DESCRIPTORS;
+    (others + (cache_entries as u64).max(1)).min((others - 1) * 4 / 3 + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +89,21 @@ mod tests {
         check(None, 0, 0, 1, Bound::Descriptors);
         check(None, 64, 65_530, 1, Bound::Descriptors);
         assert_eq!(decide(None, 4096, 64, 65_530).cache_entries, 16);
+    }
+
+    #[test]
+    fn what_so_many_connections_need_is_just_enough() {
+        for connections in [1, 2, 500, 720, 5000, 32_253, 500_000] {
+            for cache in [1, 100, 4096] {
+                let (descriptors, maps) = (descriptors_for(connections, cache), maps_for(connections));
+                let places = |descriptors, maps| decide(Some(1 << 30), cache, descriptors, maps).connections;
+                assert_eq!(places(descriptors, 1 << 40), connections, "{cache}");
+                assert_eq!(places(1 << 40, maps), connections);
+                if connections > 1 {
+                    assert!(places(descriptors - 1, 1 << 40) < connections);
+                    assert!(places(1 << 40, maps - 1) < connections);
+                }
+            }
+        }
     }
 }
