@@ -55,3 +55,8 @@ fn docker_flags() -> String {
         .collect();
     flags.join(" ") + "\n"
 }
+
+/// What the kernel cuts this backlog to, where it does.
+pub fn backlog_cut(proc: &Proc, backlog: u32) -> Option<u64> {
+    proc.number("net.core.somaxconn").filter(|most| *most < u64::from(backlog))
+}

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use super::sockets::Sockets;
 use crate::config::{self, Settings};
 use crate::error::StartupError;
-use crate::kernel::places;
-use crate::kernel::proc::Proc;
+use crate::kernel::{self, places, proc::Proc};
 use crate::log::access::AccessLog;
 use crate::metrics::Row;
 use crate::sys::file::Root;
@@ -63,6 +62,15 @@ impl Generation {
         })?;
         let places = settle_places(&mut settings);
         let sockets = Sockets::open(&settings.listen, settings.workers, settings.backlog, others)?;
+        // The queue of a lent socket is its owner's.
+        if sockets.lent.is_empty()
+            && let Some(most) = kernel::backlog_cut(&Proc::running(), settings.backlog)
+        {
+            ::log::warn!(
+                "--backlog lowered from {} to {most}, since net.core.somaxconn is {most}",
+                settings.backlog
+            );
+        }
         Ok(Generation { number, settings, sockets, access, root, identity, places, sandbox })
     }
 

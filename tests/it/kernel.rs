@@ -1,5 +1,5 @@
-//! The command `kernel`, and sysctl.conf: what it says of a made-up kernel, and what it sets in a network namespace
-//! of its own.
+//! The command `kernel`, and sysctl.conf: what it says of a made-up kernel, what it sets in a network namespace of its
+//! own, and what the server says of a kernel that its settings outgrow.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -546,6 +546,24 @@ fn apply_works_in_a_namespace() {
     });
     assert_eq!(proc.value("vm.max_map_count"), "1048576");
     assert_eq!(outside(), before, "the host's own values have changed");
+}
+
+#[test]
+fn a_start_says_once_what_the_backlog_has_outgrown() {
+    let test = "a_start_says_once_what_the_backlog_has_outgrown";
+    let Some(network) = namespace(test) else { return };
+    network.enter(|| {
+        fs::write(place("net.core.somaxconn"), "512").unwrap();
+        let said = |launch: Launch| {
+            let log = launch.workers(2).start().log();
+            log.lines().filter(|line| line.contains("somaxconn")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let lines = said(Launch::site());
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        let words = "--backlog lowered from 4096 to 512, since net.core.somaxconn is 512";
+        assert!(lines[0].ends_with(words), "{lines:?}");
+        assert_eq!(said(Launch::site().flags(["--backlog", "512"])), Vec::<String>::new());
+    });
 }
 
 #[test]
