@@ -18,7 +18,7 @@ USER 65534:65534
 EXPOSE 80
 # QUIT lets running downloads finish, where TERM cuts them.
 STOPSIGNAL SIGQUIT
-# The settings of the environment say where to ask. For a server that flags have moved elsewhere, and for a directory
+# The settings of the environment say where to ask; with -e MAYHTTPD_ADMIN=9000 it is /healthz there. For a server that flags have moved elsewhere, and for a directory
 # without an index page, whose / is a 403, name a page: --health-cmd "mayhttpd healthcheck http://127.0.0.1:8080/page"
 HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["/usr/local/bin/mayhttpd", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/mayhttpd"]

@@ -202,7 +202,7 @@ pub struct Raw {
 pub enum Command {
     /// Ask a running server for a page; exit with 0 if it answers well, else with 1 and the reason
     Healthcheck {
-        /// A page, as http://HOST:PORT/PATH [default: the first address that these settings listen on]
+        /// A page, as http://HOST:PORT/PATH [default: /healthz at --admin, else / at the first address listened on]
         url: Option<String>,
         /// The longest it may take [default: 3s]
         #[arg(long, value_name = "TIME")]

@@ -39,7 +39,7 @@ pub enum Invocation {
     Serve(Box<Settings>),
     /// To ask a running server for `url`, for at most `timeout`, whether it answers well.
     Healthcheck {
-        /// As it was given, unread, or the first address that is listened on.
+        /// As it was given, unread, or where these settings can be asked: the admin listener, else the first address.
         url: String,
         /// 100 ms to 24 h.
         timeout: Duration,
@@ -331,7 +331,7 @@ fn healthcheck(
     timeout: Option<String>,
     settings: &Settings,
 ) -> Result<Invocation, StartupError> {
-    let url = url.unwrap_or_else(|| format!("http://{}/", address::reachable(settings.listen[0])));
+    let url = url.unwrap_or_else(|| settings.page_to_check());
     let text = timeout.as_deref().unwrap_or("3s");
     let timeout = units::timeout(text).map_err(|why| Origin::Flag.refuse("timeout", 0, text, why))?;
     Ok(Invocation::Healthcheck { url, timeout })
@@ -349,6 +349,15 @@ fn kernel_task(task: Option<cli::KernelTask>) -> KernelTask {
 }
 
 impl Settings {
+    /// Where a server with these settings says whether it is well: at its admin listener, which also tells a drain and
+    /// silent workers, else by a page at its first address. An admin listener at port 0 can't be found from outside.
+    fn page_to_check(&self) -> String {
+        match self.admin.filter(|address| address.port() != 0) {
+            Some(address) => format!("http://{}/healthz", address::reachable(address)),
+            None => format!("http://{}/", address::reachable(self.listen[0])),
+        }
+    }
+
     /// Settles what `layers`, the one that wins first, and the defaults of `machine` say.
     ///
     /// # Errors
@@ -651,7 +660,7 @@ mod tests {
     }
 
     #[test]
-    fn a_healthcheck_asks_the_first_address_unless_told_otherwise() {
+    fn a_healthcheck_asks_the_admin_or_else_the_first_address_unless_told_otherwise() {
         let check = |args: &[&str], variables: &[(&str, &str)]| match called(args, variables) {
             Ok(Invocation::Healthcheck { url, timeout }) => format!("{url} {timeout:?}"),
             other => format!("{other:?}"),
@@ -659,6 +668,11 @@ mod tests {
         assert_eq!(check(&["healthcheck"], &[]), "http://127.0.0.1:8080/ 3s");
         assert_eq!(check(&["healthcheck"], &[("MAYHTTPD_PORT", "80")]), "http://127.0.0.1:80/ 3s");
         assert_eq!(check(&["--listen", "[::]:81,82", "healthcheck"], &[]), "http://[::1]:81/ 3s");
+        assert_eq!(check(&["--admin", "9000", "healthcheck"], &[]), "http://127.0.0.1:9000/healthz 3s");
+        let variables = [("MAYHTTPD_ADMIN", "[::]:9000")];
+        assert_eq!(check(&["healthcheck"], &variables), "http://[::1]:9000/healthz 3s");
+        assert_eq!(check(&["--admin", "off", "healthcheck"], &variables), "http://127.0.0.1:8080/ 3s");
+        assert_eq!(check(&["--admin", "0", "healthcheck"], &[]), "http://127.0.0.1:8080/ 3s");
         assert_eq!(check(&["healthcheck", "http://a/b", "--timeout", "500ms"], &[]), "http://a/b 500ms");
         assert!(check(&["healthcheck", "--timeout", "0"], &[]).starts_with("Err(Config"));
         assert!(matches!(called(&["./healthcheck"], &[]), Ok(Invocation::Serve(_))));

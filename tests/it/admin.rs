@@ -14,19 +14,8 @@ use crate::support::{Client, Launch, Server, Stop, eventually, skipped};
 
 fn start(workers: usize) -> (Server, SocketAddr) {
     let server = Launch::site().workers(workers).flags(["--admin", "0"]).start();
-    let admin = address(&server);
+    let admin = server.admin_address();
     (server, admin)
-}
-
-/// Where the admin listener is, once it answers.
-fn address(server: &Server) -> SocketAddr {
-    let admin = eventually("the admin address is told", || {
-        let output = server.output();
-        let line = output.lines().find_map(|line| line.trim().strip_prefix("admin: http://"))?;
-        line.strip_suffix("/status")?.parse().ok()
-    });
-    eventually("the admin listener answers", || plain::get(admin, "/healthz"));
-    admin
 }
 
 #[track_caller]
@@ -119,7 +108,7 @@ fn what_connections_do_is_told_while_they_do_it() {
 #[test]
 fn a_timeout_is_counted_with_its_phase() {
     let server = Launch::site().flags(["--admin", "0", "--head-timeout", "200ms"]).start();
-    let admin = address(&server);
+    let admin = server.admin_address();
     let mut client = server.client();
     client.send("GET / HT");
     client.response().has_status(&[408]);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::launch::{Finished, run_with};
-use crate::support::{Launch, Server, every};
+use crate::support::{Launch, Server, Tree, eventually, every};
 
 #[track_caller]
 fn healthy(finished: Finished) {
@@ -42,6 +42,46 @@ fn without_a_url_the_settings_say_where_to_ask() {
     healthy(run_with(&["--listen", &address, "healthcheck"]));
     let port = server.address().port().to_string();
     healthy(Launch::rootless().listen(&[]).environment("MAYHTTPD_PORT", &port).flags(["healthcheck"]).run());
+}
+
+#[test]
+fn without_a_url_the_admin_listener_is_asked_where_there_is_one() {
+    let tree = Tree::empty();
+    let server = Launch::of(tree).workers(1).flags(["--admin", "0"]).start();
+    let (address, admin) = (server.address().to_string(), server.admin_address().to_string());
+    // The root has no index, so that its first address is no sign of health here.
+    unhealthy(run_with(&["--listen", &address, "healthcheck"]), "it answers 403");
+    healthy(run_with(&["--listen", &address, "--admin", &admin, "healthcheck"]));
+    let by_default = || Launch::rootless().listen(&[&address]);
+    healthy(by_default().environment("MAYHTTPD_ADMIN", &admin).flags(["healthcheck"]).run());
+    let file = server.tree().file("mayhttpd.toml", format!("admin = \"{admin}\"\n"));
+    healthy(by_default().flags(["--config", file.to_str().unwrap(), "healthcheck"]).run());
+
+    let by_admin = || run_with(&["--listen", &address, "--admin", &admin, "healthcheck"]);
+    let worker = server.workers()[0];
+    worker.stop();
+    let failing = eventually("no worker is well", || Some(by_admin()).filter(|found| found.code != Some(0)));
+    unhealthy(failing, "it answers 503");
+    worker.signal(Signal::CONT);
+    eventually("the worker is well again", || (by_admin().code == Some(0)).then_some(()));
+}
+
+#[test]
+fn a_server_that_drains_is_not_healthy_to_who_sends_clients() {
+    let mut server = Launch::site().flags(["--admin", "0"]).start();
+    let admin = server.admin_address().to_string();
+    let check = || run_with(&["--admin", &admin, "healthcheck"]);
+    let mut client = server.client();
+    client.still_serves();
+    healthy(check());
+    server.signal(Signal::QUIT);
+    let draining = eventually("the drain shows", || Some(check()).filter(|found| found.code != Some(0)));
+    assert!(draining.errors.contains(&format!("http://{admin}/healthz")), "{draining:?}");
+    unhealthy(draining, "it answers 503");
+    client.still_serves();
+    drop(client);
+    assert_eq!(server.exit_code(), Some(0));
+    unhealthy(check(), "connection refused");
 }
 
 #[test]

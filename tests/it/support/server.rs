@@ -140,6 +140,18 @@ impl Server {
         self.master.children().into_iter().find(is_admin)
     }
 
+    /// Where the admin listener is by what was said at the start, once it answers.
+    #[track_caller]
+    pub fn admin_address(&self) -> SocketAddr {
+        let admin = super::eventually("the admin address is told", || {
+            let output = self.output();
+            let line = output.lines().find_map(|line| line.trim().strip_prefix("admin: http://"))?;
+            line.strip_suffix("/status")?.parse().ok()
+        });
+        super::eventually("the admin listener answers", || super::plain::get(admin, "/healthz"));
+        admin
+    }
+
     /// Kills the only worker; the one that takes its place.
     #[track_caller]
     pub fn replace_worker(&self) -> Process {
