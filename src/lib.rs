@@ -25,6 +25,8 @@ pub mod connection;
 pub mod kernel;
 pub mod site;
 
+pub mod sandbox;
+
 pub mod config;
 pub mod log;
 pub mod metrics;

@@ -6,8 +6,9 @@
 //! operator alone, at a local address. [`service`] ends every connection that this could confuse, and whatever goes
 //! wrong all the same, memory included, ends this process, which the master replaces.
 //!
-//! The subtle rule: the library writes to standard error by itself, so that is muted here; the error log has a
-//! descriptor of its own.
+//! Two subtle rules. The library writes to standard error by itself, so that is muted here; the error log has a
+//! descriptor of its own. And it makes its socket by itself: so the thread that has it do so keeps the right to a port
+//! below 1024 until then, and the scheduler's threads, which talk to clients, are started by one that never had it.
 
 pub mod service;
 
@@ -15,13 +16,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
+use may::go;
 use may_minihttp::HttpServiceFactory;
 
 use crate::log::{self, Label};
 use crate::metrics::Table;
+use crate::sandbox::{self, Sandbox};
+use crate::sys::file::Root;
 use crate::sys::process::{self, Identity};
+use crate::sys::seccomp::Work;
 use crate::sys::signal::{self, Request, Signals};
-use crate::sys::{limits, link};
+use crate::sys::{limits, link, privileges};
 
 /// Machine words of a coroutine's stack: 64 KiB, for pages are rendered on it; there are few.
 const STACK_WORDS: usize = 8192;
@@ -39,6 +44,8 @@ pub struct Start {
     pub address: SocketAddr,
     /// The user to become.
     pub identity: Option<Identity>,
+    /// How it is confined.
+    pub sandbox: Sandbox,
     /// What the workers count in.
     pub metrics: Table,
 }
@@ -56,9 +63,8 @@ pub fn run(start: Start) -> ! {
 /// Starts everything, then waits for the end.
 fn serve(start: &Start) -> Result<(), (&'static str, io::Error)> {
     let signals = Signals::of_worker().map_err(|e| ("set up signals", e))?;
-    if let Some(identity) = &start.identity {
-        process::become_identity(identity).map_err(|e| ("change to the workers' user", e))?;
-    }
+    let become_user = || start.identity.as_ref().map_or(Ok(()), process::become_identity);
+    sandbox::give_up_all_but_low_ports(become_user).map_err(|e| ("change to the workers' user", e))?;
     // After the change of user, which would undo it.
     if !process::die_with_parent(start.master).map_err(|e| ("follow the master", e))? {
         return Err(("follow the master", io::Error::other("it has gone")));
@@ -66,9 +72,9 @@ fn serve(start: &Start) -> Result<(), (&'static str, io::Error)> {
     limits::bound_memory(MEMORY);
     process::mute_standard_error().map_err(|e| ("mute standard error", e))?;
     std::panic::set_hook(Box::new(|panic| ::log::error!("{panic}")));
-    let config = may::config();
-    config.set_workers(1).set_stack_size(STACK_WORDS).set_pool_capacity(8).set_worker_pin(false);
+    let confined = start_scheduler(start.sandbox).map_err(|e| ("start the scheduler", e))?;
     let acceptor = service::Factory(start.metrics).start(start.address).map_err(|e| ("listen", e))?;
+    give_up_the_rest(start.sandbox, confined).map_err(|e| ("confine itself", e))?;
     // The library installed handlers of its own when it started.
     signal::die_of_memory_faults().map_err(|e| ("set up signals", e))?;
     std::thread::spawn(move || {
@@ -76,7 +82,32 @@ fn serve(start: &Start) -> Result<(), (&'static str, io::Error)> {
         let _ = acceptor.join();
         process::exit_now(1);
     });
+    // What the kernel's units are is asked once, by a call that is only made here.
+    let _ = process::usage(start.master);
+    start.sandbox.confine_calls(Work::Administering).map_err(|e| ("confine itself by seccomp", e))?;
     wait_for_the_end(&start.link, &signals)
+}
+
+/// Starts the scheduler from a thread with nothing but what its threads shall have. Returns whether Landlock confines
+/// them.
+fn start_scheduler(sandbox: Sandbox) -> io::Result<bool> {
+    let config = may::config();
+    config.set_workers(1).set_stack_size(STACK_WORDS).set_pool_capacity(8).set_worker_pin(false);
+    let starter = std::thread::Builder::new().spawn(move || {
+        let confined = give_up_the_rest(sandbox, true)?;
+        // Its first coroutine has it start its threads.
+        go!(|| ()).join().map_err(|_| io::Error::other("its first coroutine panicked"))?;
+        Ok(confined)
+    })?;
+    starter.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")))
+}
+
+/// Gives up what is left of capabilities, and, where `files` says so, all files but those of /proc, which tell what the
+/// workers take. For this thread and those it starts from now on.
+fn give_up_the_rest(sandbox: Sandbox, files: bool) -> io::Result<bool> {
+    privileges::give_up()?;
+    // Where there is no /proc, there is nothing to leave.
+    Ok(files && sandbox.confine_files(Root::open("/proc".as_ref()).ok().as_ref())?)
 }
 
 /// Waits until the master is gone, or a signal comes.

@@ -124,7 +124,7 @@ pub struct Raw {
     #[arg(long, value_name = "NAME", help_heading = "Workers")]
     pub group: Option<String>,
 
-    /// Confine the workers: on (as far as the kernel can), off, or require [default: on]
+    /// Confine workers and admin: on (as far as the kernel can), off, or require [default: on]
     #[arg(long, value_name = "on|off|require", help_heading = "Workers")]
     pub sandbox: Option<String>,
 

@@ -140,7 +140,7 @@ pub enum MissingIndex {
     NotFound,
 }
 
-/// How far workers are confined beyond giving up their capabilities.
+/// How far workers and the admin process are confined beyond giving up their capabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sandbox {
     /// As far as the kernel can.
@@ -202,7 +202,7 @@ pub struct Settings {
     pub user: Option<String>,
     /// The group, by name or number, that goes with it; `None` is the user's own.
     pub group: Option<String>,
-    /// How far workers are confined.
+    /// How far workers and the admin process are confined.
     pub sandbox: Sandbox,
     /// The text of the Server field: 1 to 128 visible ASCII characters, spaces only between them.
     pub name: String,

@@ -8,16 +8,35 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use super::generation::Generation;
 use super::supervisor::back_off;
 use crate::error::StartupError;
-use crate::sys::process::{self, Exit, Fork};
+use crate::sandbox::Sandbox;
+use crate::sys::process::{self, Exit, Fork, Identity};
 use crate::sys::{link, socket};
 
 /// How soon an address that the predecessor has is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
+/// What an admin process is made from besides its address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Means {
+    /// The user to become.
+    pub identity: Option<Identity>,
+    /// How it is confined.
+    pub sandbox: Sandbox,
+}
+
+impl Means {
+    /// Those of a generation's settings.
+    pub fn of(generation: &Generation) -> Means {
+        Means { identity: generation.identity(), sandbox: generation.sandbox }
+    }
+}
+
 /// The admin process, running or about to.
 pub struct Attendant {
+    means: Means,
     asked_for: SocketAddr,
     address: SocketAddr,
     /// Bound to the address, and never listens. `None` while the predecessor of an upgrade has the address.
@@ -28,8 +47,8 @@ pub struct Attendant {
 
 /// What the fork of an admin process came to.
 pub enum Forked {
-    /// This is the admin process, with its end of the link and its address.
-    Child(OwnedFd, SocketAddr),
+    /// This is the admin process, with its end of the link, its address and what else it is made from.
+    Child(OwnedFd, SocketAddr, Means),
     /// This is the master.
     Parent,
 }
@@ -39,10 +58,15 @@ impl Attendant {
     ///
     /// # Errors
     /// [`StartupError::Bind`] where it can't be had and may not wait.
-    pub fn new(addr: SocketAddr, may_wait: bool, now: Duration) -> Result<Attendant, StartupError> {
+    pub fn new(
+        addr: SocketAddr,
+        means: Means,
+        may_wait: bool,
+        now: Duration,
+    ) -> Result<Attendant, StartupError> {
         let times = Times::new(now);
         let mut attendant =
-            Attendant { asked_for: addr, address: addr, reservation: None, times, child: None };
+            Attendant { means, asked_for: addr, address: addr, reservation: None, times, child: None };
         match attendant.reserve() {
             Err(source) if !may_wait => Err(StartupError::Bind { addr, source }),
             _ => Ok(attendant),
@@ -88,7 +112,7 @@ impl Attendant {
         match forked {
             Ok((Fork::Child, mine, theirs)) => {
                 drop(mine);
-                Ok(Forked::Child(theirs, self.address))
+                Ok(Forked::Child(theirs, self.address, self.means.clone()))
             }
             Ok((Fork::Parent(pid), mine, _)) => {
                 self.child = Some((pid, mine));

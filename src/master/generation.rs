@@ -13,11 +13,11 @@ use crate::error::StartupError;
 use crate::kernel::{self, places, proc::Proc};
 use crate::log::access::AccessLog;
 use crate::metrics::Row;
+use crate::sandbox::Sandbox;
 use crate::sys::file::Root;
 use crate::sys::limits;
 use crate::sys::process::{self, Identity};
 use crate::worker;
-use crate::worker::sandbox::Sandbox;
 
 /// The unprivileged user that workers become when root starts the server, and its number where it has no name.
 const NOBODY: (&str, &str) = ("nobody", "65534");

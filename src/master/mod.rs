@@ -30,7 +30,7 @@ use crate::sys::signal::{Request, Signals};
 use crate::sys::{file, link, socket, timer};
 use crate::{admin, log, worker};
 
-use attendant::{Attendant, Forked};
+use attendant::{Attendant, Forked, Means};
 use children::{Children, Word};
 use generation::Generation;
 use pidfile::PidFile;
@@ -97,7 +97,10 @@ impl Master {
         let generation = Generation::open(1, settings, &others)?;
         // A predecessor's admin process still has the address.
         let admin = address
-            .map(|address| Attendant::new(address, predecessor.is_some(), timer::monotonic()))
+            .map(|address| {
+                let means = Means::of(&generation);
+                Attendant::new(address, means, predecessor.is_some(), timer::monotonic())
+            })
             .transpose()?;
         let slots = generation.settings.workers;
         let metrics =
@@ -482,15 +485,15 @@ impl Master {
         }
         match attendant.fork(now) {
             Ok(Forked::Parent) => {}
-            Ok(Forked::Child(link, address)) => {
-                let identity = self.generations.last().and_then(Generation::identity);
+            Ok(Forked::Child(link, address, Means { identity, sandbox })) => {
                 self.report = Report::default();
                 // What it does not need it must not hold: others' links and ports would outlive their owners.
                 self.children = Children::default();
                 self.generations.clear();
                 self.kept = Sockets::default();
                 std::mem::forget(self.pid_file.take());
-                admin::run(admin::Start { master, link, address, identity, metrics: self.metrics })
+                let metrics = self.metrics;
+                admin::run(admin::Start { master, link, address, identity, sandbox, metrics })
             }
             Err(error) => ::log::error!("admin cannot be started: {}", cause(&error)),
         }

@@ -24,15 +24,35 @@ pub fn empty_bounding_set() {
 /// Gives up every capability, and for good: an exec of a set-user-ID program, or of one with capabilities, gains nothing.
 ///
 /// # Errors
-/// What capset(2) and prctl(2) say; neither fails on a kernel since Linux 4.3.
+/// What capget(2), capset(2) and prctl(2) say; neither fails on a kernel since Linux 4.3.
 pub fn give_up() -> io::Result<()> {
+    leave(CapabilitySet::empty())
+}
+
+/// As [`give_up`], but for `CAP_NET_BIND_SERVICE` where this thread has it.
+///
+/// # Errors
+/// As [`give_up`].
+pub fn give_up_all_but_low_ports() -> io::Result<()> {
+    leave(CapabilitySet::NET_BIND_SERVICE)
+}
+
+/// Has the permitted set outlive a change of user, or not any more (prctl(2) `PR_SET_KEEPCAPS`).
+///
+/// # Errors
+/// `EPERM` where the securebits forbid it.
+pub fn keep_through_change_of_user(keep: bool) -> io::Result<()> {
+    Ok(thread::set_keep_capabilities(keep)?)
+}
+
+fn leave(wanted: CapabilitySet) -> io::Result<()> {
     thread::set_no_new_privs(true)?;
     match thread::clear_ambient_capability_set() {
         // EINVAL: a kernel before 4.3, which has no such set.
         Ok(()) | Err(Errno::INVAL) => {}
         Err(error) => return Err(error.into()),
     }
-    let none = CapabilitySet::empty();
-    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    let left = thread::capabilities(None)?.permitted & wanted;
+    let sets = CapabilitySets { effective: left, permitted: left, inheritable: CapabilitySet::empty() };
     Ok(thread::set_capabilities(None, sets)?)
 }

@@ -173,7 +173,7 @@ pub fn is_root() -> bool {
 }
 
 /// A user and group to change to, looked up and ready.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     user: Uid,
     group: Gid,

@@ -1,8 +1,9 @@
-//! The system calls that a serving worker makes, as a filter that kills the process at any other (seccomp(2)).
+//! The system calls that a serving worker makes, and those of the admin process, as filters that kill the process at any
+//! other (seccomp(2)).
 //!
-//! Owns the list and its translation into classic BPF. Two subtle rules: what a worker does before its filter needs no
-//! place in the list, so nothing is in it that only a start needs; and what the list forgets is a dead worker, so a
-//! change that brings a new call to a worker brings it here too, with what the other C library uses for it.
+//! Owns the two lists and their translation into classic BPF. Two subtle rules: what a process does before its filter
+//! needs no place in the list, so nothing is in it that only a start needs; and what the list forgets is a dead process,
+//! so a change that brings a new call brings it here too, with what the other C library uses for it.
 
 use std::io;
 
@@ -40,9 +41,27 @@ const NOT_TO_READ: u32 =
     (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND) as u32;
 const EXECUTABLE: u32 = libc::PROT_EXEC as u32;
 
-/// The calls of every request come first. The kernel remembers of those without arguments that they are allowed, from
+/// What a process does, and so what it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// A worker's: files to clients.
+    Serving,
+    /// The admin process's: pages made of memory and /proc, from a listener that listens already.
+    Administering,
+}
+
+impl Work {
+    fn calls(self) -> &'static [(c_long, Arguments<'static>)] {
+        match self {
+            Work::Serving => SERVING,
+            Work::Administering => ADMINISTERING,
+        }
+    }
+}
+
+/// A worker's calls. Those of every request come first. The kernel remembers of those without arguments that they are allowed, from
 /// Linux 5.11 on, and does not run the filter for them.
-const EVERYWHERE: &[(c_long, Arguments<'_>)] = &[
+const SERVING: &[(c_long, Arguments<'_>)] = &[
     // A request.
     (libc::SYS_recvfrom, Any),
     (libc::SYS_sendto, Any),
@@ -111,6 +130,66 @@ const EVERYWHERE: &[(c_long, Arguments<'_>)] = &[
     (libc::SYS_exit_group, Any),
 ];
 
+/// The admin process's calls.
+const ADMINISTERING: &[(c_long, Arguments<'_>)] = &[
+    // A connection.
+    (libc::SYS_accept4, Any),
+    (libc::SYS_recvfrom, Any),
+    (libc::SYS_sendto, Any),
+    (libc::SYS_shutdown, Any),
+    (libc::SYS_close, Any),
+    (libc::SYS_ioctl, Among(1, &[libc::FIONBIO as u32])),
+    // The scheduler.
+    (libc::SYS_epoll_pwait, Any),
+    (libc::SYS_epoll_ctl, Any),
+    (libc::SYS_read, Any),
+    (libc::SYS_write, Any),
+    (libc::SYS_futex, Any),
+    // What processes have taken, from /proc.
+    (libc::SYS_openat, Without(2, NOT_TO_READ)),
+    (libc::SYS_fstat, Any),
+    (libc::SYS_newfstatat, Any),
+    (libc::SYS_statx, Any),
+    (libc::SYS_lseek, Any),
+    (libc::SYS_readv, Any),
+    // The master's messages, and the error log that it opened anew.
+    (libc::SYS_ppoll, Any),
+    (libc::SYS_recvmsg, Any),
+    (libc::SYS_dup3, Any),
+    (libc::SYS_fcntl, Among(1, FCNTL)),
+    (libc::SYS_writev, Any),
+    // Time, where the vDSO does not tell it.
+    (libc::SYS_clock_gettime, Any),
+    (libc::SYS_gettimeofday, Any),
+    (libc::SYS_clock_nanosleep, Any),
+    (libc::SYS_nanosleep, Any),
+    // Memory: stacks of coroutines and their guard pages, the heap. None of it becomes code.
+    (libc::SYS_mmap, Without(2, EXECUTABLE)),
+    (libc::SYS_mprotect, Without(2, EXECUTABLE)),
+    (libc::SYS_munmap, Any),
+    (libc::SYS_mremap, Any),
+    (libc::SYS_madvise, Any),
+    (libc::SYS_brk, Any),
+    // Threads that are still in their first steps when the filter comes, and what locks do.
+    (libc::SYS_set_robust_list, Any),
+    (libc::SYS_rseq, Any),
+    (libc::SYS_sigaltstack, Any),
+    (libc::SYS_sched_getaffinity, Any),
+    (libc::SYS_sched_yield, Any),
+    (libc::SYS_prctl, Among(0, &[libc::PR_SET_NAME as u32, PR_SET_VMA])),
+    (libc::SYS_prlimit64, Null(2)),
+    (libc::SYS_getrandom, Any),
+    // Signals and the end.
+    (libc::SYS_rt_sigreturn, Any),
+    (libc::SYS_rt_sigprocmask, Any),
+    (libc::SYS_rt_sigaction, Any),
+    (libc::SYS_restart_syscall, Any),
+    (libc::SYS_getpid, Any),
+    (libc::SYS_gettid, Any),
+    (libc::SYS_exit, Any),
+    (libc::SYS_exit_group, Any),
+];
+
 /// Older forms of these calls, which newer machines never had.
 #[cfg(target_arch = "x86_64")]
 const HERE: &[(c_long, Arguments<'_>)] =
@@ -138,17 +217,18 @@ pub fn is_available() -> bool {
     known == 0 && ARCHITECTURE.is_some()
 }
 
-/// Allows all threads of this process from now on the system calls of a worker that serves, and has any other kill it by
-/// SIGSYS. Needs `no_new_privs`.
+/// Allows all threads of this process from now on the system calls of its work, and has any other kill it by SIGSYS.
+/// Needs `no_new_privs`.
 ///
 /// # Errors
 /// What seccomp(2) says, and `Unsupported` on a machine whose calls are not known here.
-pub fn allow_serving() -> io::Result<()> {
-    let mut filter = filter(ARCHITECTURE.ok_or(io::ErrorKind::Unsupported)?, std::process::id());
+pub fn allow(work: Work) -> io::Result<()> {
+    let architecture = ARCHITECTURE.ok_or(io::ErrorKind::Unsupported)?;
+    let mut filter = filter(work, architecture, std::process::id());
     let len = u16::try_from(filter.len()).map_err(|_| io::ErrorKind::InvalidData)?;
     let program = libc::sock_fprog { len, filter: filter.as_mut_ptr() };
-    // Kernels before 5.16 would slow all branches of a filtered process for the sake of code that it can't trust; a
-    // worker runs none.
+    // Kernels before 5.16 would slow all branches of a filtered process for the sake of code that it can't trust;
+    // none of ours runs any.
     let flags = libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     let program = &raw const program;
     // SAFETY: `program` points to a program of `len` instructions, and both outlive the call.
@@ -162,11 +242,11 @@ pub fn allow_serving() -> io::Result<()> {
 
 /// The list as a program: the architecture, then for each call a jump over what is to be done with it. The process may
 /// signal itself, so that an abort is seen as one.
-fn filter(architecture: u32, process: u32) -> Vec<sock_filter> {
+fn filter(work: Work, architecture: u32, process: u32) -> Vec<sock_filter> {
     let abort = (libc::SYS_tgkill, Among(0, &[process]));
     // A number of 32 bits is compared, so it is killed with the rest when it is no call of this architecture's.
     let mut program = vec![load(ARCH), jump_if_equal(architecture, 1, 0), KILL, load(NUMBER)];
-    for (number, arguments) in EVERYWHERE.iter().chain(HERE).chain([&abort]) {
+    for (number, arguments) in work.calls().iter().chain(HERE).chain([&abort]) {
         let verdict = verdict(arguments);
         program.push(jump_if_equal(*number as u32, 0, verdict.len() as u8));
         program.extend(verdict);
@@ -249,7 +329,7 @@ mod tests {
     #[test]
     fn a_call_is_allowed_by_its_number_its_arguments_and_its_architecture() {
         let Some(native) = ARCHITECTURE else { return };
-        let program = filter(native, 77);
+        let program = filter(Work::Serving, native, 77);
         let high = 1 << 32;
         for (number, arguments, allowed) in [
             (libc::SYS_recvfrom, [9; 6], true),
@@ -288,11 +368,39 @@ mod tests {
     }
 
     #[test]
+    fn the_admin_process_may_answer_and_neither_serve_files_nor_listen_anew() {
+        let Some(native) = ARCHITECTURE else { return };
+        let program = filter(Work::Administering, native, 77);
+        for (number, arguments, allowed) in [
+            (libc::SYS_accept4, [3, 0, 0, 0, 0, 0], true),
+            (libc::SYS_openat, [3, 0, 0, 0, 0, 0], true),
+            (libc::SYS_openat, [3, 0, libc::O_WRONLY as u64, 0, 0, 0], false),
+            (libc::SYS_openat2, [0; 6], false),
+            (libc::SYS_getdents64, [0; 6], false),
+            (libc::SYS_sendfile, [0; 6], false),
+            (libc::SYS_sendmsg, [0; 6], false),
+            (libc::SYS_socket, [2, 1, 0, 0, 0, 0], false),
+            (libc::SYS_bind, [0; 6], false),
+            (libc::SYS_listen, [0; 6], false),
+            (libc::SYS_connect, [0; 6], false),
+            (libc::SYS_setsockopt, [0; 6], false),
+            (libc::SYS_clone, [0; 6], false),
+            (libc::SYS_execve, [0; 6], false),
+            (libc::SYS_kill, [0; 6], false),
+            (libc::SYS_capset, [0; 6], false),
+        ] {
+            assert_eq!(run(&program, native, number, arguments), allowed, "call {number} with {arguments:?}");
+        }
+    }
+
+    #[test]
     fn every_call_is_listed_once() {
-        let mut numbers: Vec<_> = EVERYWHERE.iter().chain(HERE).map(|(number, _)| *number).collect();
-        numbers.sort_unstable();
-        let all = numbers.len();
-        numbers.dedup();
-        assert_eq!(numbers.len(), all);
+        for work in [Work::Serving, Work::Administering] {
+            let mut numbers: Vec<_> = work.calls().iter().chain(HERE).map(|(number, _)| *number).collect();
+            numbers.sort_unstable();
+            let all = numbers.len();
+            numbers.dedup();
+            assert_eq!(numbers.len(), all, "{work:?}");
+        }
     }
 }

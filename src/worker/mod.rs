@@ -8,7 +8,6 @@
 
 pub mod accept;
 pub mod control;
-pub mod sandbox;
 pub mod ticker;
 
 use std::io;
@@ -27,14 +26,15 @@ use crate::connection::phase::Timeouts;
 use crate::connection::transport::Reactor;
 use crate::log::{self, Label, access};
 use crate::metrics::Row;
+use crate::sandbox::{self, Sandbox};
 use crate::site::Site;
 use crate::sys::file::Root;
 use crate::sys::process::{self, Identity};
+use crate::sys::seccomp::Work;
 use crate::sys::signal::{self, Signals};
 use crate::sys::{link, socket};
 
 use accept::Door;
-use sandbox::Sandbox;
 
 /// Machine words of a coroutine's stack: 16 KiB, and a multiple of 512, without which stacks are not pooled.
 const STACK_WORDS: usize = 2048;
@@ -179,7 +179,7 @@ fn start_coroutines(parts: Parts) -> io::Result<()> {
     let control = control::Control::new(door, link, signals)?;
     let acceptors = listeners.into_iter().map(|l| door.acceptor(l)).collect::<io::Result<Vec<_>>>()?;
     // From here on all descriptors are made and all threads run, and what is left is to serve.
-    sandbox.confine_calls()?;
+    sandbox.confine_calls(Work::Serving)?;
     start_vital(turnstile);
     start_vital(move || ticker.run());
     for acceptor in acceptors {

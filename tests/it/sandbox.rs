@@ -8,87 +8,21 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mayhttpd::config::Sandbox as Wanted;
+use mayhttpd::sandbox::Sandbox;
 use mayhttpd::sys::file::Root;
-use mayhttpd::sys::process::{Fork, exit_now, fork};
-use mayhttpd::worker::sandbox::{Sandbox, give_up_privileges};
-use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use mayhttpd::sys::process::fork;
+use mayhttpd::sys::seccomp::Work;
+use rustix::process::Signal;
 
+use crate::support::confined::{self, BOTH, LANDLOCK, Needs, Outcome, SECCOMP, denied, read, sandbox};
 use crate::support::launch::Finished;
 use crate::support::tree::{INDEX, PAGE};
 use crate::support::{Client, Launch, Tree, eventually, root, skipped};
 
-/// How a confined process came out of what it tried.
-#[derive(Debug, PartialEq, Eq)]
-enum Outcome {
-    Succeeded,
-    /// With this error number.
-    Refused(i32),
-    KilledBy(Signal),
-}
-
-/// What a kernel must have for a test.
-#[derive(Clone, Copy)]
-struct Needs {
-    landlock: u32,
-    seccomp: bool,
-}
-
-const LANDLOCK: Needs = Needs { landlock: 1, seccomp: false };
-const SECCOMP: Needs = Needs { landlock: 0, seccomp: true };
-const BOTH: Needs = Needs { landlock: 1, seccomp: true };
-
-/// The sandbox of a worker with these parts alone, or None with a plain word where this kernel can't.
-fn sandbox(test: &str, needs: Needs) -> Option<Sandbox> {
-    let all = Sandbox::plan(Wanted::On).unwrap();
-    let landlock = all.landlock.filter(|abi| needs.landlock > 0 && *abi >= needs.landlock);
-    let lacks_landlock = needs.landlock > 0 && landlock.is_none();
-    if lacks_landlock && skipped(test, &format!("the kernel has no Landlock of ABI {}", needs.landlock)) {
-        return None;
-    }
-    if needs.seccomp && !all.seccomp && skipped(test, "the kernel has no seccomp filters") {
-        return None;
-    }
-    Some(Sandbox { landlock, seccomp: needs.seccomp, ..all })
-}
-
 /// Has a process of its own confine itself as a worker does, and then try something.
 #[track_caller]
 fn try_in(sandbox: Sandbox, directory: &Path, attempt: impl FnOnce() -> std::io::Result<()>) -> Outcome {
-    /// No error number, but that of a process which could not be confined.
-    const NOT_CONFINED: i32 = 255;
-    let root = Root::open(directory).unwrap();
-    let pid = match fork().unwrap() {
-        Fork::Parent(pid) => Pid::from_raw(pid).unwrap(),
-        Fork::Child => {
-            let confined = give_up_privileges(|| Ok(())).is_ok()
-                && sandbox.confine_files(Some(&root)).is_ok_and(|done| done == sandbox.landlock.is_some())
-                && sandbox.confine_calls().is_ok_and(|done| done == sandbox.seccomp);
-            if !confined {
-                exit_now(NOT_CONFINED);
-            }
-            exit_now(attempt().map_or_else(|error| error.raw_os_error().unwrap_or(254), |()| 0));
-        }
-    };
-    // This child alone: other tests wait for their own.
-    let status = eventually("the attempt ends", || waitpid(Some(pid), WaitOptions::NOHANG).unwrap());
-    let (_, status) = status;
-    match (status.exit_status(), status.terminating_signal()) {
-        (Some(NOT_CONFINED), _) => panic!("it could not be confined"),
-        (Some(0), _) => Outcome::Succeeded,
-        (Some(number), _) => Outcome::Refused(number),
-        (None, signal) => Outcome::KilledBy(Signal::from_named_raw(signal.unwrap()).unwrap()),
-    }
-}
-
-fn denied() -> Outcome {
-    Outcome::Refused(rustix::io::Errno::ACCESS.raw_os_error())
-}
-
-fn read(path: &Path) -> std::io::Result<()> {
-    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::io::read(file, &mut [0u8; 1])?;
-    Ok(())
+    confined::try_in(sandbox, Work::Serving, directory, attempt)
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod confined;
 pub mod contents;
 pub mod exposition;
 pub mod json;

@@ -1,4 +1,4 @@
-//! What is left to a worker: no capability, the root's files to read, and the system calls of serving.
+//! What is left to a child process: no capability, one directory's files to read, and the system calls of its work.
 //!
 //! Owns which of it applies and when; how is `sys`'s business. The subtle rule is the order: privileges and files before
 //! the scheduler starts, because its threads inherit both; system calls after it has, because it starts threads.
@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 
 use crate::config;
 use crate::sys::file::Root;
+use crate::sys::seccomp::Work;
 use crate::sys::{landlock, privileges, seccomp};
 
 /// The parts that this kernel has and the settings want. Capabilities are given up without being asked for.
@@ -47,7 +48,7 @@ impl Sandbox {
         Err(format!("--sandbox require: {missing}"))
     }
 
-    /// Confines this process to reading what lies beneath the root, or to no file at all. Before the scheduler starts.
+    /// Confines this thread, and those it starts, to reading what lies beneath the root, or to no file at all.
     ///
     /// # Errors
     /// What the kernel says, where all is required; else the log says it. Returns whether it is confined.
@@ -57,15 +58,15 @@ impl Sandbox {
         self.achieved("landlock", landlock::leave_to_read(&directories, abi))
     }
 
-    /// Confines all threads to the system calls of serving. After the scheduler has started.
+    /// Confines all threads to the system calls of this work. After the scheduler has started.
     ///
     /// # Errors
     /// As [`Sandbox::confine_files`].
-    pub fn confine_calls(&self) -> io::Result<bool> {
+    pub fn confine_calls(&self, work: Work) -> io::Result<bool> {
         if !self.seccomp {
             return Ok(false);
         }
-        self.achieved("seccomp", seccomp::allow_serving())
+        self.achieved("seccomp", seccomp::allow(work))
     }
 
     fn achieved(&self, part: &str, result: io::Result<()>) -> io::Result<bool> {
@@ -105,6 +106,19 @@ pub fn give_up_privileges(become_user: impl FnOnce() -> io::Result<()>) -> io::R
     privileges::give_up()
 }
 
+/// As [`give_up_privileges`], but for the right to bind ports below 1024, where there is one: for a process that binds
+/// by itself, and gives that up too when it has.
+///
+/// # Errors
+/// As [`give_up_privileges`].
+pub fn give_up_all_but_low_ports(become_user: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    privileges::empty_bounding_set();
+    privileges::keep_through_change_of_user(true)?;
+    become_user()?;
+    privileges::keep_through_change_of_user(false)?;
+    privileges::give_up_all_but_low_ports()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +150,6 @@ mod tests {
     fn off_asks_the_kernel_nothing() {
         let off = Sandbox::plan(config::Sandbox::Off).unwrap();
         assert_eq!((off.landlock, off.seccomp), (None, false));
-        assert!(!off.confine_files(None).unwrap() && !off.confine_calls().unwrap());
+        assert!(!off.confine_files(None).unwrap() && !off.confine_calls(Work::Serving).unwrap());
     }
 }
