@@ -23,16 +23,20 @@ use crate::log::{self, Label};
 use crate::metrics::Table;
 use crate::sandbox::{self, Sandbox};
 use crate::sys::file::Root;
+use crate::sys::link::{self, Received};
 use crate::sys::process::{self, Identity};
 use crate::sys::seccomp::Work;
 use crate::sys::signal::{self, Request, Signals};
-use crate::sys::{limits, link, privileges};
+use crate::sys::{limits, privileges};
 
 /// Machine words of a coroutine's stack: 64 KiB, for pages are rendered on it; there are few.
 const STACK_WORDS: usize = 8192;
 
 /// Bytes of memory that this process may have: a hundred times what it needs.
 const MEMORY: u64 = 256 << 20;
+
+/// What the master says when the error log was opened anew; its descriptor comes along.
+pub const LOGS: &[u8] = b"logs";
 
 /// All that an admin process is given.
 pub struct Start {
@@ -110,13 +114,30 @@ fn give_up_the_rest(sandbox: Sandbox, files: bool) -> io::Result<bool> {
     Ok(files && sandbox.confine_files(Root::open("/proc".as_ref()).ok().as_ref())?)
 }
 
-/// Waits until the master is gone, or a signal comes.
+/// Heeds the master until it is gone, or a signal comes.
 fn wait_for_the_end(link: &OwnedFd, signals: &Signals) -> ! {
     loop {
         let readable = process::wait_readable(&[link.as_fd(), signals.as_fd()], None);
-        let closed = matches!(link::receive(link), link::Received::Closed);
+        let closed = match link::receive(link) {
+            Received::Message(message, descriptors) => {
+                if message == LOGS {
+                    change_log(&descriptors);
+                }
+                false
+            }
+            Received::Closed => true,
+            Received::Empty => false,
+        };
         if readable.is_err() || closed || signals.next() == Some(Request::Stop) {
             process::exit_now(0);
         }
+    }
+}
+
+/// Goes on in the error log that the master has opened anew.
+fn change_log(descriptors: &[OwnedFd]) {
+    let moved = descriptors.first().map_or(Ok(()), |file| log::move_to(file.as_fd()));
+    if let Err(error) = moved {
+        ::log::error!("cannot change to the reopened log: {error}");
     }
 }

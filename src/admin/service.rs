@@ -37,6 +37,7 @@ pub struct Service {
 
 impl HttpService for Service {
     fn call(&mut self, request: Request<'_, '_, '_>, response: &mut Response<'_>) -> io::Result<()> {
+        ::log::debug!("{} {}", request.method(), request.path());
         if self.ended {
             // What is left of a body, most likely.
             response.status_code(400, "Bad Request").header("Connection: close");

@@ -5,15 +5,20 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::Duration;
+
+use ::log::LevelFilter;
 
 use super::generation::Generation;
 use super::supervisor::back_off;
+use crate::config::LogFormat;
 use crate::error::StartupError;
 use crate::sandbox::Sandbox;
 use crate::sys::process::{self, Exit, Fork, Identity};
 use crate::sys::{link, socket};
+use crate::{admin, log};
 
 /// How soon an address that the predecessor has is tried again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -25,12 +30,16 @@ pub struct Means {
     pub identity: Option<Identity>,
     /// How it is confined.
     pub sandbox: Sandbox,
+    /// How it logs, which it has from its master at the fork.
+    log: (LevelFilter, Option<PathBuf>, LogFormat),
 }
 
 impl Means {
     /// Those of a generation's settings.
     pub fn of(generation: &Generation) -> Means {
-        Means { identity: generation.identity(), sandbox: generation.sandbox }
+        let settings = &generation.settings;
+        let log = (settings.log_level, settings.log_file.clone(), settings.log_format);
+        Means { identity: generation.identity(), sandbox: generation.sandbox, log }
     }
 }
 
@@ -87,6 +96,11 @@ impl Attendant {
         self.asked_for
     }
 
+    /// What it is made from.
+    pub fn means(&self) -> &Means {
+        &self.means
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -116,7 +130,7 @@ impl Attendant {
             }
             Ok((Fork::Parent(pid), mine, _)) => {
                 self.child = Some((pid, mine));
-                ::log::info!("admin started, pid {pid}");
+                ::log::info!("admin started at {}, pid {pid}", self.address);
                 Ok(Forked::Parent)
             }
             Err(error) => {
@@ -137,7 +151,29 @@ impl Attendant {
         true
     }
 
-    /// Ends it: it has no clients to serve to their end, and shall not hold its port when the next master starts. The
+    /// Has it go on in the error log as it was opened anew.
+    pub fn change_log(&self) {
+        let descriptors: Vec<BorrowedFd<'_>> = log::descriptor().into_iter().collect();
+        if let Some((_, link)) = &self.child
+            && !link::send(link, admin::LOGS, &descriptors)
+        {
+            ::log::debug!("admin does not listen to its master");
+        }
+    }
+
+    /// Ends it, and has it start again at once.
+    pub fn restart(&mut self, now: Duration) {
+        self.stop();
+        self.times = Times::new(now);
+    }
+
+    /// Has another process, made from this, take its place at once.
+    pub fn renew(&mut self, means: Means, now: Duration) {
+        self.means = means;
+        self.restart(now);
+    }
+
+    /// Ends it: it has no clients to serve to their end, and shall not hold its port when the next one starts. The
     /// master's to call: a worker that was forked drops its copy of this, and must not.
     pub fn stop(&mut self) {
         if let Some((pid, _)) = self.child.take() {

@@ -6,6 +6,7 @@
 //! The subtle rule: it stays single-threaded and never touches the scheduler, so that every fork is sound. It keeps all
 //! listeners open, so that a dead worker's accept queue waits for the successor.
 
+pub mod attendance;
 pub mod attendant;
 pub mod children;
 pub mod generation;
@@ -30,7 +31,8 @@ use crate::sys::signal::{Request, Signals};
 use crate::sys::{file, link, socket, timer};
 use crate::{admin, log, worker};
 
-use attendant::{Attendant, Forked, Means};
+use attendance::Attendance;
+use attendant::{Forked, Means};
 use children::{Children, Word};
 use generation::Generation;
 use pidfile::PidFile;
@@ -59,8 +61,7 @@ struct Master {
     children: Children,
     watchdog: Watchdog,
     steering: Steering,
-    /// The admin process, where one is asked for.
-    admin: Option<Attendant>,
+    admin: Attendance,
     /// What is counted.
     metrics: Table,
     pid_file: Option<PidFile>,
@@ -93,15 +94,9 @@ impl Master {
         let predecessor = inherited.is_some().then(process::parent);
         let others: Vec<&Sockets> = inherited.iter().chain([&lent]).collect();
         let pid_file = settings.pid_file.clone();
-        let address = settings.admin;
         let generation = Generation::open(1, settings, &others)?;
         // A predecessor's admin process still has the address.
-        let admin = address
-            .map(|address| {
-                let means = Means::of(&generation);
-                Attendant::new(address, means, predecessor.is_some(), timer::monotonic())
-            })
-            .transpose()?;
+        let admin = Attendance::start(&generation, predecessor.is_some(), timer::monotonic())?;
         let slots = generation.settings.workers;
         let metrics =
             Table::new(slots).map_err(|source| StartupError::System { step: "map the counters", source })?;
@@ -156,8 +151,7 @@ impl Master {
         if !events.is_empty() {
             return events;
         }
-        let admin = self.admin.as_ref().and_then(Attendant::due);
-        let due = [self.supervisor.deadline(), self.watchdog.due(), self.report.due(), admin];
+        let due = [self.supervisor.deadline(), self.watchdog.due(), self.report.due(), self.admin.due()];
         let deadline = due.into_iter().flatten().min();
         let timeout = deadline.map(|at| at.saturating_sub(timer::monotonic()));
         let links = self.children.links();
@@ -238,9 +232,7 @@ impl Master {
         while let Some((pid, exit)) = process::reap() {
             self.metrics.release(pid);
             self.steering.ended(pid);
-            if let Some(admin) = &mut self.admin
-                && admin.ended(pid, exit, timer::monotonic())
-            {
+            if self.admin.ended(pid, exit, timer::monotonic()) {
                 self.metrics.admin_restarted();
             }
             if self.successor == Some(pid) {
@@ -272,7 +264,7 @@ impl Master {
                 self.report_leaving("serving the last clients");
                 if self.successor.is_some() {
                     // The new program's admin process waits for the address.
-                    self.admin.take().iter_mut().for_each(Attendant::stop);
+                    self.admin.close();
                 }
                 Some(Event::Drain)
             }
@@ -312,9 +304,6 @@ impl Master {
         self.report.reloading(timer::monotonic());
         match self.next_generation(number) {
             Ok(generation) => {
-                if generation.settings.admin != self.admin.as_ref().map(Attendant::asked_for) {
-                    ::log::warn!("a change of --admin has to wait for the next start");
-                }
                 ::log::info!("reloading: generation {number} starts");
                 Some(self.succeed(generation))
             }
@@ -355,7 +344,7 @@ impl Master {
         event
     }
 
-    fn next_generation(&self, number: u32) -> Result<Generation, StartupError> {
+    fn next_generation(&mut self, number: u32) -> Result<Generation, StartupError> {
         let settings = match config::from_args(std::env::args_os(), std::env::vars_os())? {
             Invocation::Serve(settings) => *settings,
             // The same arguments asked to serve when this process started.
@@ -364,7 +353,8 @@ impl Master {
         let mut others: Vec<&Sockets> = self.generations.iter().map(|g| &g.sockets).collect();
         others.push(&self.kept);
         let generation = Generation::open(number, settings, &others)?;
-        log::adopt(&generation.settings)?;
+        self.admin.prepare(&generation, timer::monotonic())?;
+        log::adopt(&generation.settings).inspect_err(|_| self.admin.forget(number))?;
         for warning in &generation.settings.warnings {
             ::log::warn!("{warning}");
         }
@@ -390,6 +380,7 @@ impl Master {
             }
             self.children.tell(id, worker::LOGS, &descriptors);
         }
+        self.admin.change_log();
         ::log::info!("logs reopened");
     }
 
@@ -427,7 +418,10 @@ impl Master {
         for action in actions {
             match action {
                 Action::Start(id) => self.start(id),
-                Action::Announce(number) => self.announce(number),
+                Action::Announce(number) => {
+                    self.admin.commit(number, timer::monotonic());
+                    self.announce(number);
+                }
                 Action::Drain(id) => self.drain(id),
                 Action::Stop(id) => self.children.stop(id),
                 Action::Kill(id) => {
@@ -456,7 +450,7 @@ impl Master {
                 }
                 Action::Forget(number) => self.forget(number),
                 Action::Finish(None) => {
-                    self.admin.iter_mut().for_each(Attendant::stop);
+                    self.admin.close();
                     ::log::info!("stopped");
                     return Some(Ok(()));
                 }
@@ -469,6 +463,7 @@ impl Master {
     /// Lets go of a generation that nobody is left of. An emptied master keeps its listeners, so that clients wait
     /// instead of being refused.
     fn forget(&mut self, number: u32) {
+        self.admin.forget(number);
         let Some(index) = self.generations.iter().position(|g| g.number == number) else { return };
         let generation = self.generations.remove(index);
         if self.emptied {
@@ -478,17 +473,14 @@ impl Master {
 
     /// Starts the admin process when it is time to.
     fn attend(&mut self) {
-        let (now, master) = (timer::monotonic(), process::id());
-        let Some(attendant) = &mut self.admin else { return };
-        if attendant.due().is_none_or(|due| due > now) {
-            return;
-        }
-        match attendant.fork(now) {
+        let master = process::id();
+        match self.admin.fork(timer::monotonic()) {
             Ok(Forked::Parent) => {}
-            Ok(Forked::Child(link, address, Means { identity, sandbox })) => {
+            Ok(Forked::Child(link, address, Means { identity, sandbox, .. })) => {
                 self.report = Report::default();
                 // What it does not need it must not hold: others' links and ports would outlive their owners.
                 self.children = Children::default();
+                self.admin = Attendance::default();
                 self.generations.clear();
                 self.kept = Sockets::default();
                 std::mem::forget(self.pid_file.take());
@@ -533,7 +525,7 @@ impl Master {
     fn become_worker(&mut self, id: Id, index: usize, master: i32, link: OwnedFd, metrics: Row) -> ! {
         self.children = Children::default();
         self.report = Report::default();
-        self.admin = None;
+        self.admin = Attendance::default();
         let mine = self.generations.swap_remove(index);
         self.generations.clear();
         self.kept = Sockets::default();
@@ -612,11 +604,8 @@ impl Master {
                     text.push_str(&format!("  unix:{path}\n"));
                 }
             }
-            if let Some(admin) = &self.admin {
-                text.push_str(&format!(
-                    "  admin: http://{}/status\n",
-                    config::address::reachable(admin.address())
-                ));
+            if let Some(address) = self.admin.address() {
+                text.push_str(&format!("  admin: http://{}/status\n", config::address::reachable(address)));
             }
             // Nobody may be reading; that is no reason not to serve.
             let _ = io::stdout().write_all(text.as_bytes());

@@ -212,7 +212,8 @@ fn health_is_draining_until_the_last_client_has_gone() {
     client.closed();
     drop(client);
     assert_eq!(server.exit_code(), Some(0));
-    assert!(TcpListener::bind(admin).is_ok(), "the admin listener outlives its master");
+    // Now and then a client of another test has the port for a moment.
+    eventually("the admin listener ends with its master", || TcpListener::bind(admin).ok());
 }
 
 #[test]

@@ -39,6 +39,7 @@ mod access_formats;
 mod access_log;
 mod activation;
 mod admin;
+mod admin_reload;
 mod confined_admin;
 mod dist;
 mod error_log;

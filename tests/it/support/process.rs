@@ -98,6 +98,17 @@ impl Process {
         prlimit(Pid::from_raw(self.pid as i32), Resource::Nofile, limit).unwrap();
     }
 
+    /// Changes the limit on its address space, in bytes; none lifts it.
+    pub fn set_address_space_limit(&self, limit: Option<u64>) {
+        let limit = Rlimit { current: limit, maximum: None };
+        prlimit(Pid::from_raw(self.pid as i32), Resource::As, limit).unwrap();
+    }
+
+    /// How much of its address space is in use, in bytes.
+    pub fn address_space(&self) -> u64 {
+        self.status("VmSize:").split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+    }
+
     /// The soft and the hard limit on its descriptors.
     pub fn descriptor_limit(&self) -> (u64, u64) {
         let limits = fs::read_to_string(format!("/proc/{}/limits", self.pid)).unwrap();
