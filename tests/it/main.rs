@@ -43,6 +43,7 @@ mod admin_reload;
 mod confined_admin;
 mod dist;
 mod error_log;
+mod exposition;
 mod healthcheck;
 mod kernel;
 mod large;

@@ -59,6 +59,11 @@ impl Exposition {
         *self.0.get(series).unwrap_or_else(|| panic!("there is no {series}"))
     }
 
+    /// All lines, each with its value.
+    pub fn lines(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(series, &value)| (series.as_str(), value))
+    }
+
     /// The sum of all lines of this name that have this label.
     pub fn sum(&self, name: &str, label: &str) -> f64 {
         let wanted = |series: &&String| {
