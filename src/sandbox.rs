@@ -113,9 +113,9 @@ pub fn give_up_privileges(become_user: impl FnOnce() -> io::Result<()>) -> io::R
 /// As [`give_up_privileges`].
 pub fn give_up_all_but_low_ports(become_user: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     privileges::empty_bounding_set();
-    privileges::keep_through_change_of_user(true)?;
+    privileges::keep_through_change_of_user(true);
     become_user()?;
-    privileges::keep_through_change_of_user(false)?;
+    privileges::keep_through_change_of_user(false);
     privileges::give_up_all_but_low_ports()
 }
 

