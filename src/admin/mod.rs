@@ -76,6 +76,8 @@ fn serve(start: &Start) -> Result<(), (&'static str, io::Error)> {
     limits::bound_memory(MEMORY);
     process::mute_standard_error().map_err(|e| ("mute standard error", e))?;
     std::panic::set_hook(Box::new(|panic| ::log::error!("{panic}")));
+    // The kernel's units are asked for once, by a call that no list has.
+    let visible = process::usage(start.master).is_some();
     let confined = start_scheduler(start.sandbox).map_err(|e| ("start the scheduler", e))?;
     let acceptor = service::Factory(start.metrics).start(start.address).map_err(|e| ("listen", e))?;
     give_up_the_rest(start.sandbox, confined).map_err(|e| ("confine itself", e))?;
@@ -86,8 +88,9 @@ fn serve(start: &Start) -> Result<(), (&'static str, io::Error)> {
         let _ = acceptor.join();
         process::exit_now(1);
     });
-    // What the kernel's units are is asked once, by a call that is only made here.
-    let _ = process::usage(start.master);
+    if visible && process::usage(start.master).is_none() {
+        ::log::warn!("this /proc hides processes (hidepid), and now the workers: what they take is left out");
+    }
     start.sandbox.confine_calls(Work::Administering).map_err(|e| ("confine itself by seccomp", e))?;
     wait_for_the_end(&start.link, &signals)
 }

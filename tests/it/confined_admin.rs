@@ -173,6 +173,34 @@ fn all_pages_work_when_the_admin_is_confined() {
 }
 
 #[test]
+fn a_proc_that_hides_processes_costs_their_figures_and_a_line_that_says_so() {
+    let name = "a_proc_that_hides_processes_costs_their_figures_and_a_line_that_says_so";
+    if sandbox(name, LANDLOCK).is_none() {
+        return;
+    }
+    let hide = "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"";
+    let under = ["unshare", "-m", "sh", "-c", hide, "sh"];
+    let possible = Command::new(under[0]).args(&under[1..]).arg("true").output();
+    if !possible.is_ok_and(|output| output.status.success()) {
+        skipped(name, "a mount namespace with a /proc of its own needs root, unshare and setpriv");
+        return;
+    }
+    let start =
+        |sandbox: &str| Launch::site().flags(["--admin", "0", "--sandbox", sandbox]).under(under).start();
+    let metrics = |server: &Server| plain::get(server.admin_address(), "/metrics").unwrap().1;
+    let server = start("on");
+    server.says("so", |line| line.contains("WARN [admin] this /proc hides processes (hidepid)"));
+    let text = metrics(&server);
+    Exposition::parse(&text);
+    assert!(!text.contains("mayhttpd_worker_resident_memory_bytes{"), "{text}");
+    assert!(text.contains("mayhttpd_worker_up{worker=\"0\"} 1"), "{text}");
+
+    let server = start("off");
+    assert!(metrics(&server).contains("mayhttpd_worker_resident_memory_bytes{"));
+    assert!(!server.log().contains("hidepid"), "{}", server.log());
+}
+
+#[test]
 fn an_admin_killed_for_a_forbidden_call_is_named_and_replaced() {
     let server = Launch::site().flags(["--admin", "0"]).start();
     let address = server.admin_address();
