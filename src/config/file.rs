@@ -332,9 +332,9 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_the_readme_is_a_file() {
-        let readme = include_str!("../../README.md");
-        let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    fn the_example_of_the_documents_is_a_file() {
+        let document = include_str!("../../docs/settings.md");
+        let example = document.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
         let settings = settled(example).unwrap();
         assert_eq!((settings.workers, settings.listen.len()), (4, 2));
     }
