@@ -242,6 +242,7 @@ impl Master {
             } else if let Some(id) = self.children.id(pid) {
                 events.extend(self.listen(id));
                 self.children.remove(id);
+                self.watchdog.ended(id);
                 events.push(Event::Exited(id, exit));
             }
         }

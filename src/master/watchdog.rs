@@ -53,6 +53,11 @@ impl Watchdog {
         self.patience = patience;
     }
 
+    /// Takes in that a worker has ended: its successor may have the same name, and be there before the next look.
+    pub fn ended(&mut self, id: Id) {
+        self.watched.retain(|watched| watched.id != id);
+    }
+
     /// Takes in when each worker last gave a sign, and says whose state has changed by that.
     pub fn look(&mut self, beats: &[(Id, Duration)], now: Duration) -> Vec<Event> {
         if self.due().is_some_and(|due| now > due + OVERSLEPT) {
@@ -60,17 +65,19 @@ impl Watchdog {
         }
         self.looked = now;
         let before = std::mem::take(&mut self.watched);
-        let verdict = |id| before.iter().find(|w| w.id == id).map_or(Verdict::Alive, |w| w.verdict);
         let mut events = Vec::new();
-        for &(id, beat) in beats {
-            let beat = beat.max(self.awakening);
+        for &(id, sign) in beats {
+            let beat = sign.max(self.awakening);
             let silence = now.saturating_sub(beat);
-            let was = verdict(id);
+            let known = before.iter().find(|watched| watched.id == id);
+            let was = known.map_or(Verdict::Alive, |watched| watched.verdict);
+            // That the master overslept is no sign of a silent worker's.
+            let still_silent = was == Verdict::Silent && known.is_some_and(|watched| sign <= watched.beat);
             let is = match was {
                 // It was given up, and its exit is awaited.
                 Verdict::Hung => Verdict::Hung,
                 _ if self.patience.is_some_and(|patience| silence >= patience) => Verdict::Hung,
-                _ if silence >= SILENT => Verdict::Silent,
+                _ if silence >= SILENT || still_silent => Verdict::Silent,
                 _ => Verdict::Alive,
             };
             if is != was {
@@ -147,6 +154,14 @@ mod tests {
     }
 
     #[test]
+    fn a_silent_worker_is_not_heard_because_the_master_overslept() {
+        let mut dog = watching(ms(0));
+        assert_eq!(dog.look(&[(A, ms(0)), (B, ms(1000))], ms(1000)), [Event::Silent(A)]);
+        assert_eq!(dog.look(&[(A, ms(0)), (B, ms(3000))], ms(3000)), []);
+        assert_eq!(dog.look(&[(A, ms(3050)), (B, ms(3050))], ms(3100)), [Event::Heard(A)]);
+    }
+
+    #[test]
     fn without_patience_nobody_is_hung() {
         let mut dog = Watchdog::new(None, ms(0));
         dog.look(&[(A, ms(0))], ms(0));
@@ -162,8 +177,22 @@ mod tests {
     fn a_successor_is_judged_by_its_own_signs() {
         let mut dog = watching(ms(0));
         dog.look(&[(A, ms(0)), (B, ms(1000))], ms(1000));
-        assert_eq!(dog.look(&[(B, ms(1000))], ms(1100)), [], "it has ended");
+        dog.ended(A);
         assert_eq!(dog.look(&[(A, ms(1150)), (B, ms(1100))], ms(1200)), []);
         assert_eq!(dog.look(&[(A, ms(1150)), (B, ms(2100))], ms(2150)), [Event::Silent(A)]);
+    }
+
+    #[test]
+    fn the_successor_of_a_hung_worker_may_hang_too() {
+        let mut dog = Watchdog::new(Some(ms(1000)), ms(0));
+        dog.look(&[(A, ms(0))], ms(0));
+        for round in 1..4 {
+            assert_eq!(
+                dog.look(&[(A, ms(round * 1000 - 1000))], ms(round * 1000)),
+                [Event::Hung(A, ms(1000))]
+            );
+            dog.ended(A);
+            assert_eq!(dog.look(&[(A, ms(round * 1000))], ms(round * 1000)), []);
+        }
     }
 }

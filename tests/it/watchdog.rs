@@ -93,6 +93,22 @@ fn a_hung_worker_is_killed_and_its_successor_serves_what_waited() {
 }
 
 #[test]
+fn the_successor_of_a_hung_worker_is_watched_as_well() {
+    let server = Launch::site().workers(2).flags(["--watchdog", "2s"]).start();
+    let steady = server.workers()[1];
+    for times in 1..=2 {
+        let worker = eventually("both workers live", || {
+            let others: Vec<_> = server.workers().into_iter().filter(|worker| *worker != steady).collect();
+            others.first().copied()
+        });
+        worker.stop();
+        says(&server, "worker 0 has given no sign of life for 2 s and is killed", times);
+        says(&server, "worker 0 started", times + 1);
+    }
+    reach_all(&server);
+}
+
+#[test]
 fn without_a_watchdog_a_stopped_worker_is_left_alone() {
     let server = Launch::site().workers(2).flags(["--watchdog", "off"]).start();
     let (worker, other) = (server.workers()[0], server.workers()[1]);
