@@ -55,6 +55,8 @@ impl Master {
                 Action::Abandon(number, slot, why) => {
                     let id = Id { generation: number, slot };
                     ::log::error!("the reload is given up: {} could not serve: {why}", name(id));
+                    // It may have had more slots.
+                    self.supervisor.wanted().into_iter().for_each(|slots| self.metrics.set_slots(slots));
                     self.report.ready("serving as before a reload that was given up");
                 }
                 Action::Forget(number) => self.forget(number),
@@ -147,7 +149,9 @@ impl Master {
     /// whoever is on the way has come in.
     fn drain(&mut self, id: Id) {
         let Some(generation) = self.generations.iter().find(|g| g.number == id.generation) else { return };
-        ::log::info!("{} serves its clients to their end", name(id));
+        if self.children.ids().contains(&id) {
+            ::log::info!("{} serves its clients to their end", name(id));
+        }
         let later = || self.generations.iter().filter(|g| g.number > id.generation);
         let other_master = self.successor.is_some() || self.predecessor == Some(process::parent());
         let goes_on = |listener: &Arc<OwnedFd>| {

@@ -119,6 +119,8 @@ struct Generation {
     number: u32,
     mode: Mode,
     slots: Vec<Slot>,
+    /// So many slots have a worker or are to have one: always the first, for they are those that have listeners.
+    wanted: usize,
     /// How long the worker in each slot was waited with.
     last_wait: Vec<Duration>,
 }
@@ -209,6 +211,11 @@ impl Supervisor {
         self.generations.iter().find(|generation| generation.mode == Mode::Serving).map(|g| g.number)
     }
 
+    /// How many workers clients are to be served by, where there is a generation that does.
+    pub fn wanted(&self) -> Option<usize> {
+        self.generations.iter().find(|generation| generation.mode == Mode::Serving).map(|g| g.wanted)
+    }
+
     /// True for a generation that is not on its way out.
     pub fn stays(&self, number: u32) -> bool {
         self.generations.iter().any(|g| g.number == number && g.mode != Mode::Leaving)
@@ -221,6 +228,7 @@ impl Supervisor {
             number,
             mode: Mode::Starting,
             slots: vec![Slot::Booting(now); slots],
+            wanted: slots,
             last_wait: vec![Duration::ZERO; slots],
         });
         (0..slots).map(|slot| Action::Start(Id { generation: number, slot })).collect()
@@ -274,7 +282,8 @@ impl Supervisor {
                 actions.extend(self.tick(now));
                 actions
             }
-            (Mode::Serving | Mode::Leaving, _) => self.sweep(),
+            (Mode::Serving, _) => generation.fill(now),
+            (Mode::Leaving, _) => self.sweep(),
         }
     }
 
@@ -352,28 +361,26 @@ impl Supervisor {
 
     fn more(&mut self, now: Duration) -> Vec<Action> {
         let Some(generation) = self.serving() else { return Vec::new() };
-        let vacant = generation.slots.iter().position(|slot| *slot == Slot::Gone);
-        let slot = vacant.unwrap_or(generation.slots.len());
-        if slot == generation.slots.len() {
-            generation.slots.push(Slot::Gone);
-            generation.last_wait.push(Duration::ZERO);
-        }
-        generation.slots[slot] = Slot::Booting(now);
-        vec![Action::Start(Id { generation: generation.number, slot })]
+        generation.wanted += 1;
+        generation.fill(now)
     }
 
     fn fewer(&mut self, now: Duration) -> Vec<Action> {
         let until = now + self.drain_timeout;
         let Some(generation) = self.serving() else { return Vec::new() };
-        let staying = |slot: &Slot| {
-            matches!(slot, Slot::Vacant(_) | Slot::Booting(_) | Slot::Serving(_) | Slot::Hung(_))
-        };
-        let last = generation.slots.iter().rposition(staying);
-        match last {
-            Some(slot) if generation.slots[..slot].iter().any(staying) => {
-                generation.drain_slot(slot, until).into_iter().collect()
-            }
+        if generation.wanted < 2 {
             // The last one stays: to stop serving is another order.
+            return Vec::new();
+        }
+        generation.wanted -= 1;
+        let slot = generation.wanted;
+        match generation.slots.get(slot) {
+            // Where nobody is to drain, there are still listeners to close.
+            Some(Slot::Vacant(_) | Slot::Booting(_) | Slot::Serving(_) | Slot::Hung(_)) => {
+                generation.drain_slot(slot, until);
+                vec![Action::Drain(Id { generation: generation.number, slot })]
+            }
+            // It was told to leave before, and its successor would have waited for that.
             _ => Vec::new(),
         }
     }
@@ -440,6 +447,27 @@ impl Generation {
         self.last_wait[slot] = wait;
         self.slots[slot] = Slot::Vacant(now + wait);
         wait
+    }
+
+    /// Starts workers in slots that were taken away and are wanted again. A slot's last worker has to end first, and slots
+    /// come in order, since one with listeners and without a worker would leave its clients waiting.
+    fn fill(&mut self, now: Duration) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for slot in 0..self.wanted {
+            if slot == self.slots.len() {
+                self.slots.push(Slot::Gone);
+                self.last_wait.push(Duration::ZERO);
+            }
+            match self.slots[slot] {
+                Slot::Gone => {
+                    self.slots[slot] = Slot::Booting(now);
+                    actions.push(Action::Start(Id { generation: self.number, slot }));
+                }
+                Slot::Draining(_) | Slot::Stopping(_) => break,
+                Slot::Vacant(_) | Slot::Booting(_) | Slot::Serving(_) | Slot::Hung(_) => {}
+            }
+        }
+        actions
     }
 
     fn drain(&mut self, until: Duration) -> Vec<Action> {
@@ -750,7 +778,7 @@ mod tests {
         assert_eq!(actions, [abandon, Action::Stop(id(2, 0)), Action::Stop(id(2, 1))]);
         assert_eq!(s.step(Event::Exited(id(2, 1), Exit::Code(1)), ms(2003)), []);
         assert_eq!(s.step(Event::Exited(id(2, 0), LEFT), ms(2004)), [Action::Forget(2)]);
-        assert_eq!((s.next_generation(), s.current()), (Some(3), Some(1)));
+        assert_eq!((s.next_generation(), s.current(), s.wanted()), (Some(3), Some(1), Some(1)));
         let actions = s.step(Event::Exited(id(1, 0), KILLED), ms(5000));
         assert_eq!(actions[1], Action::Start(id(1, 0)), "the old generation is still looked after");
     }
@@ -794,5 +822,39 @@ mod tests {
         assert_eq!(s.step(Event::Fewer, ms(2004)), []);
         assert_eq!(s.step(Event::Exited(id(1, 1), LEFT), ms(2005)), [], "and is not replaced");
         assert_eq!(s.step(Event::More, ms(2006)), [Action::Start(id(1, 1))]);
+    }
+
+    #[test]
+    fn a_slot_that_is_wanted_again_while_its_worker_drains_is_filled_when_it_has_ended() {
+        let mut s = running(3);
+        assert_eq!(s.step(Event::Fewer, ms(2000)), [Action::Drain(id(1, 2))]);
+        assert_eq!(s.step(Event::Fewer, ms(2001)), [Action::Drain(id(1, 1))]);
+        assert_eq!(s.step(Event::More, ms(2002)), []);
+        assert_eq!(s.step(Event::More, ms(2003)), []);
+        assert_eq!(
+            s.step(Event::Exited(id(1, 2), LEFT), ms(2004)),
+            [],
+            "slot 1 would have listeners and nobody"
+        );
+        let start = [Action::Start(id(1, 1)), Action::Start(id(1, 2))];
+        assert_eq!(s.step(Event::Exited(id(1, 1), LEFT), ms(2005)), start);
+        assert_eq!(s.step(Event::More, ms(2006)), [Action::Start(id(1, 3))]);
+    }
+
+    #[test]
+    fn a_slot_that_is_wanted_again_and_then_not_stays_empty() {
+        let mut s = running(2);
+        assert_eq!(s.step(Event::Fewer, ms(2000)), [Action::Drain(id(1, 1))]);
+        assert_eq!(s.step(Event::More, ms(2001)), []);
+        assert_eq!(s.step(Event::Fewer, ms(2002)), []);
+        assert_eq!(s.step(Event::Exited(id(1, 1), LEFT), ms(2003)), []);
+    }
+
+    #[test]
+    fn a_slot_that_waits_for_its_successor_is_taken_away_with_its_listeners() {
+        let mut s = running(2);
+        s.step(Event::Exited(id(1, 1), KILLED), ms(50));
+        assert_eq!(s.step(Event::Fewer, ms(60)), [Action::Drain(id(1, 1)), Action::Avoid(vec![])]);
+        assert_eq!(s.step(Event::Tick, ms(1000)), []);
     }
 }
