@@ -89,6 +89,8 @@ impl Master {
             .map_err(|source| StartupError::System { step: "take up signals", source })?;
         let inherited = upgrade::inherited().map_err(|what| StartupError::Inherited { what })?;
         let predecessor = inherited.is_some().then(process::parent);
+        let mut steering = Steering::default();
+        inherited.iter().for_each(|sockets| steering.inherit(&sockets.groups));
         let others: Vec<&Sockets> = inherited.iter().chain([&lent]).collect();
         let pid_file = settings.pid_file.clone();
         let generation = Generation::open(1, settings, &others)?;
@@ -109,7 +111,7 @@ impl Master {
             generations: vec![generation],
             children: Children::default(),
             watchdog,
-            steering: Steering::default(),
+            steering,
             admin,
             metrics,
             pid_file,

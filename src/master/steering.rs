@@ -37,6 +37,17 @@ pub struct Steering {
 }
 
 impl Steering {
+    /// Takes in the listeners that another process handed on, as they stand: in the order of slots. Those that the next
+    /// update leaves out are that process's alone from then on.
+    pub fn inherit(&mut self, groups: &[Group]) {
+        for group in groups {
+            let mut known = Known::new(group.bound);
+            known.listeners = group.listeners.iter().map(Arc::downgrade).collect();
+            known.certain = known.listeners.len();
+            self.addresses.push(known);
+        }
+    }
+
     /// From the next update on, keeps new connections from these slots, in ascending order.
     pub fn avoid(&mut self, slots: Vec<usize>) {
         self.avoided = slots;
@@ -209,6 +220,19 @@ mod tests {
         reuseport::choose(group.listeners[0].as_fd(), 2, &[0]).unwrap();
         steering.doubt();
         assert!(steering.addresses[0].told.is_none());
+        steering.update(&[&group], NOBODY);
+        assert_eq!(steering.addresses[0].told, Some(None));
+    }
+
+    #[test]
+    fn listeners_that_were_handed_on_and_are_not_used_get_no_connections_until_their_owner_has_ended() {
+        let (mut steering, mut group) = (Steering::default(), group(4));
+        steering.inherit(std::slice::from_ref(&group));
+        let theirs = group.listeners.split_off(2);
+        steering.update(&[&group], |_| vec![7]);
+        assert_eq!(steering.addresses[0].told, Some(Some((2, vec![]))));
+        drop(theirs);
+        steering.ended(7);
         steering.update(&[&group], NOBODY);
         assert_eq!(steering.addresses[0].told, Some(None));
     }

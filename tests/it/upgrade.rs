@@ -80,6 +80,33 @@ fn an_upgrade_goes_over_to_the_new_program() {
 }
 
 #[test]
+fn a_new_program_with_fewer_workers_leaves_no_client_waiting() {
+    let place = Tree::empty();
+    let settings = place.at("mayhttpd.toml");
+    fs::write(&settings, "workers = 4\n").unwrap();
+    let server = Launch::site().by_file(&settings).start();
+    // As many as it takes for each old worker to have one that keeps it.
+    let kept: Vec<_> = (0..40)
+        .map(|_| {
+            let mut client = server.client();
+            client.still_serves();
+            client
+        })
+        .collect();
+    let old = server.workers();
+    fs::write(&settings, "workers = 2\n").unwrap();
+    server.signal(Signal::USR2);
+    let count = |what: &str| server.log().matches(what).count();
+    eventually("the new program serves", || (count("generation 1 serves") == 2).then_some(()));
+    let new = server.master.children().into_iter().find(|child| !old.contains(child)).map(Stray);
+    server.signal(Signal::QUIT);
+    eventually("the old workers drain", || (count("serves its clients to their end") == 4).then_some(()));
+    (0..50).for_each(|_| server.get("/page.html").is(200, PAGE));
+    assert!(server.master.lives(), "it still drains");
+    drop((kept, new));
+}
+
+#[test]
 fn the_admin_listener_goes_over_as_well_and_one_answers_at_a_time() {
     let file = PidFile::new("admin");
     // The new program has to know the port.

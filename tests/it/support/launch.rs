@@ -75,6 +75,12 @@ impl Launch {
         self
     }
 
+    /// With this settings file in place of all flags so far, so that the test can change the number of workers as well.
+    pub fn by_file(mut self, file: impl AsRef<Path>) -> Self {
+        self.flags = vec!["--config".into(), file.as_ref().into()];
+        self
+    }
+
     /// The addresses to listen at, in place of 127.0.0.1 with a free port.
     pub fn listen(mut self, addresses: &[&str]) -> Self {
         self.listen = addresses.iter().map(|&address| address.to_owned()).collect();
