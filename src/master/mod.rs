@@ -21,13 +21,14 @@ pub mod upgrade;
 pub mod watchdog;
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{self, Settings};
 use crate::error::StartupError;
 use crate::metrics::Table;
 use crate::sys::signal::{Request, Signals};
-use crate::sys::{file, process, timer};
+use crate::sys::{file, process, socket, timer};
 
 use attendance::Attendance;
 use children::{Children, Word};
@@ -132,6 +133,7 @@ impl Master {
                 return end;
             }
             self.attend();
+            self.close_unattended();
             self.steer();
             actions = Vec::new();
             self.report.beat(timer::monotonic());
@@ -212,6 +214,34 @@ impl Master {
         }
         let (children, predecessor) = (&self.children, self.predecessor);
         self.steering.update(&groups, |slot| children.of_slot(slot).chain(predecessor).collect());
+    }
+
+    /// Closes what a generation on its way out listened on, where nobody goes on with it and the worker that was to empty
+    /// and close it is not there: it died first, or was yet to come. Clients would wait there in vain.
+    fn close_unattended(&mut self) {
+        if self.emptied || self.has_other_master() {
+            return;
+        }
+        let mut unattended = Vec::new();
+        for generation in self.generations.iter().filter(|g| !self.supervisor.stays(g.number)) {
+            for group in &generation.sockets.groups {
+                for (slot, listener) in group.listeners.iter().enumerate() {
+                    let stays = |g: &Generation| self.supervisor.stays(g.number) && g.sockets.have(listener);
+                    if self.children.of_slot(slot).next().is_none() && !self.generations.iter().any(stays) {
+                        unattended.push(Arc::clone(listener));
+                    }
+                }
+            }
+        }
+        for listener in unattended {
+            socket::stop_listening(listener.as_fd());
+            self.generations.iter_mut().for_each(|generation| generation.sockets.close(&listener));
+        }
+    }
+
+    /// Whether another master has these listeners as well.
+    fn has_other_master(&self) -> bool {
+        self.successor.is_some() || self.predecessor == Some(process::parent())
     }
 
     /// What a worker has said since the last time.

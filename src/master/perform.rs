@@ -153,7 +153,7 @@ impl Master {
             ::log::info!("{} serves its clients to their end", name(id));
         }
         let later = || self.generations.iter().filter(|g| g.number > id.generation);
-        let other_master = self.successor.is_some() || self.predecessor == Some(process::parent());
+        let other_master = self.has_other_master();
         let goes_on = |listener: &Arc<OwnedFd>| {
             generation.sockets.is_lent(listener)
                 || self.emptied
@@ -161,6 +161,7 @@ impl Master {
                 || later().any(|g| g.sockets.have(listener))
         };
         let mut message = worker::DRAIN.to_vec();
+        let mut closing = Vec::new();
         for listener in generation.sockets.of_slot(id.slot) {
             let fate = if goes_on(&listener) {
                 worker::KEEP
@@ -171,7 +172,14 @@ impl Master {
                 worker::CLOSE_SOON
             };
             message.push(fate);
+            if fate != worker::KEEP {
+                closing.push(listener);
+            }
         }
+        for generation in &mut self.generations {
+            closing.iter().for_each(|listener| generation.sockets.close(listener));
+        }
+        drop(closing);
         // A slot that is taken away from a generation that stays takes its listeners along.
         if self.supervisor.current() == Some(id.generation) {
             for generation in self.generations.iter_mut().filter(|g| g.number == id.generation) {

@@ -23,6 +23,8 @@ pub struct Group {
     pub bound: SocketAddr,
     /// A listener for each slot.
     pub listeners: Vec<Arc<OwnedFd>>,
+    /// So many of them, the first ones, are not about to close.
+    pub open: usize,
 }
 
 /// The sockets of one generation.
@@ -64,7 +66,7 @@ impl Sockets {
             // Port 0 may be asked for more than once, and means another port each time.
             let taken = |group: &Group| groups.iter().any(|mine| mine.bound == group.bound);
             let known = others.iter().flat_map(|other| &other.groups).filter(|group| group.asked == asked);
-            let known = known.filter(|group| !taken(group)).max_by_key(|group| group.listeners.len());
+            let known = known.filter(|group| !taken(group)).max_by_key(|group| group.open);
             let group = open_group(asked, slots, backlog, known);
             groups.push(group.map_err(|source| StartupError::Bind { addr: asked, source })?);
         }
@@ -84,7 +86,7 @@ impl Sockets {
     pub fn reach(&mut self, slots: usize, backlog: u32) -> Result<(), StartupError> {
         for group in &mut self.groups {
             let addr = group.asked;
-            *group = open_group(addr, slots.max(group.listeners.len()), backlog, Some(group))
+            *group = open_group(addr, slots.max(group.open), backlog, Some(group))
                 .map_err(|source| StartupError::Bind { addr, source })?;
         }
         Ok(())
@@ -94,6 +96,16 @@ impl Sockets {
     pub fn cut(&mut self, slot: usize) {
         for group in &mut self.groups {
             group.listeners.truncate(slot);
+            group.open = group.open.min(slot);
+        }
+    }
+
+    /// Notes that a listener is about to close, and those after it at its address: no generation may go on with them.
+    pub fn close(&mut self, listener: &Arc<OwnedFd>) {
+        for group in &mut self.groups {
+            if let Some(slot) = group.listeners.iter().position(|mine| Arc::ptr_eq(mine, listener)) {
+                group.open = group.open.min(slot);
+            }
         }
     }
 
@@ -111,7 +123,10 @@ impl Sockets {
 
 fn open_group(asked: SocketAddr, slots: usize, backlog: u32, known: Option<&Group>) -> io::Result<Group> {
     let (bound, mut listeners) = match known {
-        Some(group) => (group.bound, group.listeners.iter().take(slots).cloned().collect::<Vec<_>>()),
+        // Where all that there were are about to close, new ones stand beside them, at the same port.
+        Some(group) => {
+            (group.bound, group.listeners.iter().take(slots.min(group.open)).cloned().collect::<Vec<_>>())
+        }
         None => {
             let first = socket::listen_alone(asked, backlog)?;
             (socket::local_address(&first)?, vec![Arc::new(first)])
@@ -124,5 +139,5 @@ fn open_group(asked: SocketAddr, slots: usize, backlog: u32, known: Option<&Grou
     while listeners.len() < slots {
         listeners.push(Arc::new(socket::listen_beside(bound, backlog)?));
     }
-    Ok(Group { asked, bound, listeners })
+    Ok(Group { asked, bound, open: listeners.len(), listeners })
 }

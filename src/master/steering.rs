@@ -145,7 +145,7 @@ mod tests {
         let asked: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let first = socket::listen_alone(asked, 16).unwrap();
         let bound = socket::local_address(&first).unwrap();
-        let mut group = Group { asked, bound, listeners: vec![Arc::new(first)] };
+        let mut group = Group { asked, bound, listeners: vec![Arc::new(first)], open: 1 };
         grow(&mut group, count);
         group
     }

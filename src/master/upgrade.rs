@@ -77,6 +77,6 @@ fn take_group(sockets: &mut Sockets, text: &str) -> Result<(), String> {
     let asked = asked.parse().map_err(|_| bad())?;
     let first = listeners.first().ok_or_else(bad)?;
     let bound = socket::local_address(first).map_err(|error| format!("{asked}: {error}"))?;
-    sockets.groups.push(Group { asked, bound, listeners });
+    sockets.groups.push(Group { asked, bound, open: listeners.len(), listeners });
     Ok(())
 }

@@ -157,6 +157,131 @@ fn ttin_and_ttou_change_the_number_of_workers() {
     count(2);
 }
 
+/// Opens connections until each worker has one.
+#[track_caller]
+fn reach_all(server: &Server) -> Vec<Client> {
+    let descriptors = || server.workers().iter().map(|worker| worker.descriptors()).collect::<Vec<_>>();
+    let before = descriptors();
+    let mut clients = Vec::new();
+    eventually("each worker has a connection", || {
+        let mut client = server.client();
+        client.still_serves();
+        clients.push(client);
+        before.iter().zip(&descriptors()).all(|(before, now)| now > before).then_some(())
+    });
+    clients
+}
+
+#[track_caller]
+fn serves_many(server: &Server) {
+    (0..50).for_each(|_| server.get("/page.html").is(200, PAGE));
+}
+
+/// Waits until the log says it `times` times.
+#[track_caller]
+fn says(server: &Server, what: &str, times: usize) {
+    eventually(what, || (server.log().matches(what).count() >= times).then_some(()));
+}
+
+#[test]
+fn a_worker_wanted_again_while_it_drains_has_a_successor_when_it_ends() {
+    let server = Launch::site().workers(2).start();
+    let kept = reach_all(&server);
+    server.signal(Signal::TTOU);
+    says(&server, "worker 1 serves its clients to their end", 1);
+    server.signal(Signal::TTIN);
+    serves_many(&server);
+    drop(kept);
+    says(&server, "worker 1 started", 2);
+    reach_all(&server);
+    serves_many(&server);
+}
+
+#[test]
+fn a_slot_taken_away_while_it_waits_for_a_worker_leaves_no_client_waiting() {
+    let server = Launch::site().workers(2).start();
+    let steady = server.workers()[0];
+    eventually("the next worker has to wait for a while", || {
+        let young = server.workers().into_iter().find(|worker| *worker != steady)?;
+        young.signal(Signal::KILL);
+        eventually("it has ended", || (!young.lives()).then_some(()));
+        eventually("and the master knows", || (server.workers().last() != Some(&young)).then_some(()));
+        server.log().contains("the next one starts in 800ms").then_some(())
+    });
+    server.signal(Signal::TTOU);
+    eventually("one worker is left", || (server.workers() == [steady]).then_some(()));
+    serves_many(&server);
+    server.signal(Signal::TTIN);
+    eventually("there are two again", || (server.workers().len() == 2).then_some(()));
+    reach_all(&server);
+}
+
+/// A settings file, and a server that has its settings from there.
+struct Filed {
+    file: std::path::PathBuf,
+    _place: Tree,
+    server: Server,
+}
+
+impl Filed {
+    #[track_caller]
+    fn start(settings: &str, listen: &[&str]) -> Self {
+        let place = Tree::empty();
+        let file = place.at("mayhttpd.toml");
+        fs::write(&file, settings).unwrap();
+        let server = Launch::site().by_file(&file).listen(listen).start();
+        Self { file, _place: place, server }
+    }
+
+    /// Reloads with these settings, and waits until a generation of that number serves.
+    #[track_caller]
+    fn reload(&self, settings: &str, number: u32) {
+        fs::write(&self.file, settings).unwrap();
+        self.server.signal(Signal::HUP);
+        says(&self.server, &format!("generation {number} serves"), 1);
+    }
+}
+
+#[test]
+fn a_reload_takes_no_listener_that_an_earlier_one_has_told_to_close() {
+    let filed = Filed::start("workers = 2\n", &["127.0.0.1:0"]);
+    let kept = reach_all(&filed.server);
+    filed.reload("workers = 1\n", 2);
+    filed.reload("workers = 2\n", 3);
+    serves_many(&filed.server);
+    drop(kept);
+    eventually("the earlier workers end", || (filed.server.workers().len() == 2).then_some(()));
+    reach_all(&filed.server);
+    serves_many(&filed.server);
+}
+
+#[test]
+fn an_address_comes_back_while_workers_that_were_to_close_it_drain() {
+    let filed = Filed::start("workers = 2\nlisten = [\"127.0.0.1:0\"]\n", &[]);
+    let kept = reach_all(&filed.server);
+    filed.reload("workers = 2\nlisten = [\"127.0.0.2:0\"]\n", 2);
+    filed.reload("workers = 2\nlisten = [\"127.0.0.1:0\"]\n", 3);
+    serves_many(&filed.server);
+    drop(kept);
+    eventually("the earlier workers end", || (filed.server.workers().len() == 2).then_some(()));
+    serves_many(&filed.server);
+}
+
+#[test]
+fn a_worker_that_dies_before_it_has_closed_its_listener_leaves_no_client_waiting() {
+    let filed = Filed::start("workers = 2\n", &["127.0.0.1:0"]);
+    let server = &filed.server;
+    let old = server.workers();
+    let kept = reach_all(server);
+    old[1].stop();
+    filed.reload("workers = 1\n", 2);
+    old[1].signal(Signal::KILL);
+    eventually("it has ended", || (server.workers().len() == 2).then_some(()));
+    assert!(old[0].lives(), "the other one still drains");
+    serves_many(server);
+    drop(kept);
+}
+
 #[test]
 fn winch_empties_the_master_and_hup_fills_it_again() {
     let mut server = Launch::site().workers(2).start();
