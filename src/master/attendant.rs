@@ -147,7 +147,8 @@ impl Attendant {
             ::log::error!("admin could not serve: {}", String::from_utf8_lossy(&message));
         }
         let wait = self.times.ended(now);
-        ::log::warn!("admin ended ({exit}); the next one starts in {wait:?}");
+        let when = if wait.is_zero() { "at once".to_owned() } else { format!("in {wait:?}") };
+        ::log::warn!("admin ended ({exit}); the next one starts {when}");
         true
     }
 

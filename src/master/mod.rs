@@ -68,9 +68,7 @@ struct Master {
     successor: Option<i32>,
     /// The master that handed the listeners on, if one did. While it lives it is this one's parent.
     predecessor: Option<i32>,
-    /// True when the workers were told to leave without the master: the listeners stay.
-    emptied: bool,
-    /// The listeners of an emptied master.
+    /// The listeners that stay although the workers were told to leave, until others serve.
     kept: Sockets,
     /// What performing an action brought about.
     aftermath: Vec<Event>,
@@ -119,7 +117,6 @@ impl Master {
             report: Report::from_environment(timer::monotonic(), predecessor.is_some()),
             successor: None,
             predecessor,
-            emptied: false,
             kept: Sockets::default(),
             aftermath: Vec::new(),
         })
@@ -219,7 +216,7 @@ impl Master {
     /// Closes what a generation on its way out listened on, where nobody goes on with it and the worker that was to empty
     /// and close it is not there: it died first, or was yet to come. Clients would wait there in vain.
     fn close_unattended(&mut self) {
-        if self.emptied || self.has_other_master() {
+        if self.has_other_master() {
             return;
         }
         let mut unattended = Vec::new();
@@ -227,7 +224,8 @@ impl Master {
             for group in &generation.sockets.groups {
                 for (slot, listener) in group.listeners.iter().enumerate() {
                     let stays = |g: &Generation| self.supervisor.stays(g.number) && g.sockets.have(listener);
-                    if self.children.of_slot(slot).next().is_none() && !self.generations.iter().any(stays) {
+                    let nobody = self.children.of_slot(slot).next().is_none();
+                    if nobody && !self.kept.have(listener) && !self.generations.iter().any(stays) {
                         unattended.push(Arc::clone(listener));
                     }
                 }

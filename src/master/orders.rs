@@ -37,7 +37,10 @@ impl Master {
             }
             Request::Reload => self.reload(),
             Request::Empty => {
-                self.emptied = true;
+                let current = self.supervisor.current();
+                if let Some(generation) = self.generations.iter().find(|g| Some(g.number) == current) {
+                    self.kept = generation.sockets.clone();
+                }
                 Some(Event::Empty)
             }
             Request::More => Some(Event::More),
@@ -106,8 +109,6 @@ impl Master {
     fn succeed(&mut self, generation: Generation) -> Event {
         let event = Event::Reload(generation.settings.workers, generation.settings.drain_timeout);
         self.generations.push(generation);
-        self.emptied = false;
-        self.kept = Sockets::default();
         event
     }
 

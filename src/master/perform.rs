@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::attendance::Attendance;
 use super::attendant::{Forked, Means};
 use super::children::Children;
+use super::generation::Generation;
 use super::report::Report;
 use super::sockets::Sockets;
 use super::supervisor::{Action, Event, Id};
@@ -71,15 +72,10 @@ impl Master {
         None
     }
 
-    /// Lets go of a generation that nobody is left of. An emptied master keeps its listeners, so that clients wait
-    /// instead of being refused.
+    /// Lets go of a generation that nobody is left of.
     fn forget(&mut self, number: u32) {
         self.admin.forget(number);
-        let Some(index) = self.generations.iter().position(|g| g.number == number) else { return };
-        let generation = self.generations.remove(index);
-        if self.emptied {
-            self.kept = generation.sockets;
-        }
+        self.generations.retain(|generation| generation.number != number);
     }
 
     /// Starts the admin process when it is time to.
@@ -152,13 +148,13 @@ impl Master {
         if self.children.ids().contains(&id) {
             ::log::info!("{} serves its clients to their end", name(id));
         }
-        let later = || self.generations.iter().filter(|g| g.number > id.generation);
+        let stays = |g: &&Generation| self.supervisor.stays(g.number) && g.number != id.generation;
         let other_master = self.has_other_master();
         let goes_on = |listener: &Arc<OwnedFd>| {
             generation.sockets.is_lent(listener)
-                || self.emptied
+                || self.kept.have(listener)
                 || other_master
-                || later().any(|g| g.sockets.have(listener))
+                || self.generations.iter().filter(stays).any(|g| g.sockets.have(listener))
         };
         let mut message = worker::DRAIN.to_vec();
         let mut closing = Vec::new();
@@ -210,6 +206,7 @@ impl Master {
         let (what, workers) = (generation.what(), generation.settings.workers);
         self.metrics.set_slots(workers);
         self.metrics.set_generation(number);
+        self.kept = Sockets::default();
         self.watchdog.set_patience(generation.settings.watchdog);
         self.metrics.set_state(State::Serving);
         if number == 1 {

@@ -275,6 +275,7 @@ impl Supervisor {
         let Some(generation) = self.generation(id.generation) else { return Vec::new() };
         let state = std::mem::replace(&mut generation.slots[id.slot], Slot::Gone);
         match (generation.mode, state) {
+            (Mode::Starting, Slot::Serving(_)) => self.give_up(id, format!("it ended ({exit})"), now),
             (Mode::Starting, _) => self.give_up(id, format!("it ended before it served ({exit})"), now),
             (Mode::Serving, Slot::Booting(since) | Slot::Serving(since) | Slot::Hung(since)) => {
                 let wait = generation.succeed(id.slot, now.saturating_sub(since), now);
@@ -332,13 +333,16 @@ impl Supervisor {
     /// A generation that can't come up whole leaves again: the first one with the master.
     fn give_up(&mut self, id: Id, why: String, now: Duration) -> Vec<Action> {
         let first = self.generations.len() == 1;
+        let until = now + self.drain_timeout;
         let Some(generation) = self.generation(id.generation) else { return Vec::new() };
-        let mut actions = generation.stop(now + STOP_GRACE);
+        let mut actions = Vec::new();
         if first && id.generation == 1 {
+            actions.extend(generation.stop(now + STOP_GRACE));
             self.ending = true;
             self.failure = Some((id.slot, why));
         } else {
-            actions.insert(0, Action::Abandon(id.generation, id.slot, why));
+            actions.push(Action::Abandon(id.generation, id.slot, why));
+            actions.extend(generation.leave(until, now));
         }
         actions.extend(self.sweep());
         actions
@@ -397,8 +401,7 @@ impl Supervisor {
         let until = now + self.drain_timeout;
         let leave = |generation: &mut Generation| match generation.mode {
             Mode::Serving => generation.drain(until),
-            // It has no clients yet.
-            Mode::Starting => generation.stop(now + STOP_GRACE),
+            Mode::Starting => generation.leave(until, now),
             Mode::Leaving => Vec::new(),
         };
         self.generations.iter_mut().flat_map(leave).collect()
@@ -486,6 +489,27 @@ impl Generation {
             Slot::Draining(_) | Slot::Stopping(_) | Slot::Gone => {}
         }
         None
+    }
+
+    /// Has a generation leave that never came up whole. Workers that serve have clients already, since they share the queues
+    /// of the generation before; they drain until `until`.
+    fn leave(&mut self, until: Duration, now: Duration) -> Vec<Action> {
+        self.mode = Mode::Leaving;
+        let mut actions = Vec::new();
+        for slot in 0..self.slots.len() {
+            let id = Id { generation: self.number, slot };
+            match self.slots[slot] {
+                Slot::Serving(_) => actions.extend(self.drain_slot(slot, until)),
+                Slot::Booting(_) => {
+                    self.slots[slot] = Slot::Stopping(now + STOP_GRACE);
+                    actions.push(Action::Stop(id));
+                }
+                Slot::Hung(_) => self.slots[slot] = Slot::Stopping(now + STOP_GRACE),
+                Slot::Vacant(_) => self.slots[slot] = Slot::Gone,
+                Slot::Draining(_) | Slot::Stopping(_) | Slot::Gone => {}
+            }
+        }
+        actions
     }
 
     fn stop(&mut self, until: Duration) -> Vec<Action> {
@@ -775,7 +799,11 @@ mod tests {
         s.step(Event::Ready(id(2, 0)), ms(2001));
         let actions = s.step(Event::Failed(id(2, 1), "no".into()), ms(2002));
         let abandon = Action::Abandon(2, 1, "no".into());
-        assert_eq!(actions, [abandon, Action::Stop(id(2, 0)), Action::Stop(id(2, 1))]);
+        assert_eq!(
+            actions,
+            [abandon, Action::Drain(id(2, 0)), Action::Stop(id(2, 1))],
+            "one has clients already"
+        );
         assert_eq!(s.step(Event::Exited(id(2, 1), Exit::Code(1)), ms(2003)), []);
         assert_eq!(s.step(Event::Exited(id(2, 0), LEFT), ms(2004)), [Action::Forget(2)]);
         assert_eq!((s.next_generation(), s.current(), s.wanted()), (Some(3), Some(1), Some(1)));

@@ -300,6 +300,26 @@ fn winch_empties_the_master_and_hup_fills_it_again() {
 }
 
 #[test]
+fn an_emptied_master_keeps_its_listeners_when_a_reload_fails() {
+    let server = Launch::site().workers(2).start();
+    server.signal(Signal::WINCH);
+    eventually("the workers leave", || server.workers().is_empty().then_some(()));
+    // Enough for the master, and too little for the threads of a worker.
+    let master = server.master;
+    master.set_address_space_limit(Some(master.address_space() + (1 << 20)));
+    server.signal(Signal::HUP);
+    server.says("that the reload failed", |line| {
+        line.contains("the reload is given up") && line.contains("could not serve")
+    });
+    eventually("the new workers leave", || server.workers().is_empty().then_some(()));
+    let mut waiting = server.client();
+    waiting.send(ASK_PAGE);
+    master.set_address_space_limit(None);
+    server.signal(Signal::HUP);
+    waiting.response().is(200, PAGE);
+}
+
+#[test]
 fn a_reload_takes_up_what_the_settings_file_says_now() {
     let place = Tree::empty();
     let file = place.path().join("mayhttpd.toml");
