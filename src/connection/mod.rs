@@ -13,82 +13,44 @@
 
 pub mod clock;
 pub mod end;
+pub mod exchange;
+mod farewell;
 pub mod inbox;
+mod leftover;
 pub mod phase;
+pub mod shared;
+pub mod stopwatch;
 pub mod transmit;
 pub mod transport;
 pub mod wheel;
 
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 
 use crate::config::AccessFormat;
-use crate::http::body::{BodySkipper, Skip};
 use crate::http::fields::Field;
 use crate::http::framing::Framing;
 use crate::http::head;
 use crate::http::reply::{Body, FieldBlock};
-use crate::http::request::{Head, Method, Reject, Request};
-use crate::http::status::Status;
-use crate::log::access::Buffer;
+use crate::http::request::{Head, Reject};
 use crate::log::line::{self, Asked, Origin, Outcome, Peer, Pending};
-use crate::metrics::{self, Presence, Row};
+use crate::metrics::Presence;
 use crate::site::entry::Entry;
-use crate::site::{Site, SiteReply, error_page};
 use crate::sys::socket::PeerAddress;
-use crate::sys::timer;
 
 use end::End;
-use inbox::{Inbox, Pool};
-use phase::{Phase, Timeouts};
+use exchange::Exchange;
+use inbox::Inbox;
+use leftover::Skipped;
+use phase::Phase;
+use shared::Shared;
+use stopwatch::Stopwatch;
 use transmit::Transmit;
-use transport::{Reactor, Received, Transport, WaitError};
-
-/// The most of a request's body that is passed over to keep the connection, in bytes; beyond it the connection ends
-/// with the reply.
-const MAX_SKIPPED_BODY: u64 = 64 * 1024;
+use transport::{Received, Transport, WaitError};
 
 /// What answering one request counts towards the turn of the other connections, in bytes.
 const REQUEST_COST: usize = 8 * 1024;
-
-/// What all connections of a worker share.
-pub struct Shared {
-    /// Clock, deadlines and turns.
-    pub reactor: Reactor,
-    /// What answers.
-    pub site: Site,
-    /// How long each phase may last.
-    pub timeouts: Timeouts,
-    /// Whether files go by sendfile(2).
-    pub sendfile: bool,
-    /// The rendered Server field's value.
-    pub server: Vec<u8>,
-    /// The access log, when there is one.
-    pub access: Option<Mutex<Buffer>>,
-    /// What its lines look like.
-    pub access_format: AccessFormat,
-    /// The worker's slot.
-    pub slot: usize,
-    /// Connections so far.
-    pub connections: AtomicU64,
-    /// Buffers to reuse.
-    pub pool: Pool,
-    /// Connections that were accepted and have not ended.
-    pub live: AtomicUsize,
-    /// What is counted.
-    pub metrics: Row,
-    /// True once the worker drains: every reply says `Connection: close`.
-    pub draining: AtomicBool,
-}
-
-impl Shared {
-    /// The time for the access log, if its format tells how long requests took.
-    fn log_clock(&self) -> Duration {
-        if line::has_duration(self.access_format) { timer::monotonic() } else { Duration::ZERO }
-    }
-}
 
 /// Serves one accepted client until its end.
 pub fn serve(shared: &'static Shared, socket: OwnedFd, peer: PeerAddress, presence: Presence) -> End {
@@ -102,25 +64,6 @@ pub fn serve(shared: &'static Shared, socket: OwnedFd, peer: PeerAddress, presen
         presence.row().timed_out(phase);
     }
     end
-}
-
-/// A reply and what is to be done with it.
-struct Exchange {
-    reply: SiteReply,
-    framing: Framing,
-    send_body: bool,
-    /// What the reply says of the connection.
-    keep_alive: bool,
-    /// What the client would have: it may be sending its next request already.
-    may_send_more: bool,
-    /// True when the client waits for a go-ahead before it sends the body (RFC 9110 §10.1.1).
-    expects_continue: bool,
-    /// Bytes of the inbox that the head took.
-    used: usize,
-    /// How the connection ends if it is not kept.
-    end: End,
-    /// What it is counted as.
-    method: metrics::Method,
 }
 
 /// What the inbox holds.
@@ -233,32 +176,15 @@ impl Connection {
                     };
                     self.pending.capture(self.shared.access_format, &origin, &asked);
                 }
-                Next::Answer(Box::new(self.answer(&request, used)))
+                let reply = self.shared.site.answer(&request, self.shared.reactor.clock.now());
+                let draining = self.shared.draining.load(Relaxed);
+                Next::Answer(Box::new(Exchange::new(&request, used, reply, draining)))
             }
             Head::Partial => {
                 self.inbox.consume_empty_lines();
                 Next::More
             }
             Head::Reject(reject) => Next::Reject(reject),
-        }
-    }
-
-    fn answer(&self, request: &Request<'_>, used: usize) -> Exchange {
-        let now = self.shared.reactor.clock.now();
-        Exchange {
-            reply: self.shared.site.answer(request, now),
-            framing: request.framing,
-            send_body: request.method != Method::Head,
-            keep_alive: request.keep_alive && !self.shared.draining.load(Relaxed),
-            may_send_more: request.keep_alive,
-            expects_continue: request.expects_continue,
-            used,
-            end: End::Finished,
-            method: match request.method {
-                Method::Get => metrics::Method::Get,
-                Method::Head => metrics::Method::Head,
-                Method::Other => metrics::Method::Other,
-            },
         }
     }
 
@@ -384,153 +310,6 @@ impl Connection {
             Err(WaitError::TimedOut) => Err(End::TimedOut(phase)),
         }
     }
-
-    /// Step 3: takes the request's body off the connection, as far as that is worth it.
-    fn skip_body(&mut self, framing: Framing, expects_continue: bool) -> Result<Skipped, End> {
-        // A client that waits for a go-ahead gets the answer instead, and need not send the body at all.
-        let announced_too_long = matches!(framing, Framing::Length(length) if length > MAX_SKIPPED_BODY);
-        if announced_too_long || (expects_continue && self.inbox.is_empty()) {
-            return Ok(Skipped::TooLong);
-        }
-        let mut skipper = BodySkipper::new(framing);
-        let mut skipped = 0;
-        let deadline = self.shared.reactor.clock.tick() + self.shared.timeouts.of(Phase::Body);
-        loop {
-            let Ok(Skip { used, done }) = skipper.feed(self.inbox.bytes()) else { return Ok(Skipped::Bad) };
-            self.inbox.consume(used);
-            skipped += used as u64;
-            if done {
-                return Ok(Skipped::Whole);
-            }
-            if skipped > MAX_SKIPPED_BODY {
-                return Ok(Skipped::TooLong);
-            }
-            self.fill_body(deadline)?;
-        }
-    }
-
-    fn fill_body(&mut self, deadline: u32) -> Result<(), End> {
-        self.transmit.flush(&mut self.transport)?;
-        loop {
-            let room = self.inbox.room(&self.shared.pool);
-            match self.transport.receive(room) {
-                Ok(Received::Bytes) => return Ok(()),
-                // RFC 9112 §8: a request whose body is cut off is incomplete. Its sender may still listen.
-                Ok(Received::End) => return Err(self.reject(Reject::BadRequest("body cut off"))),
-                Ok(Received::Nothing) => {}
-                Err(_) => return Err(End::Broken),
-            }
-            self.transport.set_deadline(Phase::Body, deadline);
-            match self.transport.wait_readable() {
-                Ok(()) => {}
-                Err(WaitError::TimedOut) => return Err(self.time_out(Phase::Body)),
-                Err(WaitError::Unwatchable) => return Err(End::Unwatchable),
-            }
-        }
-    }
-
-    /// Answers a request that can't be answered as asked, and ends the connection so that the client can read why.
-    #[inline(never)]
-    fn reject(&mut self, reject: Reject) -> End {
-        let status = reject.status();
-        ::log::debug!("{}: {} ({})", self.peer, status.code(), reject.reason());
-        let end = End::Rejected(status);
-        self.close_with(status, end);
-        end
-    }
-
-    /// Tells a client that was too slow with its request so (RFC 9110 §15.5.9).
-    #[inline(never)]
-    fn time_out(&mut self, phase: Phase) -> End {
-        let end = End::TimedOut(phase);
-        self.close_with(Status::REQUEST_TIMEOUT, end);
-        end
-    }
-
-    fn close_with(&mut self, status: Status, end: End) {
-        // A request whose body went wrong is pending already, and what is in the inbox is of its body.
-        if self.shared.access.is_some() && self.pending.is_empty() {
-            let line = self.inbox.bytes().trim_ascii_start();
-            let line = &line[..memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len()).min(1024)];
-            let (referer, user_agent, since) = (None, None, self.shared.log_clock());
-            self.requests += 1;
-            let origin = self.origin();
-            let asked = Asked { line, referer, user_agent, since };
-            self.pending.capture(self.shared.access_format, &origin, &asked);
-        }
-        let reply = error_page::reply(status, b"");
-        let exchange = Exchange {
-            reply,
-            framing: Framing::None,
-            send_body: true,
-            keep_alive: false,
-            may_send_more: true,
-            expects_continue: false,
-            used: 0,
-            end,
-            method: metrics::Method::Unread,
-        };
-        if self.send(&exchange).is_ok() && self.flush().is_ok() {
-            self.linger();
-        }
-    }
-
-    /// Ends the sending direction and throws away what the client still sends, until it ends too or the time is up: a
-    /// close with bytes unread would reset the connection and could destroy the reply on its way (RFC 9112 §9.6).
-    fn linger(&mut self) {
-        self.transport.finish_sending();
-        self.inbox.clear();
-        let scratch = self.inbox.room(&self.shared.pool);
-        let capacity = scratch.capacity();
-        scratch.resize(capacity, 0);
-        let deadline = self.shared.reactor.clock.tick() + self.shared.timeouts.of(Phase::Linger);
-        self.transport.set_deadline(Phase::Linger, deadline);
-        loop {
-            if self.shared.reactor.clock.tick() >= deadline {
-                return;
-            }
-            match self.transport.discard(scratch) {
-                Ok(Received::Bytes) => self.transport.give_way_if_due(),
-                Ok(Received::Nothing) => {
-                    if self.transport.wait_readable().is_err() {
-                        return;
-                    }
-                }
-                Ok(Received::End) | Err(_) => return,
-            }
-        }
-    }
-}
-
-/// The time of requests whose replies leave together: they came together as well, so two looks at the clock do for all.
-#[derive(Default)]
-struct Stopwatch {
-    /// The monotonic clock, in nanoseconds, when the first was complete.
-    since: u64,
-    requests: u64,
-}
-
-impl Stopwatch {
-    fn start(&mut self) {
-        if self.requests == 0 {
-            self.since = timer::nanoseconds();
-        }
-        self.requests += 1;
-    }
-
-    fn stop(&mut self, row: Row) {
-        if self.requests > 0 {
-            row.request_time(self.requests, timer::nanoseconds().saturating_sub(self.since));
-            self.requests = 0;
-        }
-    }
-}
-
-/// What became of a request's body.
-enum Skipped {
-    Whole,
-    TooLong,
-    Bad,
 }
 
 fn send_slice(

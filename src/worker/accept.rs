@@ -17,7 +17,7 @@ use may::go;
 use may::io::{CoIo, WaitIo, WaitIoWaker};
 
 use super::{CLOSE, CLOSE_SOON, KEEP, address_of, control};
-use crate::connection::{self, Shared};
+use crate::connection::{self, shared::Shared};
 use crate::metrics::Presence;
 use crate::site::TICK_MS;
 use crate::sys::socket::{self, PeerAddress};

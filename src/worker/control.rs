@@ -11,7 +11,7 @@ use may::io::{CoIo, WaitIo};
 
 use super::accept::Door;
 use super::{DRAIN, LOGS, READY};
-use crate::connection::Shared;
+use crate::connection::shared::Shared;
 use crate::log;
 use crate::sys::link::{self, Received};
 use crate::sys::process;

@@ -20,9 +20,9 @@ use std::time::Duration;
 use may::go;
 
 use crate::config::Settings;
-use crate::connection::Shared;
 use crate::connection::inbox::Pool;
 use crate::connection::phase::Timeouts;
+use crate::connection::shared::Shared;
 use crate::connection::transport::Reactor;
 use crate::log::{self, Label, access};
 use crate::metrics::Row;

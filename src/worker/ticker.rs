@@ -10,7 +10,7 @@ use may::io::{CoIo, WaitIo};
 
 use super::MOVED;
 use super::accept::Door;
-use crate::connection::Shared;
+use crate::connection::shared::Shared;
 use crate::site::TICK_MS;
 use crate::sys::{link, timer};
 
