@@ -17,7 +17,7 @@ impl Connection {
     #[inline(never)]
     pub(super) fn reject(&mut self, reject: Reject) -> End {
         let status = reject.status();
-        ::log::debug!("{}: {} ({})", self.peer, status.code(), reject.reason());
+        ::log::debug!("{}: {} ({})", self.visit.peer, status.code(), reject.reason());
         let end = End::Rejected(status);
         self.close_with(status, end);
         end
@@ -37,8 +37,8 @@ impl Connection {
             let line = self.inbox.bytes().trim_ascii_start();
             let line = &line[..memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len()).min(1024)];
             let (referer, user_agent, since) = (None, None, self.shared.log_clock());
-            self.requests += 1;
-            let origin = self.origin();
+            self.visit.requests += 1;
+            let origin = self.visit.origin(self.shared);
             let asked = Asked { line, referer, user_agent, since };
             self.pending.capture(self.shared.access_format, &origin, &asked);
         }

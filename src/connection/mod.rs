@@ -1,4 +1,5 @@
-//! One client: the loop that reads a request, has the site answer it, and sends the reply, until there is an [`End`].
+//! One client: the loop that reads a request, has the site answer it, and sends the reply, until there is an [`End`],
+//! or nothing to do for a while.
 //!
 //! The steps of serving:
 //!
@@ -11,6 +12,7 @@
 //!
 //! The subtle rule: before every wait for the client, whatever has gathered for it is sent, or both would wait.
 
+pub mod client;
 pub mod clock;
 pub mod end;
 pub mod exchange;
@@ -24,26 +26,23 @@ pub mod transmit;
 pub mod transport;
 pub mod wheel;
 
-use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 
-use crate::config::AccessFormat;
 use crate::http::fields::Field;
 use crate::http::framing::Framing;
 use crate::http::head;
 use crate::http::reply::{Body, FieldBlock};
 use crate::http::request::{Head, Reject};
-use crate::log::line::{self, Asked, Origin, Outcome, Peer, Pending};
-use crate::metrics::Presence;
+use crate::log::line::{Asked, Outcome, Pending};
 use crate::site::entry::Entry;
-use crate::sys::socket::PeerAddress;
 
+use client::{Client, Visit};
 use end::End;
 use exchange::Exchange;
 use inbox::Inbox;
 use leftover::Skipped;
-use phase::Phase;
+use phase::{PARKED_AFTER, Phase};
 use shared::Shared;
 use stopwatch::Stopwatch;
 use transmit::Transmit;
@@ -52,18 +51,41 @@ use transport::{Received, Transport, WaitError};
 /// What answering one request counts towards the turn of the other connections, in bytes.
 const REQUEST_COST: usize = 8 * 1024;
 
-/// Serves one accepted client until its end.
-pub fn serve(shared: &'static Shared, socket: OwnedFd, peer: PeerAddress, presence: Presence) -> End {
-    let mut connection = Connection::new(shared, socket, peer, presence);
-    let end = connection.serve();
-    connection.log_end(end);
+/// Why a coroutine is done with a client.
+pub enum Leave {
+    /// The connection is over.
+    Over(End),
+    /// It has been idle for a while, and needs no coroutine until something comes.
+    Idle(Client),
+}
+
+/// Serves a client until its end, or until it has been idle for a while.
+pub fn serve(shared: &'static Shared, client: Client) -> Leave {
+    let mut connection = Connection::new(shared, client);
+    let stop = connection.serve();
     connection.release();
-    let presence = connection.transport.presence();
-    presence.end(end.reason());
-    if let End::TimedOut(phase) = end {
-        presence.row().timed_out(phase);
+    let Connection { transport, visit, .. } = connection;
+    let (socket, mut presence) = transport.into_parts();
+    let end = match (stop, socket) {
+        (Stop::Idle, Some(socket)) => return Leave::Idle(Client { socket, presence, visit }),
+        (Stop::Idle, None) => End::Unwatchable,
+        (Stop::End(end), _) => end,
+    };
+    client::conclude(shared, &visit, &mut presence, end);
+    Leave::Over(end)
+}
+
+/// Why the loop stops.
+enum Stop {
+    End(End),
+    /// There is nothing to do for a while.
+    Idle,
+}
+
+impl From<End> for Stop {
+    fn from(end: End) -> Stop {
+        Stop::End(end)
     }
-    end
 }
 
 /// What the inbox holds.
@@ -78,69 +100,36 @@ struct Connection {
     transport: Transport,
     transmit: Transmit,
     inbox: Inbox,
-    peer: PeerAddress,
     pending: Pending,
-    /// Which one this is of the worker's connections.
-    number: u64,
-    /// Requests that were logged, or are to be.
-    requests: u64,
-    /// The end that the log has been told.
-    told: Option<End>,
-    /// The tick by which the next head must be complete, or begun; fixed at the first wait for it.
-    head_deadline: Option<u32>,
-    idle_deadline: Option<u32>,
-    /// True until the first request is complete.
-    fresh: bool,
+    visit: Visit,
     /// Requests that are complete and whose replies the socket has not taken yet.
     under_way: Stopwatch,
 }
 
 impl Connection {
-    fn new(shared: &'static Shared, socket: OwnedFd, peer: PeerAddress, presence: Presence) -> Connection {
+    fn new(shared: &'static Shared, client: Client) -> Connection {
+        let Client { socket, presence, visit } = client;
         Connection {
             shared,
             transport: Transport::new(socket, &shared.reactor, presence),
             transmit: Transmit::new(&shared.reactor, shared.timeouts, shared.sendfile),
             inbox: Inbox::default(),
-            peer,
             pending: Pending::default(),
-            number: shared.connections.fetch_add(1, Relaxed) + 1,
-            requests: 0,
-            told: None,
-            head_deadline: None,
-            idle_deadline: None,
-            fresh: true,
+            visit,
             under_way: Stopwatch::default(),
         }
     }
 
-    fn serve(&mut self) -> End {
+    fn serve(&mut self) -> Stop {
         loop {
             let step = match self.next() {
-                Next::Answer(exchange) => self.exchange(*exchange),
+                Next::Answer(exchange) => self.exchange(*exchange).map_err(Stop::End),
                 Next::More => self.fill(),
-                Next::Reject(reject) => Err(self.reject(reject)),
+                Next::Reject(reject) => Err(Stop::End(self.reject(reject))),
             };
-            if let Err(end) = step {
-                return end;
+            if let Err(stop) = step {
+                return stop;
             }
-        }
-    }
-
-    /// Whose the next line of the access log is.
-    fn origin(&self) -> Origin {
-        let (worker, connection) = (self.shared.slot, self.number);
-        Origin { worker, connection, request: self.requests, peer: Peer::new(self.peer) }
-    }
-
-    /// Tells the access log an end that came after the last request's line, in the format that has it.
-    #[inline(never)]
-    fn log_end(&self, end: End) {
-        let Some(access) = &self.shared.access else { return };
-        let due = self.shared.access_format == AccessFormat::Json && self.requests > 0;
-        if due && self.told != Some(end) {
-            let mut access = access.lock().unwrap_or_else(PoisonError::into_inner);
-            line::push_end(&mut access, &self.shared.reactor.clock.stamp(), &self.origin(), end.name());
         }
     }
 
@@ -160,14 +149,14 @@ impl Connection {
         }
         match Head::parse(self.inbox.bytes()) {
             Head::Complete(request, used) => {
-                self.head_deadline = None;
-                self.idle_deadline = None;
-                self.fresh = false;
+                self.visit.head_deadline = None;
+                self.visit.idle_deadline = None;
+                self.visit.fresh = false;
                 self.under_way.start();
                 self.transport.count(REQUEST_COST);
                 if self.shared.access.is_some() {
-                    self.requests += 1;
-                    let origin = self.origin();
+                    self.visit.requests += 1;
+                    let origin = self.visit.origin(self.shared);
                     let asked = Asked {
                         line: request.line,
                         referer: request.fields.first(Field::Referer),
@@ -237,12 +226,12 @@ impl Connection {
             // What has gathered counts as sent; it goes before anything else does.
             let gathered = if result.is_ok() { self.transmit.gathered() } else { 0 };
             let length = (self.transport.sent() + gathered).saturating_sub(before_body);
-            self.told = result.err().or((!keep_alive).then_some(*end));
+            self.visit.told = result.err().or((!keep_alive).then_some(*end));
             let outcome = Outcome {
                 status: reply.status.code(),
                 bytes: length,
                 until: self.shared.log_clock(),
-                end: self.told.map(End::name),
+                end: self.visit.told.map(End::name),
             };
             let mut access = access.lock().unwrap_or_else(PoisonError::into_inner);
             self.pending.finish(&mut access, &self.shared.reactor.clock.stamp(), &outcome);
@@ -268,15 +257,15 @@ impl Connection {
 
     /// Receives some bytes, and waits for them if it must. In this order: what has gathered is sent, what has arrived
     /// is taken, and only then does the connection wait, without buffers if it is idle.
-    fn fill(&mut self) -> Result<(), End> {
+    fn fill(&mut self) -> Result<(), Stop> {
         self.flush()?;
         loop {
             let room = self.inbox.room(&self.shared.pool);
             match self.transport.receive(room) {
                 Ok(Received::Bytes) => return Ok(()),
-                Ok(Received::End) => return Err(End::PeerClosed),
+                Ok(Received::End) => return Err(End::PeerClosed.into()),
                 Ok(Received::Nothing) => self.wait()?,
-                Err(_) => return Err(End::Broken),
+                Err(_) => return Err(End::Broken.into()),
             }
         }
     }
@@ -288,16 +277,15 @@ impl Connection {
         Ok(())
     }
 
-    fn wait(&mut self) -> Result<(), End> {
-        let phase = match (self.inbox.is_empty(), self.fresh) {
-            (false, _) => Phase::Head,
-            (true, true) => Phase::Handshake,
-            (true, false) => Phase::Idle,
-        };
-        let deadline = self.shared.reactor.clock.tick() + self.shared.timeouts.of(phase);
-        // Bytes may trickle in, yet the time runs from the first wait.
-        let fixed = if phase == Phase::Idle { &mut self.idle_deadline } else { &mut self.head_deadline };
-        self.transport.set_deadline(phase, *fixed.get_or_insert(deadline));
+    /// Waits for the client, in the phase that it is in. One that has nothing of a request there is waited for by this
+    /// coroutine for a while only.
+    fn wait(&mut self) -> Result<(), Stop> {
+        let idle = self.inbox.is_empty();
+        let phase = if idle { self.visit.idle_phase() } else { Phase::Head };
+        let now = self.shared.reactor.clock.tick();
+        let deadline = self.visit.fix_deadline(phase, now + self.shared.timeouts.of(phase));
+        let until = if idle { deadline.min(now + PARKED_AFTER) } else { deadline };
+        self.transport.set_deadline(phase, until);
         self.inbox.release(&self.shared.pool);
         self.transmit.release(&self.shared.pool);
         if phase == Phase::Idle {
@@ -305,9 +293,10 @@ impl Connection {
         }
         match self.transport.wait_readable() {
             Ok(()) => Ok(()),
-            Err(WaitError::Unwatchable) => Err(End::Unwatchable),
-            Err(WaitError::TimedOut) if phase == Phase::Head => Err(self.time_out(phase)),
-            Err(WaitError::TimedOut) => Err(End::TimedOut(phase)),
+            Err(WaitError::Unwatchable) => Err(End::Unwatchable.into()),
+            Err(WaitError::TimedOut) if !idle => Err(self.time_out(phase).into()),
+            Err(WaitError::TimedOut) if self.shared.reactor.clock.tick() < deadline => Err(Stop::Idle),
+            Err(WaitError::TimedOut) => Err(End::TimedOut(phase).into()),
         }
     }
 }

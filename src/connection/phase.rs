@@ -13,6 +13,10 @@ pub use crate::metrics::Phase;
 /// How long a lingering close waits for the client's end of stream.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// Ticks for which a connection is idle before it leaves its coroutine: a second. A client that loads a page has asked
+/// again by then, and need not be looked for a place to be served.
+pub const PARKED_AFTER: u32 = 1000 / TICK_MS;
+
 /// The longest wait of each phase, in ticks.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {

@@ -47,10 +47,11 @@ impl Reactor {
         self.turnstile.give_way();
     }
 
-    /// Wakes the connections whose deadline has come.
-    pub fn turn_wheel(&self) {
+    /// Wakes connections whose deadline has come; true when there are more of them than should run before the others
+    /// get a turn.
+    pub fn turn_wheel(&self) -> bool {
         let mut wheel = self.wheel.lock().unwrap_or_else(PoisonError::into_inner);
-        wheel.turn(self.clock.tick(), WaitIoWaker::wakeup);
+        wheel.turn(self.clock.tick(), WaitIoWaker::wakeup)
     }
 
     /// The coroutine that lets go those who gave way, each time the scheduler has looked at all sockets. It runs for
@@ -119,9 +120,21 @@ pub enum WaitError {
 
 enum Io {
     Unregistered(OwnedFd),
-    Registered(CoIo<OwnedFd>, Place),
+    Registered(CoIo<OwnedFd>, Filed),
     /// The kernel would not watch the socket, and it is closed.
     Lost,
+}
+
+/// A place in the wheel, which is free again when this is dropped.
+struct Filed {
+    place: Place,
+    reactor: &'static Reactor,
+}
+
+impl Drop for Filed {
+    fn drop(&mut self) {
+        self.reactor.wheel.lock().unwrap_or_else(PoisonError::into_inner).leave(&self.place);
+    }
 }
 
 /// One client's socket.
@@ -144,6 +157,16 @@ impl Transport {
     pub fn new(socket: OwnedFd, reactor: &'static Reactor, presence: Presence) -> Transport {
         let io = Io::Unregistered(socket);
         Transport { io, reactor, deadline: 0, readable: true, ending: false, moved: 0, sent: 0, presence }
+    }
+
+    /// Gives the socket up, watched by nobody, unless it was lost.
+    pub fn into_parts(self) -> (Option<OwnedFd>, Presence) {
+        let socket = match self.io {
+            Io::Unregistered(socket) => Some(socket),
+            Io::Registered(io, _) => Some(io.into_inner()),
+            Io::Lost => None,
+        };
+        (socket, self.presence)
     }
 
     /// Sets the tick at which waits end, and what the connection is doing meanwhile.
@@ -269,9 +292,9 @@ impl Transport {
             return Err(WaitError::TimedOut);
         }
         self.register()?;
-        let Io::Registered(io, place) = &self.io else { return Err(WaitError::Unwatchable) };
-        if place.alarm.set(self.deadline) {
-            self.reactor.wheel.lock().unwrap_or_else(PoisonError::into_inner).file(place);
+        let Io::Registered(io, filed) = &self.io else { return Err(WaitError::Unwatchable) };
+        if filed.place.alarm.set(self.deadline) {
+            self.reactor.wheel.lock().unwrap_or_else(PoisonError::into_inner).file(&filed.place);
         }
         let bits = io.wait_io();
         self.moved = 0;
@@ -287,7 +310,7 @@ impl Transport {
         let Io::Unregistered(socket) = std::mem::replace(&mut self.io, Io::Lost) else { return Ok(()) };
         let io = CoIo::new(socket).map_err(|_| WaitError::Unwatchable)?;
         let place = self.reactor.wheel.lock().unwrap_or_else(PoisonError::into_inner).enter(io.waker());
-        self.io = Io::Registered(io, place);
+        self.io = Io::Registered(io, Filed { place, reactor: self.reactor });
         Ok(())
     }
 
@@ -320,14 +343,6 @@ impl Transport {
             Io::Unregistered(socket) => Ok(socket.as_fd()),
             Io::Registered(io, _) => Ok(io.inner().as_fd()),
             Io::Lost => Err(ErrorKind::NotConnected.into()),
-        }
-    }
-}
-
-impl Drop for Transport {
-    fn drop(&mut self) {
-        if let Io::Registered(_, place) = &self.io {
-            self.reactor.wheel.lock().unwrap_or_else(PoisonError::into_inner).leave(place);
         }
     }
 }

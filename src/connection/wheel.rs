@@ -4,11 +4,16 @@
 //! its deadline by a store into its [`Alarm`], and the wheel looks at it only when the tick comes under which the alarm
 //! was filed. Only a deadline earlier than that tick has to be filed anew.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Buckets of the wheel. A deadline further ahead is filed at the horizon and again when that comes.
 const BUCKETS: u32 = 1024;
+
+/// The most that one turn wakes. Where thousands have the same deadline, those who are served meanwhile would wait for
+/// all of them.
+const LOT: usize = 64;
 
 /// No deadline, or not filed.
 const NEVER: u32 = u32::MAX;
@@ -47,13 +52,15 @@ pub struct Wheel<W> {
     slots: Vec<Slot<W>>,
     vacant: Vec<u32>,
     buckets: Vec<Vec<u32>>,
+    /// Filings whose tick has come and that have not been looked at.
+    due: VecDeque<u32>,
     now: u32,
 }
 
 impl<W> Default for Wheel<W> {
     fn default() -> Wheel<W> {
         let buckets = (0..BUCKETS).map(|_| Vec::new()).collect();
-        Wheel { slots: Vec::new(), vacant: Vec::new(), buckets, now: 0 }
+        Wheel { slots: Vec::new(), vacant: Vec::new(), buckets, due: VecDeque::new(), now: 0 }
     }
 }
 
@@ -89,17 +96,19 @@ impl<W> Wheel<W> {
         self.buckets[(tick % BUCKETS) as usize].push(index);
     }
 
-    /// Turns the wheel to tick `now` and calls `wake` for every place whose deadline has come.
-    pub fn turn(&mut self, now: u32, mut wake: impl FnMut(&W)) {
+    /// Turns the wheel to tick `now` and calls `wake` for places whose deadline has come. True when that was the most of
+    /// one turn, and another at the same tick may find more.
+    pub fn turn(&mut self, now: u32, mut wake: impl FnMut(&W)) -> bool {
         // After a long sleep (a stopped or suspended machine) every bucket is looked at once, not once per lap.
         let first = (self.now + 1).max(now.saturating_sub(BUCKETS - 1));
         self.now = self.now.max(now);
         // All that is due is taken out before anything is filed again, or a new filing could be taken for a stale one.
-        let mut due = Vec::new();
         for tick in first..=now {
-            due.append(&mut self.buckets[(tick % BUCKETS) as usize]);
+            self.due.extend(std::mem::take(&mut self.buckets[(tick % BUCKETS) as usize]));
         }
-        for index in due {
+        let mut woken = 0;
+        while woken < LOT {
+            let Some(index) = self.due.pop_front() else { break };
             let slot = &self.slots[index as usize];
             if slot.alarm.filed.load(Relaxed) > now {
                 continue; // It was filed anew under an earlier tick, and again since then.
@@ -107,10 +116,18 @@ impl<W> Wheel<W> {
             slot.alarm.filed.store(NEVER, Relaxed);
             match (&slot.waker, slot.alarm.deadline.load(Relaxed)) {
                 (None, _) | (_, NEVER) => {}
-                (Some(waker), deadline) if deadline <= now => wake(waker),
+                (Some(waker), deadline) if deadline <= now => {
+                    wake(waker);
+                    woken += 1;
+                }
                 _ => self.file_index(index),
             }
         }
+        if self.due.is_empty() {
+            // What a crowd took is given back.
+            self.due = VecDeque::new();
+        }
+        woken == LOT
     }
 }
 
@@ -137,7 +154,7 @@ mod tests {
 
         fn turn(&mut self, now: u32) -> Vec<&'static str> {
             let mut woken = Vec::new();
-            self.wheel.turn(now, |waker| woken.push(*waker));
+            while self.wheel.turn(now, |waker| woken.push(*waker)) {}
             woken
         }
     }
@@ -206,6 +223,25 @@ mod tests {
         }
         let filings: usize = bench.wheel.buckets.iter().map(Vec::len).sum();
         assert_eq!(filings, 1);
+    }
+
+    #[test]
+    fn a_crowd_is_woken_in_lots_each_once() {
+        let mut bench = bench();
+        let places: Vec<_> = (0..3 * LOT).map(|_| bench.enter("a", 5)).collect();
+        let turn = |bench: &mut Bench, now| {
+            let mut woken = 0;
+            let more = bench.wheel.turn(now, |_| woken += 1);
+            (woken, more)
+        };
+        assert_eq!(turn(&mut bench, 5), (LOT, true));
+        // Deadlines that move while they are due are followed, those of the woken and those of the others.
+        places.iter().step_by(2).for_each(|place| bench.set(place, 7));
+        assert_eq!(turn(&mut bench, 6), (LOT, true));
+        assert_eq!(turn(&mut bench, 6), (0, false));
+        assert_eq!(turn(&mut bench, 7), (LOT, true));
+        assert_eq!(turn(&mut bench, 7), (LOT / 2, false));
+        assert_eq!(turn(&mut bench, 3000), (0, false));
     }
 
     #[test]

@@ -51,6 +51,7 @@ fn counts(json: &mut Json, counts: &Counts) {
     json.value("accepted", counts.accepted);
     json.value("sent_bytes", counts.sent);
     json.counts("open", Phase::ALL.iter().map(|phase| phase.label()), &counts.open);
+    json.value("parked", counts.parked);
     json.counts("ended", Reason::ALL.iter().map(|reason| reason.label()), &counts.ends);
     json.counts("timeouts", Phase::ALL.iter().map(|phase| phase.label()), &counts.timeouts);
     json.name("requests");
@@ -155,6 +156,7 @@ mod tests {
             r#","workers":[{"worker":0,"up":true,"pid":42,"generation":1,"started":1700000000.25,"heartbeat_age":0.08,"#,
             r#""cpu_seconds":1.23,"memory_bytes":8192,"restarts":0,"draining":0,"accepted":9,"sent_bytes":4096,"#,
             r#""open":{"handshake":0,"idle":2,"#,
+            r#""linger":0},"parked":1,"ended":{"#,
             r#""requests":{"GET":{"2xx":7,"3xx":0,"#,
             r#""request_seconds":{"count":7,"sum":1.500000003,"buckets":[1,0,0,5,"#,
             r#""cache":{"hits":4,"misses":3,"entries":2}},{"worker":1,"up":false,"pid":null,"#,

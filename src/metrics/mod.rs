@@ -196,7 +196,8 @@ mod at {
     pub(super) const CACHE_MISSES: usize = CACHE_HITS + 1;
     pub(super) const CACHE_ENTRIES: usize = CACHE_MISSES + 1;
     pub(super) const ACCEPTED: usize = CACHE_ENTRIES + 1;
-    pub(super) const ENDS: usize = ACCEPTED + 1;
+    pub(super) const PARKED: usize = ACCEPTED + 1;
+    pub(super) const ENDS: usize = PARKED + 1;
     pub(super) const TIMEOUTS: usize = ENDS + Reason::ALL.len();
     pub(super) const HEARTBEAT: usize = TIMEOUTS + Phase::ALL.len();
     // Written by the master, while nobody is in the row or right after the fork.
@@ -247,7 +248,7 @@ impl Row {
     pub fn accepted(self) -> Presence {
         self.add(at::ACCEPTED, 1);
         self.add(at::OPEN + Phase::Handshake as usize, 1);
-        Presence { row: self, phase: Phase::Handshake, reason: Reason::Panicked }
+        Presence { row: self, phase: Phase::Handshake, parked: false, reason: Reason::Panicked }
     }
 
     /// Counts a request that is being answered with this status.
@@ -297,6 +298,7 @@ impl Row {
 pub struct Presence {
     row: Row,
     phase: Phase,
+    parked: bool,
     reason: Reason,
 }
 
@@ -315,6 +317,16 @@ impl Presence {
         }
     }
 
+    /// Says whether the connection waits without a coroutine now. It is open in its phase all the same.
+    pub fn set_parked(&mut self, parked: bool) {
+        match (self.parked, parked) {
+            (false, true) => self.row.add(at::PARKED, 1),
+            (true, false) => self.row.subtract(at::PARKED, 1),
+            _ => {}
+        }
+        self.parked = parked;
+    }
+
     /// Says why the connection ends. One that is dropped without a word panicked.
     pub fn end(&mut self, reason: Reason) {
         self.reason = reason;
@@ -323,6 +335,7 @@ impl Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
+        self.set_parked(false);
         self.row.subtract(at::OPEN + self.phase as usize, 1);
         self.row.add(at::ENDS + self.reason as usize, 1);
     }
@@ -404,6 +417,7 @@ impl Table {
             for phase in 0..Phase::ALL.len() {
                 block.0[at::OPEN + phase].store(0, Relaxed);
             }
+            block.0[at::PARKED].store(0, Relaxed);
             block.0[at::CACHE_ENTRIES].store(0, Relaxed);
             block.0[at::PID].store(0, Relaxed);
         }
@@ -460,9 +474,17 @@ mod tests {
         first.enter(Phase::Send);
         first.enter(Phase::Send);
         assert_eq!(open(row), [1, 0, 0, 0, 1, 0]);
+        let parked = || row.0[at::PARKED].load(Relaxed);
+        first.set_parked(true);
+        first.set_parked(true);
+        assert_eq!((parked(), open(row)), (1, vec![1, 0, 0, 0, 1, 0]), "it is open all the same");
+        first.set_parked(false);
+        assert_eq!(parked(), 0);
+        first.set_parked(true);
         first.end(Reason::Finished);
         drop(first);
         drop(second);
+        assert_eq!(parked(), 0);
         assert_eq!(open(row), [0; 6]);
         let ends = |reason| row.0[at::ENDS + reason as usize].load(Relaxed);
         assert_eq!((ends(Reason::Finished), ends(Reason::Panicked)), (1, 1));
@@ -485,13 +507,15 @@ mod tests {
         let table = Table::new(2).unwrap();
         let row = table.claim(1);
         table.occupy(row, 77, 1, Duration::ZERO);
-        std::mem::forget(row.accepted());
+        let mut presence = row.accepted();
+        presence.set_parked(true);
+        std::mem::forget(presence);
         row.sent(5);
         table.release(0);
         table.release(78);
         assert_eq!(open(row)[0], 1);
         table.release(77);
-        assert_eq!(open(row)[0], 0);
+        assert_eq!((open(row)[0], row.0[at::PARKED].load(Relaxed)), (0, 0));
         let next = table.claim(1);
         assert!(std::ptr::eq(row.0, next.0), "the next worker goes on where the last one stopped");
         assert_eq!((next.0[at::SENT].load(Relaxed), next.0[at::ACCEPTED].load(Relaxed)), (5, 1));

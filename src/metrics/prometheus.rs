@@ -100,6 +100,12 @@ impl Text<'_> {
                 text.line(&[id, ("phase", phase.label())], count);
             }
         });
+        self.family(
+            "mayhttpd_connections_parked",
+            "gauge",
+            "Connections of these that have been idle for a while and hold next to no memory.",
+        );
+        self.each(|text, id, slot| text.line(&[id], slot.counts.parked));
         self.family("mayhttpd_connections_ended_total", "counter", "Connections ended, by reason.");
         self.each(|text, id, slot| {
             for (reason, count) in Reason::ALL.iter().zip(slot.counts.ends) {
@@ -247,6 +253,7 @@ mod tests {
         has(&text, "mayhttpd_worker_heartbeat_age_seconds{worker=\"0\"} 0.08");
         has(&text, "mayhttpd_worker_cpu_seconds_total{worker=\"0\"} 1.23");
         has(&text, "mayhttpd_connections_open{worker=\"0\",phase=\"idle\"} 2");
+        has(&text, "mayhttpd_connections_parked{worker=\"0\"} 1");
         has(&text, "mayhttpd_requests_total{worker=\"0\",method=\"GET\",status=\"2xx\"} 7");
         assert!(!text.contains("cpu_seconds_total{worker=\"1\"}"), "nobody has no CPU time");
     }

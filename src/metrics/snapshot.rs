@@ -76,6 +76,8 @@ pub struct Counts {
     pub accepted: u64,
     /// Connections open, in the order of [`Phase::ALL`].
     pub open: [u64; Phase::ALL.len()],
+    /// Connections of these that wait without a coroutine.
+    pub parked: u64,
     /// Connections ended, in the order of [`Reason::ALL`].
     pub ends: [u64; Reason::ALL.len()],
     /// Waits that took too long, in the order of [`Phase::ALL`].
@@ -155,6 +157,7 @@ impl Counts {
             counts.iter_mut().zip(at..).for_each(|(count, at)| *count += word(at));
         };
         self.accepted += word(at::ACCEPTED);
+        self.parked += word(at::PARKED);
         self.sent += word(at::SENT);
         self.nanoseconds += word(at::REQUEST_NANOSECONDS);
         self.cache_hits += word(at::CACHE_HITS);
@@ -218,6 +221,7 @@ pub(super) mod tests {
     pub(in super::super) fn sample() -> Snapshot {
         let mut counts = Counts { accepted: 9, sent: 4096, nanoseconds: 1_500_000_003, ..Counts::default() };
         counts.open[Phase::Idle as usize] = 2;
+        counts.parked = 1;
         counts.requests[Method::Get as usize][Class::Success as usize] = 7;
         counts.times[0] = 1;
         counts.times[3] = 5;
@@ -254,7 +258,9 @@ pub(super) mod tests {
         for pid in [11, 12] {
             let row = table.claim(1);
             table.occupy(row, pid, 1, Duration::from_secs(5));
-            std::mem::forget(row.accepted());
+            let mut presence = row.accepted();
+            presence.set_parked(true);
+            std::mem::forget(presence);
             row.request(Method::Get, 206);
             row.request(Method::Unread, 408);
             row.request_time(2, 1500);
@@ -275,7 +281,8 @@ pub(super) mod tests {
         assert_eq!((worker.pid, worker.silence, slot.draining, slot.restarts), (12, SILENCE_LIMIT, 1, 1));
         assert!(worker.usage.is_some());
         let counts = &slot.counts;
-        assert_eq!((counts.accepted, counts.open[0], counts.sent, counts.cache_entries), (2, 2, 200, 6));
+        assert_eq!((counts.accepted, counts.open[0], counts.parked), (2, 2, 2));
+        assert_eq!((counts.sent, counts.cache_entries), (200, 6));
         assert_eq!(counts.requests, [[2, 0, 0, 0], [0; 4], [0; 4], [0, 0, 2, 0]]);
         assert_eq!((counts.times[1], counts.nanoseconds), (4, 6000));
         assert_eq!(counts.timeouts, [0, 0, 0, 0, 0, 2]);

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)] // The one layer that may; one operation a block, each with its reason.
 
 pub mod activation;
+pub mod epoll;
 pub mod file;
 pub mod landlock;
 pub mod limits;

@@ -195,6 +195,15 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<usize
     Ok(received)
 }
 
+/// Whether bytes have arrived, without taking them; false is the end of the stream.
+///
+/// # Errors
+/// As [`receive`].
+pub fn has_bytes(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    let (seen, _) = rustix::net::recv(socket, &mut [0u8; 1], RecvFlags::PEEK)?;
+    Ok(seen > 0)
+}
+
 /// Receives into `scratch` bytes that nobody will look at; 0 is the end of the stream.
 ///
 /// # Errors

@@ -1,29 +1,23 @@
-//! The door: accepts clients as long as there are places, and gives each a coroutine.
+//! The door: accepts clients as long as there are places, and hands each to the pool of coroutines.
 //!
-//! Coroutines that have served wait parked for the next client, since waking one is cheaper than making one. Two subtle
-//! rules: a client counts as live from its accept on, before its coroutine runs, or a drain could end in between; and a
+//! Two subtle rules: a client counts as live from its accept on, before its coroutine runs, or a drain could end in between; and a
 //! listener is taken out of epoll before it is closed, for the master holds the same socket, and epoll would go on
 //! reporting it to a coroutine that is gone.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use may::coroutine::{self, Coroutine};
-use may::go;
 use may::io::{CoIo, WaitIo, WaitIoWaker};
 
+use super::pool::{Guest, Pool};
+use super::warning::Warning;
 use super::{CLOSE, CLOSE_SOON, KEEP, address_of, control};
-use crate::connection::{self, shared::Shared};
-use crate::metrics::Presence;
-use crate::site::TICK_MS;
-use crate::sys::socket::{self, PeerAddress};
-
-/// Parked coroutines that are kept for clients to come; each holds the memory its stack ever touched.
-const PARKED: usize = 512;
+use crate::connection::client::Client;
+use crate::connection::shared::Shared;
+use crate::sys::socket;
 
 /// Accepts after which the clients get a turn.
 const BATCH: u32 = 64;
@@ -31,21 +25,18 @@ const BATCH: u32 = 64;
 /// Ticks without a client after which a drain takes the queue for empty: the round trip of a client that has begun.
 const QUIET_TICKS: u32 = 3;
 
-/// Ticks between two warnings of the same want: a minute.
-const WARN_TICKS: u32 = 60 * 1000 / TICK_MS;
-
 /// Where clients come in.
 pub struct Door {
     shared: &'static Shared,
     places: usize,
-    pool: Mutex<Pool>,
+    pool: Pool,
     /// Acceptors that wait for a place.
     waiting: Mutex<Vec<Coroutine>>,
     crowded: AtomicBool,
     /// Acceptors that have not emptied their queue for a drain yet, and what wakes them from their wait.
     open: AtomicUsize,
-    /// The tick of the last warning that descriptors have run out.
-    warned: AtomicU32,
+    /// That descriptors have run out.
+    warning: Warning,
     wakers: Mutex<Vec<WaitIoWaker>>,
     /// The tick at which the drain began.
     drain_start: AtomicU32,
@@ -53,22 +44,8 @@ pub struct Door {
     fates: Mutex<Vec<u8>>,
 }
 
-#[derive(Default)]
-struct Pool {
-    parked: Vec<Coroutine>,
-    /// Clients for coroutines that have been woken.
-    clients: VecDeque<Client>,
-}
-
-struct Client {
-    socket: OwnedFd,
-    peer: PeerAddress,
-    place: Place,
-    presence: Presence,
-}
-
-/// A client's place; it is free again when this is dropped, however its connection ended.
-struct Place(&'static Door);
+/// A client's place under the limit of connections; it is free again when this is dropped, however its connection ended.
+pub struct Place(&'static Door);
 
 impl Place {
     fn take(door: &'static Door) -> Place {
@@ -86,19 +63,27 @@ impl Drop for Place {
 
 impl Door {
     /// A door with so many places.
-    pub fn new(shared: &'static Shared, places: usize) -> Door {
-        Door {
+    ///
+    /// # Errors
+    /// What epoll_create1(2) says, such as `EMFILE`.
+    pub fn new(shared: &'static Shared, places: usize) -> io::Result<Door> {
+        Ok(Door {
             shared,
             places,
-            pool: Mutex::default(),
+            pool: Pool::new(shared)?,
             waiting: Mutex::default(),
             crowded: AtomicBool::new(false),
             open: AtomicUsize::new(0),
-            warned: AtomicU32::new(0),
+            warning: Warning::default(),
             wakers: Mutex::default(),
             drain_start: AtomicU32::new(0),
             fates: Mutex::default(),
-        }
+        })
+    }
+
+    /// The coroutines that serve who comes in.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// What the connections of this worker share.
@@ -176,49 +161,6 @@ impl Door {
         coroutine::park();
         self.shared.reactor.give_way();
     }
-
-    /// Hands a client to a parked coroutine, or to a new one.
-    fn admit(&'static self, client: Client) {
-        let mut pool = lock(&self.pool);
-        if let Some(parked) = pool.parked.pop() {
-            pool.clients.push_back(client);
-            drop(pool);
-            parked.unpark();
-            return;
-        }
-        drop(pool);
-        // Making a stack panics when memory maps have run out; that costs this client, not the acceptor.
-        let made = catch_unwind(AssertUnwindSafe(|| {
-            go!(move || self.serve_clients(client));
-        }));
-        if made.is_err() {
-            ::log::error!("no memory map left for a coroutine's stack; see vm.max_map_count");
-            self.wait_for_place();
-        }
-    }
-
-    /// The life of a client's coroutine: serve one, then whoever comes next.
-    fn serve_clients(&'static self, first: Client) {
-        let mut next = Some(first);
-        loop {
-            match next.take() {
-                Some(Client { socket, peer, place, presence }) => {
-                    let end = connection::serve(self.shared, socket, peer, presence);
-                    ::log::trace!("{peer}: {end:?}");
-                    drop(place);
-                }
-                None => coroutine::park(),
-            }
-            let mut pool = lock(&self.pool);
-            next = pool.clients.pop_front();
-            if next.is_none() {
-                if pool.parked.len() >= PARKED {
-                    return;
-                }
-                pool.parked.push(coroutine::current());
-            }
-        }
-    }
 }
 
 /// The coroutine that accepts from one listener.
@@ -261,8 +203,10 @@ impl Acceptor {
             }
             match socket::accept(listener.inner().as_fd()) {
                 Ok((socket, peer)) => {
-                    let presence = door.shared.metrics.accepted();
-                    door.admit(Client { socket, peer, place: Place::take(door), presence });
+                    let client = Client::accepted(door.shared, socket, peer);
+                    if !door.pool.serve(Guest { client, place: Place::take(door) }) {
+                        door.wait_for_place();
+                    }
                     quiet_since = None;
                     accepted += 1;
                     if accepted % BATCH == 0 {
@@ -288,9 +232,7 @@ impl Acceptor {
     /// Descriptors or memory have run out. Existing clients go on; the queue waits.
     fn pause(&self, error: &io::Error) {
         let tick = self.door.shared.reactor.clock.tick();
-        let last = self.door.warned.load(Relaxed);
-        if last == 0 || tick - last >= WARN_TICKS {
-            self.door.warned.store(tick, Relaxed);
+        if self.door.warning.is_due(tick) {
             ::log::warn!("cannot accept on {} for now: {error}", address_of(self.listener.inner()));
         }
         self.door.wait_for_place();

@@ -8,7 +8,10 @@
 
 pub mod accept;
 pub mod control;
+pub mod parking;
+pub mod pool;
 pub mod ticker;
+mod warning;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -140,7 +143,8 @@ fn serve(start: Start) -> Result<(), (&'static str, io::Error)> {
         metrics: start.metrics,
         draining: AtomicBool::new(false),
     }));
-    let door: &'static Door = Box::leak(Box::new(Door::new(shared, start.places)));
+    let door = Door::new(shared, start.places).map_err(|e| ("make the scheduler's descriptors", e))?;
+    let door: &'static Door = Box::leak(Box::new(door));
     let parts = Parts { door, signals, link: start.link, listeners: start.listeners, sandbox: start.sandbox };
     start_scheduler(parts).map_err(|e| ("start the scheduler", e))
 }
@@ -175,12 +179,14 @@ fn start_coroutines(parts: Parts) -> io::Result<()> {
     // The library installed handlers of its own when it started.
     signal::die_of_memory_faults()?;
     let turnstile = door.shared().reactor.turnstile()?;
+    let attendant = door.pool().attendant()?;
     let ticker = ticker::Ticker::new(door, link::duplicate(&link)?)?;
     let control = control::Control::new(door, link, signals)?;
     let acceptors = listeners.into_iter().map(|l| door.acceptor(l)).collect::<io::Result<Vec<_>>>()?;
     // From here on all descriptors are made and all threads run, and what is left is to serve.
     sandbox.confine_calls(Work::Serving)?;
     start_vital(turnstile);
+    start_vital(attendant);
     start_vital(move || ticker.run());
     for acceptor in acceptors {
         start_vital(move || acceptor.run());

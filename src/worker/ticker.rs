@@ -35,18 +35,25 @@ impl Ticker {
     /// Ticks for ever.
     pub fn run(self) {
         let shared = self.door.shared();
+        let mut more = false;
         loop {
-            self.timer.wait_io();
-            if !timer::take_expirations(self.timer.inner()) {
+            if more {
+                // Those who were woken or ended were a lot of a crowd; who is served meanwhile does not wait for it all.
+                shared.reactor.give_way();
+            } else {
+                self.timer.wait_io();
+            }
+            if !timer::take_expirations(self.timer.inner()) && !more {
                 continue;
             }
             shared.metrics.beat(timer::monotonic());
             let new_second = shared.reactor.clock.refresh();
-            shared.reactor.turn_wheel();
+            more = shared.reactor.turn_wheel();
             if new_second {
                 each_second(shared);
                 self.tell_of_root();
             }
+            more |= self.door.pool().tick();
             self.door.tick();
         }
     }
