@@ -64,15 +64,13 @@ pub fn serve(shared: &'static Shared, client: Client) -> Leave {
     let mut connection = Connection::new(shared, client);
     let stop = connection.serve();
     connection.release();
-    let Connection { transport, visit, .. } = connection;
-    let (socket, mut presence) = transport.into_parts();
-    let end = match (stop, socket) {
-        (Stop::Idle, Some(socket)) => return Leave::Idle(Client { socket, presence, visit }),
-        (Stop::Idle, None) => End::Unwatchable,
-        (Stop::End(end), _) => end,
-    };
-    client::conclude(shared, &visit, &mut presence, end);
-    Leave::Over(end)
+    match stop {
+        Stop::End(end) => {
+            client::conclude(shared, &connection.visit, connection.transport.presence(), end);
+            Leave::Over(end)
+        }
+        Stop::Idle => connection.leave(),
+    }
 }
 
 /// Why the loop stops.
@@ -129,6 +127,19 @@ impl Connection {
             };
             if let Err(stop) = step {
                 return stop;
+            }
+        }
+    }
+
+    /// Ends the coroutine's part in an idle connection.
+    #[inline(never)]
+    fn leave(self) -> Leave {
+        let Connection { shared, transport, visit, .. } = self;
+        match transport.into_parts() {
+            Ok((socket, presence)) => Leave::Idle(Client { socket, presence, visit }),
+            Err(mut presence) => {
+                client::conclude(shared, &visit, &mut presence, End::Unwatchable);
+                Leave::Over(End::Unwatchable)
             }
         }
     }

@@ -159,14 +159,16 @@ impl Transport {
         Transport { io, reactor, deadline: 0, readable: true, ending: false, moved: 0, sent: 0, presence }
     }
 
-    /// Gives the socket up, watched by nobody, unless it was lost.
-    pub fn into_parts(self) -> (Option<OwnedFd>, Presence) {
-        let socket = match self.io {
-            Io::Unregistered(socket) => Some(socket),
-            Io::Registered(io, _) => Some(io.into_inner()),
-            Io::Lost => None,
-        };
-        (socket, self.presence)
+    /// Gives the socket up, watched by nobody.
+    ///
+    /// # Errors
+    /// The presence alone, where the socket was lost.
+    pub fn into_parts(self) -> Result<(OwnedFd, Presence), Presence> {
+        match self.io {
+            Io::Unregistered(socket) => Ok((socket, self.presence)),
+            Io::Registered(io, _) => Ok((io.into_inner(), self.presence)),
+            Io::Lost => Err(self.presence),
+        }
     }
 
     /// Sets the tick at which waits end, and what the connection is doing meanwhile.

@@ -20,9 +20,7 @@ fn start(workers: usize) -> (Server, SocketAddr) {
 
 #[track_caller]
 fn metrics(admin: SocketAddr) -> Exposition {
-    let (status, text) = plain::get(admin, "/metrics").expect("no answer");
-    assert_eq!(status, 200);
-    Exposition::parse(&text)
+    Exposition::of(admin)
 }
 
 /// Waits until the health has this status and word.

@@ -33,6 +33,7 @@ mod ranges;
 mod abuse;
 mod limits;
 mod mutations;
+mod parking;
 mod timeouts;
 
 mod access_formats;

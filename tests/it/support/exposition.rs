@@ -1,6 +1,9 @@
 //! Prometheus text, read by the letter of its format, version 0.0.4: whatever a scraper might stumble over is a fault.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use super::plain;
 
 /// The value of each line, by its name and labels as they stand: `name{label="value"}`.
 pub struct Exposition(BTreeMap<String, f64>);
@@ -11,6 +14,14 @@ struct Family {
 }
 
 impl Exposition {
+    /// What an admin listener tells now.
+    #[track_caller]
+    pub fn of(admin: SocketAddr) -> Self {
+        let (status, text) = plain::get(admin, "/metrics").expect("no answer");
+        assert_eq!(status, 200);
+        Self::parse(&text)
+    }
+
     #[track_caller]
     pub fn parse(text: &str) -> Self {
         assert!(text.ends_with('\n'), "the last line has no end");

@@ -1,0 +1,423 @@
+//! Connections that have been idle for a second hold no stack any more; for their clients nothing is different.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+
+use crate::support::client::ASK_PAGE;
+use crate::support::exposition::Exposition;
+use crate::support::json::Json;
+use crate::support::tree::PAGE;
+use crate::support::{Client, DEADLINE, Launch, Server, Tree, eventually, root, skipped, within};
+
+/// What a parked connection may cost. The aim is 1 KiB.
+const PARKED_MEMORY: u64 = 2 << 10;
+
+/// The clock by which the server measures timeouts moves in steps of this.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Clients whose coroutines are more than the server keeps.
+const CROWD: usize = 1000;
+
+fn start(flags: &[&str]) -> (Server, SocketAddr) {
+    let server = Launch::site().flags(["--admin", "0"]).flags(flags).start();
+    let admin = server.admin_address();
+    (server, admin)
+}
+
+/// Like `start`, with an access log in JSON.
+fn start_logging(flags: &[&str]) -> (Server, SocketAddr, Tree) {
+    let logs = Tree::empty();
+    let path = logs.at("access.log");
+    let log = ["--access-log", path.to_str().unwrap(), "--access-format", "json"];
+    let (server, admin) = start(&[&log[..], flags].concat());
+    (server, admin, logs)
+}
+
+#[track_caller]
+fn metrics(admin: SocketAddr) -> Exposition {
+    Exposition::of(admin)
+}
+
+fn parked(admin: SocketAddr) -> usize {
+    metrics(admin).sum("mayhttpd_connections_parked", "") as usize
+}
+
+#[track_caller]
+fn until_parked(admin: SocketAddr, count: usize) {
+    within(DEADLINE * 2, &format!("{count} connections are parked"), || {
+        (parked(admin) == count).then_some(())
+    });
+}
+
+/// Waits until so many connections have ended for this reason, and none is left open.
+#[track_caller]
+fn until_ended(admin: SocketAddr, reason: &str, count: usize) {
+    let label = format!("reason=\"{reason}\"");
+    within(DEADLINE * 2, &format!("{count} connections have ended: {reason}"), || {
+        let metrics = metrics(admin);
+        (metrics.sum("mayhttpd_connections_ended_total", &label) == count as f64
+            && metrics.sum("mayhttpd_connections_open", "") == 0.0
+            && metrics.sum("mayhttpd_connections_parked", "") == 0.0)
+            .then_some(())
+    });
+}
+
+/// The end that the last line of the log tells, once there are so many lines.
+#[track_caller]
+fn logged_end(logs: &Tree, lines: usize) -> String {
+    eventually(&format!("{lines} lines in the access log"), || {
+        let text = fs::read_to_string(logs.at("access.log")).unwrap();
+        let last = text.lines().nth(lines - 1)?;
+        Some(Json::parse(last).text("end").to_owned())
+    })
+}
+
+/// Clients that have been answered once.
+fn crowd(server: &Server, count: usize) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        let mut client = server.client();
+        client.still_serves();
+        clients.push(client);
+    }
+    clients
+}
+
+/// Lets the test have so many descriptors; false, with a plain word, where it may not.
+fn may_have_descriptors(test: &str, count: u64) -> bool {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|soft| soft < count) {
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if limit.maximum.is_some_and(|hard| hard < count) || setrlimit(Resource::Nofile, raised).is_err() {
+            return !skipped(test, "too few descriptors");
+        }
+    }
+    true
+}
+
+#[test]
+fn a_parked_connection_answers_its_next_request_again_and_again() {
+    let (server, admin) = start(&[]);
+    let mut client = server.client();
+    for _ in 0..3 {
+        client.still_serves();
+        until_parked(admin, 1);
+        let metrics = metrics(admin);
+        assert_eq!(metrics.sum("mayhttpd_connections_open", "phase=\"idle\""), 1.0);
+        assert_eq!(metrics.sum("mayhttpd_connections_open", ""), 1.0);
+    }
+    client.still_serves();
+    assert_eq!(parked(admin), 0);
+    assert_eq!(metrics(admin).sum("mayhttpd_connections_accepted_total", ""), 1.0);
+}
+
+#[test]
+fn pipelined_requests_wake_a_parked_connection() {
+    let (server, admin) = start(&[]);
+    let mut client = server.client();
+    client.still_serves();
+    until_parked(admin, 1);
+    client.send([ASK_PAGE, ASK_PAGE, ASK_PAGE, b"GET /page.html HTTP/1.1\r\nHo"].concat());
+    (0..3).for_each(|_| client.response().is(200, PAGE));
+    assert_eq!(metrics(admin).sum("mayhttpd_connections_parked", ""), 0.0, "a part of a head is there");
+    client.send("st: test\r\n\r\n");
+    client.response().is(200, PAGE);
+    until_parked(admin, 1);
+    client.still_serves();
+}
+
+#[test]
+fn a_client_that_never_said_anything_is_parked_too() {
+    let (server, admin) = start(&["--head-timeout", "1h"]);
+    let mut client = server.client();
+    until_parked(admin, 1);
+    assert_eq!(metrics(admin).sum("mayhttpd_connections_open", "phase=\"handshake\""), 1.0);
+    client.still_serves();
+}
+
+#[test]
+fn a_part_of_a_head_after_a_parking_gets_408_in_its_time() {
+    let (server, admin) = start(&["--head-timeout", "1500ms"]);
+    let mut client = server.client();
+    client.still_serves();
+    until_parked(admin, 1);
+    let begun = Instant::now();
+    client.send("GET /page.html HT");
+    client.response().has_status(&[408]);
+    assert!(begun.elapsed() >= Duration::from_millis(1500) - TICK, "cut after {:?}", begun.elapsed());
+    client.closed();
+    until_ended(admin, "timed_out", 1);
+    let series = "mayhttpd_connection_timeouts_total{worker=\"0\",phase=\"head\"}";
+    assert_eq!(metrics(admin).value(series), 1.0);
+}
+
+#[test]
+fn a_parked_connection_times_out_when_it_would_have_anyway() {
+    let timeout = Duration::from_millis(2500);
+    let (server, admin, logs) = start_logging(&["--idle-timeout", "2500ms"]);
+    let mut client = server.client();
+    let begun = Instant::now();
+    client.still_serves();
+    until_parked(admin, 1);
+    client.closed();
+    assert!(begun.elapsed() >= timeout - TICK, "closed after {:?}", begun.elapsed());
+    assert_eq!(logged_end(&logs, 2), "idle_timeout");
+    until_ended(admin, "timed_out", 1);
+    let series = "mayhttpd_connection_timeouts_total{worker=\"0\",phase=\"idle\"}";
+    assert_eq!(metrics(admin).value(series), 1.0);
+}
+
+#[test]
+fn a_silent_client_times_out_parked() {
+    let (server, admin, logs) = start_logging(&["--head-timeout", "2500ms", "--idle-timeout", "1h"]);
+    let mut client = server.client().patient(DEADLINE * 2);
+    until_parked(admin, 1);
+    client.closed();
+    until_ended(admin, "timed_out", 1);
+    let series = "mayhttpd_connection_timeouts_total{worker=\"0\",phase=\"handshake\"}";
+    assert_eq!(metrics(admin).value(series), 1.0);
+    // It asked nothing, and leaves no line.
+    server.get_with("/page.html", "Connection: close\r\n").is(200, PAGE);
+    assert_eq!(logged_end(&logs, 1), "finished");
+}
+
+#[test]
+fn an_empty_line_gains_a_parked_connection_no_time() {
+    let (server, admin, logs) = start_logging(&["--idle-timeout", "4s"]);
+    let mut first = server.client();
+    first.still_serves();
+    until_parked(admin, 1);
+    let mut second = server.client();
+    second.still_serves();
+    until_parked(admin, 2);
+    first.send("\r\n");
+    first.closed();
+    second.closed();
+    until_ended(admin, "timed_out", 2);
+    // The second was idle before the empty line came.
+    assert_eq!(logged_end(&logs, 4), "idle_timeout");
+    let text = fs::read_to_string(logs.at("access.log")).unwrap();
+    let ends: Vec<_> = text.lines().skip(2).map(|line| Json::parse(line).number("connection")).collect();
+    assert_eq!(ends, [1.0, 2.0], "the empty line gained time");
+}
+
+#[test]
+fn a_client_that_leaves_while_it_is_parked_is_gone() {
+    let (server, admin, logs) = start_logging(&[]);
+    let clients = crowd(&server, 3);
+    until_parked(admin, 3);
+    drop(clients);
+    until_ended(admin, "peer_closed", 3);
+    assert_eq!(logged_end(&logs, 6), "peer_closed");
+}
+
+#[test]
+fn a_client_that_is_reset_while_it_is_parked_is_gone() {
+    let (server, admin, logs) = start_logging(&[]);
+    let mut clients = crowd(&server, 1);
+    until_parked(admin, 1);
+    clients.pop().unwrap().reset();
+    until_ended(admin, "broken", 1);
+    assert_eq!(logged_end(&logs, 2), "broken");
+}
+
+#[test]
+fn a_last_request_before_the_end_of_a_parked_clients_stream_is_answered() {
+    let (server, admin) = start(&[]);
+    let mut client = server.client();
+    client.still_serves();
+    until_parked(admin, 1);
+    client.send(ASK_PAGE);
+    client.half_close();
+    client.response().is(200, PAGE);
+    client.closed();
+    until_ended(admin, "peer_closed", 1);
+}
+
+#[test]
+fn a_drain_answers_a_parked_connection_once_more() {
+    let (mut server, admin) = start(&[]);
+    let mut client = server.client();
+    client.still_serves();
+    until_parked(admin, 1);
+    server.signal(Signal::QUIT);
+    eventually("nobody can connect any more", || {
+        std::net::TcpStream::connect(server.address()).is_err().then_some(())
+    });
+    assert!(!client.is_closed(), "a drain cuts a parked connection");
+    client.send(ASK_PAGE);
+    let response = client.response();
+    response.is(200, PAGE);
+    assert!(response.closes());
+    client.closed();
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn a_drain_ends_with_connections_that_stay_parked() {
+    let (mut server, admin) = start(&["--drain-timeout", "2s"]);
+    let mut client = server.client();
+    client.still_serves();
+    until_parked(admin, 1);
+    server.signal(Signal::QUIT);
+    assert_eq!(server.exit_code(), Some(0));
+    client.closed();
+}
+
+#[test]
+fn a_connection_is_parked_in_a_drain_as_well() {
+    let (mut server, admin) = start(&[]);
+    let mut client = server.client();
+    client.still_serves();
+    server.signal(Signal::QUIT);
+    until_parked(admin, 1);
+    client.send(ASK_PAGE);
+    let response = client.response();
+    response.is(200, PAGE);
+    assert!(response.closes());
+    client.closed();
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn a_reload_leaves_parked_connections_to_the_worker_that_has_them() {
+    let (server, admin) = start(&[]);
+    let mut clients = crowd(&server, 3);
+    until_parked(admin, 3);
+    let old = server.workers()[0];
+    server.signal(Signal::HUP);
+    eventually("the next generation serves", || {
+        let metrics = metrics(admin);
+        (metrics.value("mayhttpd_generation") == 2.0 && metrics.sum("mayhttpd_worker_draining", "") == 1.0)
+            .then_some(())
+    });
+    server.get("/page.html").is(200, PAGE);
+    assert_eq!(parked(admin), 3);
+    let mut gone = clients.pop().unwrap();
+    gone.half_close();
+    gone.closed();
+    for client in &mut clients {
+        client.send(ASK_PAGE);
+        let response = client.response();
+        response.is(200, PAGE);
+        assert!(response.closes());
+        client.closed();
+    }
+    eventually("the old worker leaves", || (!old.lives()).then_some(()));
+    assert_eq!(parked(admin), 0);
+}
+
+#[test]
+fn a_killed_worker_takes_its_parked_connections_along() {
+    let (server, admin) = start(&[]);
+    let mut clients = crowd(&server, 3);
+    until_parked(admin, 3);
+    server.replace_worker();
+    clients.iter_mut().for_each(Client::closed);
+    eventually("none is parked or open", || {
+        let metrics = metrics(admin);
+        (metrics.sum("mayhttpd_connections_parked", "") == 0.0
+            && metrics.sum("mayhttpd_connections_open", "") == 0.0)
+            .then_some(())
+    });
+    server.get("/page.html").is(200, PAGE);
+}
+
+#[test]
+fn a_parked_connection_keeps_its_place_under_the_limit() {
+    let (server, admin) = start(&["--max-connections", "3"]);
+    let mut clients = crowd(&server, 3);
+    until_parked(admin, 3);
+    let mut late = server.client();
+    late.send(ASK_PAGE);
+    clients.iter_mut().for_each(Client::still_serves);
+    until_parked(admin, 3);
+    assert!(!late.has_news(), "one was served beyond the limit");
+    drop(clients.pop());
+    late.response().is(200, PAGE);
+    clients.iter_mut().for_each(Client::still_serves);
+}
+
+#[test]
+fn a_request_that_comes_while_its_connection_is_parked_is_not_lost() {
+    let (server, _) = start(&[]);
+    let mut clients: Vec<_> = (0..300)
+        .map(|_| {
+            let mut client = server.client();
+            client.still_serves();
+            (client, Instant::now())
+        })
+        .collect();
+    for (index, (client, answered)) in clients.iter_mut().enumerate() {
+        // From 850 to 1150 ms after its last request, and they are parked within a tick of a second: this is the subject
+        // of the test, not a wait for anything.
+        let pause = Duration::from_millis(850 + index as u64);
+        std::thread::sleep((*answered + pause).saturating_duration_since(Instant::now()));
+        assert!(client.send(ASK_PAGE));
+    }
+    for (client, _) in &mut clients {
+        client.response().is(200, PAGE);
+    }
+}
+
+#[test]
+fn a_crowd_of_parked_connections_costs_next_to_no_memory_and_wakes_at_once() {
+    let name = "a_crowd_of_parked_connections_costs_next_to_no_memory_and_wakes_at_once";
+    if !may_have_descriptors(name, 3 * CROWD as u64) {
+        return;
+    }
+    let (server, admin) = start(&[]);
+    let worker = server.workers()[0];
+    // The stacks that a server keeps for clients to come are no cost of the parked.
+    let first = crowd(&server, CROWD);
+    until_parked(admin, CROWD);
+    drop(first);
+    until_ended(admin, "peer_closed", CROWD);
+    let before = worker.memory();
+    let mut clients = crowd(&server, 2 * CROWD);
+    until_parked(admin, 2 * CROWD);
+    let each = worker.memory().saturating_sub(before) / (2 * CROWD) as u64;
+    assert!(each <= PARKED_MEMORY, "{each} bytes for a parked connection");
+    clients.iter_mut().for_each(|client| assert!(client.send(ASK_PAGE)));
+    clients.iter_mut().for_each(|client| client.response().is(200, PAGE));
+    until_parked(admin, 2 * CROWD);
+    drop(clients);
+    until_ended(admin, "peer_closed", 3 * CROWD);
+}
+
+#[test]
+fn a_crowd_of_parked_connections_times_out() {
+    if !may_have_descriptors("a_crowd_of_parked_connections_times_out", CROWD as u64 * 2) {
+        return;
+    }
+    let (server, admin) = start(&["--idle-timeout", "5s"]);
+    let mut clients = crowd(&server, CROWD);
+    clients.iter_mut().for_each(Client::closed);
+    until_ended(admin, "timed_out", CROWD);
+}
+
+#[test]
+fn parked_clients_for_whom_there_is_no_stack_are_served_in_turn() {
+    let name = "parked_clients_for_whom_there_is_no_stack_are_served_in_turn";
+    if !may_have_descriptors(name, CROWD as u64 * 2) {
+        return;
+    }
+    // The worker stays the user that the test is, which may change its limits.
+    let flags = if root() { &["--user", "root", "--group", "root"][..] } else { &[] };
+    let (server, admin) = start(flags);
+    let worker = server.workers()[0];
+    let mut clients = crowd(&server, CROWD);
+    until_parked(admin, CROWD);
+    // A few stacks more, and nothing but stacks is a new map.
+    worker.set_address_space_limit(Some(worker.address_space() + (1 << 20)));
+    clients.iter_mut().for_each(|client| assert!(client.send(ASK_PAGE)));
+    for client in &mut clients {
+        client.response().is(200, PAGE);
+    }
+    server.says("that stacks ran out", |line| line.contains("no memory map left"));
+    assert!(worker.lives());
+    until_parked(admin, CROWD);
+}
