@@ -295,7 +295,7 @@ impl Transport {
         }
         self.register()?;
         let Io::Registered(io, filed) = &self.io else { return Err(WaitError::Unwatchable) };
-        if filed.place.alarm.set(self.deadline) {
+        if filed.place.alarm().set(self.deadline) {
             self.reactor.wheel.lock().unwrap_or_else(PoisonError::into_inner).file(&filed.place);
         }
         let bits = io.wait_io();

@@ -1,6 +1,8 @@
 //! Deadlines of the connections that wait: a timer wheel of 100 ms ticks.
 //!
-//! Knows neither clocks nor sockets; a waker is whatever its owner wakes. The subtle rule is laziness: a connection moves
+//! Knows neither clocks nor sockets; a waker is whatever its owner wakes. Alarms stand in blocks, since they outlive the
+//! connections: one here and there between what a crowd had on the heap would keep all of that from the system. The subtle
+//! rule is laziness: a connection moves
 //! its deadline by a store into its [`Alarm`], and the wheel looks at it only when the tick comes under which the alarm
 //! was filed. Only a deadline earlier than that tick has to be filed anew.
 
@@ -13,7 +15,10 @@ const BUCKETS: u32 = 1024;
 
 /// The most that one turn wakes. Where thousands have the same deadline, those who are served meanwhile would wait for
 /// all of them.
-const LOT: usize = 64;
+const LOT: usize = 16;
+
+/// Alarms of a block.
+const BLOCK: usize = 256;
 
 /// No deadline, or not filed.
 const NEVER: u32 = u32::MAX;
@@ -38,18 +43,20 @@ impl Alarm {
 #[derive(Debug)]
 pub struct Place {
     index: u32,
-    /// The place's alarm.
-    pub alarm: Arc<Alarm>,
+    block: Arc<[Alarm]>,
 }
 
-struct Slot<W> {
-    alarm: Arc<Alarm>,
-    waker: Option<W>,
+impl Place {
+    /// The place's alarm.
+    pub fn alarm(&self) -> &Alarm {
+        &self.block[self.index as usize % BLOCK]
+    }
 }
 
 /// The deadlines of a worker's connections.
 pub struct Wheel<W> {
-    slots: Vec<Slot<W>>,
+    alarms: Vec<Arc<[Alarm]>>,
+    wakers: Vec<Option<W>>,
     vacant: Vec<u32>,
     buckets: Vec<Vec<u32>>,
     /// Filings whose tick has come and that have not been looked at.
@@ -60,7 +67,14 @@ pub struct Wheel<W> {
 impl<W> Default for Wheel<W> {
     fn default() -> Wheel<W> {
         let buckets = (0..BUCKETS).map(|_| Vec::new()).collect();
-        Wheel { slots: Vec::new(), vacant: Vec::new(), buckets, due: VecDeque::new(), now: 0 }
+        Wheel {
+            alarms: Vec::new(),
+            wakers: Vec::new(),
+            vacant: Vec::new(),
+            buckets,
+            due: VecDeque::new(),
+            now: 0,
+        }
     }
 }
 
@@ -68,20 +82,26 @@ impl<W> Wheel<W> {
     /// Gives a connection a place. It has no deadline until its alarm is set.
     pub fn enter(&mut self, waker: W) -> Place {
         let index = self.vacant.pop().unwrap_or_else(|| {
-            let alarm = Alarm { deadline: AtomicU32::new(NEVER), filed: AtomicU32::new(NEVER) };
-            self.slots.push(Slot { alarm: Arc::new(alarm), waker: None });
-            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+            if self.wakers.len().is_multiple_of(BLOCK) {
+                let alarm = || Alarm { deadline: AtomicU32::new(NEVER), filed: AtomicU32::new(NEVER) };
+                self.alarms.push(std::iter::repeat_with(alarm).take(BLOCK).collect());
+            }
+            self.wakers.push(None);
+            u32::try_from(self.wakers.len() - 1).unwrap_or(u32::MAX)
         });
-        let slot = &mut self.slots[index as usize];
-        slot.waker = Some(waker);
-        Place { index, alarm: Arc::clone(&slot.alarm) }
+        self.wakers[index as usize] = Some(waker);
+        Place { index, block: Arc::clone(&self.alarms[index as usize / BLOCK]) }
     }
 
     /// Takes a place back. A filing that is still out serves the place's next owner.
     pub fn leave(&mut self, place: &Place) {
-        self.slots[place.index as usize].waker = None;
-        place.alarm.deadline.store(NEVER, Relaxed);
+        self.wakers[place.index as usize] = None;
+        place.alarm().deadline.store(NEVER, Relaxed);
         self.vacant.push(place.index);
+    }
+
+    fn alarm(&self, index: u32) -> &Alarm {
+        &self.alarms[index as usize / BLOCK][index as usize % BLOCK]
     }
 
     /// Files a place under its alarm's deadline.
@@ -90,7 +110,7 @@ impl<W> Wheel<W> {
     }
 
     fn file_index(&mut self, index: u32) {
-        let alarm = &self.slots[index as usize].alarm;
+        let alarm = self.alarm(index);
         let tick = alarm.deadline.load(Relaxed).clamp(self.now + 1, self.now + BUCKETS - 1);
         alarm.filed.store(tick, Relaxed);
         self.buckets[(tick % BUCKETS) as usize].push(index);
@@ -109,12 +129,12 @@ impl<W> Wheel<W> {
         let mut woken = 0;
         while woken < LOT {
             let Some(index) = self.due.pop_front() else { break };
-            let slot = &self.slots[index as usize];
-            if slot.alarm.filed.load(Relaxed) > now {
+            let alarm = self.alarm(index);
+            if alarm.filed.load(Relaxed) > now {
                 continue; // It was filed anew under an earlier tick, and again since then.
             }
-            slot.alarm.filed.store(NEVER, Relaxed);
-            match (&slot.waker, slot.alarm.deadline.load(Relaxed)) {
+            alarm.filed.store(NEVER, Relaxed);
+            match (&self.wakers[index as usize], alarm.deadline.load(Relaxed)) {
                 (None, _) | (_, NEVER) => {}
                 (Some(waker), deadline) if deadline <= now => {
                     wake(waker);
@@ -147,7 +167,7 @@ mod tests {
         }
 
         fn set(&mut self, place: &Place, deadline: u32) {
-            if place.alarm.set(deadline) {
+            if place.alarm().set(deadline) {
                 self.wheel.file(place);
             }
         }
@@ -176,7 +196,7 @@ mod tests {
     fn a_deadline_that_moved_on_is_followed_lazily() {
         let mut bench = bench();
         let place = bench.enter("a", 5);
-        assert!(!place.alarm.set(50), "a later deadline needs no filing");
+        assert!(!place.alarm().set(50), "a later deadline needs no filing");
         assert!(bench.turn(49).is_empty());
         assert_eq!(bench.turn(50), ["a"]);
     }
@@ -211,7 +231,7 @@ mod tests {
         assert_eq!(next.index, place.index);
         assert!(bench.turn(8).is_empty());
         assert_eq!(bench.turn(9), ["b"]);
-        assert_eq!(bench.wheel.slots.len(), 1);
+        assert_eq!(bench.wheel.wakers.len(), 1);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::time::Timespec;
 
 /// The most events of one look.
-const BATCH: usize = 64;
+const BATCH: usize = 16;
 
 /// A set of descriptors, each under a key.
 #[derive(Debug)]

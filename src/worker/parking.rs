@@ -18,7 +18,7 @@ use crate::connection::shared::Shared;
 use crate::sys::epoll::{Epoll, Ready};
 
 /// Connections that are timed out before others get a turn.
-const LOT: usize = 64;
+const LOT: usize = 16;
 
 /// A table that has room for fewer than this is not worth making smaller.
 const SMALL: usize = 1024;
