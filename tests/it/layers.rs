@@ -61,6 +61,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("terminal_size", &["kernel/table.rs"]),
     ("anstyle", &["kernel/table.rs"]),
     ("procfs_core", &["kernel/"]),
+    ("slab", &["worker/"]),
     ("rustix", &["sys/", "log/"]),
     ("nix", &["sys/"]),
     ("libc", &["sys/"]),
