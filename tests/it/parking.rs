@@ -421,3 +421,21 @@ fn parked_clients_for_whom_there_is_no_stack_are_served_in_turn() {
     assert!(worker.lives());
     until_parked(admin, CROWD);
 }
+
+#[test]
+fn new_clients_for_whom_there_is_no_stack_are_served_in_turn() {
+    const MANY: usize = 400;
+    // The worker stays the user that the test is, which may change its limits.
+    let flags = if root() { &["--user", "root", "--group", "root"][..] } else { &[] };
+    let (server, admin) = start(flags);
+    let worker = server.workers()[0];
+    worker.set_address_space_limit(Some(worker.address_space() + (1 << 20)));
+    let mut clients: Vec<_> = (0..MANY).map(|_| server.client()).collect();
+    clients.iter_mut().for_each(|client| assert!(client.send(ASK_PAGE)));
+    for client in &mut clients {
+        client.response().is(200, PAGE);
+    }
+    server.says("that stacks ran out", |line| line.contains("no memory map left"));
+    assert!(worker.lives());
+    until_parked(admin, MANY);
+}
