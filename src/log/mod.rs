@@ -212,6 +212,8 @@ fn logger(output: Arc<Output>) -> Box<dyn Log> {
         // The scheduler logs a line at info for every descriptor it registers.
         .level_for("may", LevelFilter::Warn)
         .level_for("generator", LevelFilter::Warn)
+        // It calls a wait that a signal interrupted an error.
+        .level_for("may::io::event_loop", LevelFilter::Off)
         // It calls every client that closes an error.
         .level_for("may_minihttp", LevelFilter::Off)
         .chain(sink);
@@ -422,6 +424,7 @@ mod tests {
             (Level::Info, "mayhttpd::master"),
             (Level::Info, "may::io"),
             (Level::Warn, "may"),
+            (Level::Error, "may::io::event_loop"),
             (Level::Info, "generator::stack"),
         ] {
             log.log(&Record::builder().level(level).target(target).args(format_args!("{target}")).build());

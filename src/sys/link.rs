@@ -88,7 +88,13 @@ pub fn takes_more(end: impl AsFd, timeout: Duration) -> bool {
     let mut poll = [PollFd::new(&end, PollFlags::OUT)];
     let timeout =
         Timespec { tv_sec: timeout.as_secs().cast_signed(), tv_nsec: timeout.subsec_nanos().into() };
-    rustix::event::poll(&mut poll, Some(&timeout)).is_ok_and(|ready| ready > 0)
+    loop {
+        match rustix::event::poll(&mut poll, Some(&timeout)) {
+            // A signal is no reason to give up; the time begins anew, since signals are few.
+            Err(Errno::INTR) => {}
+            ready => return ready.is_ok_and(|ready| ready > 0),
+        }
+    }
 }
 
 /// Ends a link for both sides, while the descriptor stays.
