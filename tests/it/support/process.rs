@@ -21,7 +21,7 @@ impl Process {
 
     /// Whether it still runs; a zombie doesn't.
     pub fn lives(&self) -> bool {
-        stat(self.pid).is_some_and(|stat| stat.started == self.started && !matches!(stat.state, 'Z' | 'X'))
+        stat(self.pid).is_some_and(|stat| stat.started == self.started && !stat.has_ended())
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -124,7 +124,7 @@ impl Process {
             .flatten()
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .filter_map(|pid: u32| stat(pid).map(|stat| (pid, stat)))
-            .filter(|(_, stat)| stat.parent == self.pid && !matches!(stat.state, 'Z' | 'X'))
+            .filter(|(_, stat)| stat.parent == self.pid && !stat.has_ended())
             .map(|(pid, stat)| Process { pid, started: stat.started })
             .collect();
         found.sort_by_key(|process| (process.started, process.pid));
@@ -151,7 +151,15 @@ struct Stat {
     state: char,
     parent: u32,
     ticks: u64,
+    threads: u64,
     started: u64,
+}
+
+impl Stat {
+    /// A zombie has ended, but as long as it has other threads its parent isn't told so.
+    fn has_ended(&self) -> bool {
+        self.state == 'X' || (self.state == 'Z' && self.threads <= 1)
+    }
 }
 
 fn stat(pid: u32) -> Option<Stat> {
@@ -167,6 +175,7 @@ fn read_stat(path: &Path) -> Option<Stat> {
         state: fields.first()?.chars().next()?,
         parent: number(1)? as u32,
         ticks: number(11)? + number(12)?,
+        threads: number(17)?,
         started: number(19)?,
     })
 }
