@@ -132,7 +132,7 @@ pub struct Raw {
     #[arg(long, value_name = "on|off", help_heading = "Files")]
     pub sendfile: Option<String>,
 
-    /// Age at which a cached file is looked at again [default: 1s]
+    /// Age at which a cached file is looked at again where changes can't be seen [default: 1s]
     #[arg(long, value_name = "TIME", help_heading = "Files")]
     pub cache_valid: Option<String>,
 

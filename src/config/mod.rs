@@ -190,7 +190,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// Silence after which a worker is killed and replaced, 2 s to 24 h; `None` for never.
     pub watchdog: Option<Duration>,
-    /// How old a cache entry may get before its file is looked at again, 0 (each time) to 24 h.
+    /// How old a cache entry may get before its file is looked at again where the kernel does not report its changes, 0
+    /// (each time, and nothing is watched) to 24 h.
     pub cache_valid: Duration,
     /// Files in a worker's cache, most of them with an open descriptor, 1 to 1,000,000.
     pub cache_entries: usize,

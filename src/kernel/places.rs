@@ -1,4 +1,4 @@
-//! How many connections a worker can hold at once: arithmetic over what the kernel allows.
+//! How many connections a worker can hold at once, and how many watches: arithmetic over what the kernel allows.
 
 /// Descriptors of a worker that are no connections: standard streams, logs, listeners, epoll, timers, and some to spare
 /// for files that are served after they left the cache. There can be more of those, up to one a connection; then the
@@ -64,6 +64,13 @@ pub fn descriptors_for(connections: u32, cache_entries: usize) -> u64 {
     (others + (cache_entries as u64).max(1)).min((others - 1) * 4 / 3 + 1)
 }
 
+/// The most inotify watches of a worker, of `all` that its user may have: no more than the cache can need, a file and
+/// some directories an entry, and so few that half are left to others while two generations of workers live.
+pub fn watches(cache_entries: usize, all: u64, workers: usize) -> usize {
+    let share = all / 2 / 2 / (workers as u64).max(1);
+    usize::try_from(share).unwrap_or(usize::MAX).min(cache_entries.saturating_mul(4)).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +89,14 @@ mod tests {
         check(Some(500), 1024, 65_530, 500, Bound::Setting);
         check(Some(5000), 1024, 65_530, 720, Bound::Descriptors);
         check(Some(100_000), 1_048_576, 262_144, 100_000, Bound::Setting);
+    }
+
+    #[test]
+    fn watches_are_as_many_as_the_cache_needs_or_a_share() {
+        assert_eq!(watches(4096, 1_048_576, 4), 16_384);
+        assert_eq!(watches(4096, 8192, 4), 512);
+        assert_eq!(watches(4096, 0, 1024), 1);
+        assert_eq!(watches(usize::MAX, u64::MAX, 0), usize::MAX / 4);
     }
 
     #[test]

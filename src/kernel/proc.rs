@@ -74,6 +74,14 @@ impl Proc {
         self.number("vm.max_map_count").unwrap_or(KERNEL_DEFAULT)
     }
 
+    /// Inotify watches that all processes of a user may have together, here and in this user namespace; the least that
+    /// kernels allow where that can't be read.
+    pub fn max_user_watches(&self) -> u64 {
+        const KERNEL_LEAST: u64 = 8192;
+        let keys = ["fs.inotify.max_user_watches", "user.max_inotify_watches"];
+        keys.into_iter().filter_map(|key| self.number(key)).min().unwrap_or(KERNEL_LEAST)
+    }
+
     /// Descriptors that this process may have, its hard limit, which is what the server raises its own to.
     pub fn most_descriptors(&self) -> Option<u64> {
         // The name, the soft limit, the hard one and the unit, with blanks between.

@@ -36,6 +36,7 @@ pub struct Generation {
     root: Option<(Root, PathBuf)>,
     identity: Option<Identity>,
     places: usize,
+    watches: usize,
     /// How its workers are confined.
     pub sandbox: Sandbox,
 }
@@ -61,6 +62,8 @@ impl Generation {
             StartupError::Log { path, source }
         })?;
         let places = settle_places(&mut settings);
+        let watches = Proc::running().max_user_watches();
+        let watches = places::watches(settings.cache_entries, watches, settings.workers);
         let sockets = Sockets::open(&settings.listen, settings.workers, settings.backlog, others)?;
         // The queue of a lent socket is its owner's.
         if sockets.lent.is_empty()
@@ -71,7 +74,7 @@ impl Generation {
                 settings.backlog
             );
         }
-        Ok(Generation { number, settings, sockets, access, root, identity, places, sandbox })
+        Ok(Generation { number, settings, sockets, access, root, identity, places, watches, sandbox })
     }
 
     /// In the child: becomes the worker of a slot.
@@ -92,6 +95,7 @@ impl Generation {
             identity: self.identity.take(),
             access: self.access.take(),
             places: self.places,
+            watches: self.watches,
             sandbox: self.sandbox,
             metrics,
             settings: self.settings,

@@ -72,6 +72,7 @@ fn counts(json: &mut Json, counts: &Counts) {
         json.value("hits", counts.cache_hits);
         json.value("misses", counts.cache_misses);
         json.value("entries", counts.cache_entries);
+        json.value("watches", counts.cache_watches);
     });
 }
 
@@ -159,7 +160,7 @@ mod tests {
             r#""linger":0},"parked":1,"ended":{"#,
             r#""requests":{"GET":{"2xx":7,"3xx":0,"#,
             r#""request_seconds":{"count":7,"sum":1.500000003,"buckets":[1,0,0,5,"#,
-            r#""cache":{"hits":4,"misses":3,"entries":2}},{"worker":1,"up":false,"pid":null,"#,
+            r#""cache":{"hits":4,"misses":3,"entries":2,"watches":5}},{"worker":1,"up":false,"pid":null,"#,
         ] {
             assert_eq!(text.matches(part).count(), 1, "{part} in {text}");
         }

@@ -195,7 +195,8 @@ mod at {
     pub(super) const CACHE_HITS: usize = REQUEST_TIMES + BUCKETS;
     pub(super) const CACHE_MISSES: usize = CACHE_HITS + 1;
     pub(super) const CACHE_ENTRIES: usize = CACHE_MISSES + 1;
-    pub(super) const ACCEPTED: usize = CACHE_ENTRIES + 1;
+    pub(super) const CACHE_WATCHES: usize = CACHE_ENTRIES + 1;
+    pub(super) const ACCEPTED: usize = CACHE_WATCHES + 1;
     pub(super) const PARKED: usize = ACCEPTED + 1;
     pub(super) const ENDS: usize = PARKED + 1;
     pub(super) const TIMEOUTS: usize = ENDS + Reason::ALL.len();
@@ -280,6 +281,11 @@ impl Row {
     /// Says how many entries the cache has.
     pub fn cache_entries(self, entries: usize) {
         self.0[at::CACHE_ENTRIES].store(entries as u64, Relaxed);
+    }
+
+    /// Says how many inotify watches the worker holds for them.
+    pub fn cache_watches(self, watches: usize) {
+        self.0[at::CACHE_WATCHES].store(watches as u64, Relaxed);
     }
 
     /// Counts a wait in this phase that took too long.
@@ -419,6 +425,7 @@ impl Table {
             }
             block.0[at::PARKED].store(0, Relaxed);
             block.0[at::CACHE_ENTRIES].store(0, Relaxed);
+            block.0[at::CACHE_WATCHES].store(0, Relaxed);
             block.0[at::PID].store(0, Relaxed);
         }
     }

@@ -155,6 +155,8 @@ impl Text<'_> {
         self.each(|text, id, slot| text.line(&[id], slot.counts.cache_misses));
         self.family("mayhttpd_cache_entries", "gauge", "Files that a worker keeps ready.");
         self.each(|text, id, slot| text.line(&[id], slot.counts.cache_entries));
+        self.family("mayhttpd_cache_watches", "gauge", "Inotify watches that a worker holds for them.");
+        self.each(|text, id, slot| text.line(&[id], slot.counts.cache_watches));
     }
 
     /// Begins a family.

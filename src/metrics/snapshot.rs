@@ -96,6 +96,8 @@ pub struct Counts {
     pub cache_misses: u64,
     /// Entries in the cache.
     pub cache_entries: u64,
+    /// Inotify watches held for them.
+    pub cache_watches: u64,
 }
 
 /// Whether clients should be sent here.
@@ -163,6 +165,7 @@ impl Counts {
         self.cache_hits += word(at::CACHE_HITS);
         self.cache_misses += word(at::CACHE_MISSES);
         self.cache_entries += word(at::CACHE_ENTRIES);
+        self.cache_watches += word(at::CACHE_WATCHES);
         each(&mut self.open, at::OPEN);
         each(&mut self.ends, at::ENDS);
         each(&mut self.timeouts, at::TIMEOUTS);
@@ -229,6 +232,7 @@ pub(super) mod tests {
         counts.ends[Reason::TimedOut as usize] = 1;
         counts.timeouts[Phase::Head as usize] = 1;
         (counts.cache_hits, counts.cache_misses, counts.cache_entries) = (4, 3, 2);
+        counts.cache_watches = 5;
         let usage = Usage { cpu: Duration::from_millis(1230), memory: 8192 };
         let worker = Worker {
             pid: 42,

@@ -2,7 +2,7 @@
 //!
 //! 1. The method: GET and HEAD only.
 //! 2. The target's path becomes a site path, or 400.
-//! 3. The site path becomes an entry: from the cache while it is fresh, else opened beneath the root.
+//! 3. The site path becomes an entry: from the cache while nothing is known against it, else opened beneath the root.
 //! 4. Preconditions (RFC 9110 §13.2.2) against the entry's validators: 304, 412.
 //! 5. The range (RFC 9110 §14): 206, 416.
 //! 6. Otherwise the whole content, 200.
@@ -14,8 +14,10 @@ pub mod entry;
 pub mod error_page;
 pub mod listing;
 pub mod resolve;
+pub mod trail;
+pub mod watch;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -31,10 +33,12 @@ use crate::http::target::SitePath;
 use crate::http::{head, multipart};
 use crate::metrics::Row;
 use crate::sys::file::{self, Root};
+use crate::sys::inotify::{Inotify, WatchError};
 
-use cache::Cache;
+use cache::{Cache, Slot};
 use entry::Entry;
 use resolve::{Found, Refusal};
+use watch::{Sight, Watches};
 
 /// The moment a request is answered at, as its worker's clock has it.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +55,14 @@ pub const TICK_MS: u32 = 100;
 /// How long an entry is kept past its re-check when nobody asks for it: a minute.
 const UNUSED_TICKS: u32 = 60 * 1000 / TICK_MS;
 
+/// How long an entry that is watched is believed without a look at its name: 10 s. What no watch reports shows then: a
+/// file system mounted over a directory, and a change of a small file through a memory map that stays open.
+const WATCHED_TICKS: u32 = 10_000 / TICK_MS;
+
+/// How often a file is looked at again before it is watched. A watch costs about as much as two looks, and a site of more
+/// files than the cache holds would have most of them watched in vain.
+const WORTH_WATCHING: u32 = 2;
+
 /// A reply about a site's content.
 pub type SiteReply = Reply<Arc<Entry>>;
 
@@ -66,13 +78,15 @@ struct Rules {
     missing_index: Status,
     listing: bool,
     dotfiles: bool,
-    /// How many ticks an entry is believed without a look at its name.
+    /// How many ticks an entry whose changes can't be seen is believed without a look at its name.
     valid_ticks: u32,
 }
 
 struct State {
     source: Source,
     cache: Cache,
+    /// What tells of changes; none where entries are looked at again at each request by wish.
+    watches: Option<Watches>,
 }
 
 /// Whether a root's path is followed to where it leads now.
@@ -110,7 +124,37 @@ impl Site {
                 .unwrap_or(u32::MAX),
         };
         let cache = Cache::new(settings.cache_entries, settings.cache_size);
-        Site { rules, metrics, state: Mutex::new(State { source, cache }) }
+        Site { rules, metrics, state: Mutex::new(State { source, cache, watches: None }) }
+    }
+
+    /// Has changes of what is cached reported to the calling thread, which must be the one that answers; by `bound`
+    /// watches at most. Nothing is watched where every request looks again anyhow.
+    ///
+    /// # Errors
+    /// Why changes can't be seen here. The site does without.
+    pub fn watch_changes(&self, bound: usize) -> Result<(), String> {
+        let mut state = self.lock();
+        if matches!(state.source, Source::Welcome(_)) || self.rules.valid_ticks == 0 {
+            return Ok(());
+        }
+        let inotify = Inotify::start();
+        let told = match &inotify {
+            Err(WatchError::Unseen(why)) => Err(why.to_string()),
+            Err(WatchError::Exhausted) | Ok(_) => Ok(()),
+        };
+        state.watches = Some(Watches::new(inotify, bound));
+        told
+    }
+
+    /// Lets go of what has changed; called now and then, for a file that is deleted takes up its space as long as it is
+    /// open here.
+    pub fn catch_up(&self) {
+        self.lock().catch_up();
+    }
+
+    /// True once, when watches have run out.
+    pub fn take_watch_shortage(&self) -> bool {
+        self.lock().watches.as_mut().is_some_and(Watches::take_shortage)
     }
 
     /// Answers one request.
@@ -144,10 +188,12 @@ impl Site {
 
     /// Forgets what nobody has asked for in a minute; called now and then.
     pub fn sweep(&self, now: Now) {
-        let age = self.rules.valid_ticks.saturating_add(UNUSED_TICKS);
+        let age = self.rules.valid_ticks.max(WATCHED_TICKS).saturating_add(UNUSED_TICKS);
         let mut state = self.lock();
-        state.cache.sweep(now.tick.saturating_sub(age));
-        self.metrics.cache_entries(state.cache.len());
+        let State { cache, watches, .. } = &mut *state;
+        cache.sweep(now.tick.saturating_sub(age), |slot| lose(watches, &slot.sight));
+        self.metrics.cache_entries(cache.len());
+        self.metrics.cache_watches(watches.as_ref().map_or(0, Watches::len));
     }
 
     /// The entry at `path`, or the reply that says why there is none.
@@ -158,34 +204,32 @@ impl Site {
         now: Now,
     ) -> Result<Arc<Entry>, Box<SiteReply>> {
         let mut state = self.lock();
-        if let Some(entry) = state.cache.get(path.as_bytes())
-            && entry.is_index == path.is_directory()
-            && now.tick.wrapping_sub(entry.checked()) < self.rules.valid_ticks
-            && entry.is_intact()
+        state.catch_up();
+        state.follow_root(self.rules.valid_ticks, now);
+        if let Some(slot) = state.cached(path)
+            && now.tick.wrapping_sub(slot.entry.checked()) < self.rules.believed_ticks(&slot.sight)
+            && slot.entry.is_intact()
         {
             self.metrics.cache_hit();
-            return Ok(Arc::clone(entry));
+            return Ok(Arc::clone(&slot.entry));
         }
         if let Source::Welcome(entry) = &state.source {
             let found = path.as_bytes().is_empty().then(|| Arc::clone(entry));
             return found.ok_or_else(|| Box::new(refuse(Refusal::NotFound)));
         }
         self.metrics.cache_miss();
-        state.follow_root(self.rules.valid_ticks, now);
         let mut found = state.resolve(path);
         if matches!(found, Err(Refusal::Exhausted)) {
             // An entry that can't be re-checked for want of descriptors is better than no answer.
-            if let Some(entry) =
-                state.cache.get(path.as_bytes()).filter(|e| e.is_index == path.is_directory())
-            {
-                return Ok(Arc::clone(entry));
+            if let Some(slot) = state.cached(path) {
+                return Ok(Arc::clone(&slot.entry));
             }
             // The cache holds files open that nobody is waiting for.
-            state.cache.clear();
+            state.clear();
             found = state.resolve(path);
         }
         if !matches!(found, Ok(Found::File(..))) {
-            state.cache.remove(path.as_bytes());
+            state.forget(path.as_bytes());
         }
         match found {
             Ok(Found::File(file, stamp)) => {
@@ -219,7 +263,62 @@ impl Site {
     }
 }
 
+impl Rules {
+    /// How many ticks an entry is believed after a look at its name.
+    fn believed_ticks(&self, sight: &Sight) -> u32 {
+        match sight {
+            Sight::Watched(_) => WATCHED_TICKS,
+            Sight::Unseen => self.valid_ticks,
+            Sight::Unwatched => 0,
+        }
+    }
+}
+
 impl State {
+    /// What the cache has for a path, whether it holds or not.
+    fn cached(&mut self, path: &SitePath<'_>) -> Option<&mut Slot> {
+        self.cache.get(path.as_bytes()).filter(|slot| slot.entry.is_index == path.is_directory())
+    }
+
+    /// Forgets what has changed.
+    fn catch_up(&mut self) {
+        if let Some(watches) = &mut self.watches
+            && watches.have_changes()
+        {
+            let changes = watches.changes();
+            if changes.all {
+                self.clear();
+            }
+            for key in changes.keys {
+                self.forget(&key);
+            }
+        }
+    }
+
+    /// Watches a file that was just opened, and the way there.
+    fn watch(
+        &mut self,
+        path: &SitePath<'_>,
+        file: BorrowedFd<'_>,
+        identity: (u64, u64),
+        now: Now,
+    ) -> Option<Sight> {
+        let Source::Directory { root, .. } = &self.source else { return None };
+        let names = (&*resolve::name_of(path), path.as_bytes());
+        Some(self.watches.as_mut()?.watch(root, names, (file, identity), now.tick))
+    }
+
+    fn forget(&mut self, key: &[u8]) {
+        if let Some(slot) = self.cache.remove(key) {
+            lose(&mut self.watches, &slot.sight);
+        }
+    }
+
+    fn clear(&mut self) {
+        let State { cache, watches, .. } = self;
+        cache.clear(|slot| lose(watches, &slot.sight));
+    }
+
     fn resolve(&self, path: &SitePath<'_>) -> Result<Found, Refusal> {
         match &self.source {
             Source::Directory { root, .. } => resolve::resolve(root, path),
@@ -240,7 +339,7 @@ impl State {
         match stay {
             Stay::No if new != old => {
                 *root = found;
-                self.cache.clear();
+                self.clear();
             }
             Stay::No => {}
             Stay::Here | Stay::Behind => *stay = if new == old { Stay::Here } else { Stay::Behind },
@@ -252,20 +351,45 @@ impl State {
         &mut self,
         path: &SitePath<'_>,
         file: OwnedFd,
-        stamp: file::Stamp,
+        mut stamp: file::Stamp,
         now: Now,
     ) -> std::io::Result<Arc<Entry>> {
-        let is_index = path.is_directory();
-        if let Some(entry) = self.cache.get(path.as_bytes())
-            && entry.is_index == is_index
-            && entry.confirm(&stamp, now)
-        {
-            return Ok(Arc::clone(entry));
+        let (looks, is_unwatched) = match self.cached(path) {
+            Some(slot) => (slot.looks.saturating_add(1), matches!(slot.sight, Sight::Unwatched)),
+            None => (0, true),
+        };
+        let mut sight = None;
+        if is_unwatched && looks >= WORTH_WATCHING {
+            sight = self.watch(path, file.as_fd(), stamp.identity, now);
+            // Between the open and the watch it may have changed unseen.
+            stamp = file::stat(file.as_fd()).inspect_err(|_| self.lose(&sight))?.1;
         }
+        if let Some(slot) = self.cached(path)
+            && slot.entry.confirm(&stamp, now)
+        {
+            slot.looks = looks;
+            slot.sight = sight.unwrap_or_else(|| std::mem::take(&mut slot.sight));
+            return Ok(Arc::clone(&slot.entry));
+        }
+        let is_index = path.is_directory();
         let name = if is_index { resolve::INDEX } else { path.as_bytes() };
-        let entry = Arc::new(Entry::load(file, stamp, name, is_index, now)?);
-        self.cache.insert(path.as_bytes(), Arc::clone(&entry));
+        let loaded = Entry::load(file, stamp, name, is_index, now);
+        let entry = Arc::new(loaded.inspect_err(|_| self.lose(&sight))?);
+        let slot = Slot { entry: Arc::clone(&entry), sight: sight.unwrap_or_default(), looks };
+        let State { cache, watches, .. } = self;
+        cache.insert(path.as_bytes(), slot, |left| lose(watches, &left.sight));
         Ok(entry)
+    }
+
+    fn lose(&mut self, sight: &Option<Sight>) {
+        sight.iter().for_each(|sight| lose(&mut self.watches, sight));
+    }
+}
+
+/// Gives up the watches that only an entry needed that is seen like this.
+fn lose(watches: &mut Option<Watches>, sight: &Sight) {
+    if let Some(watches) = watches {
+        watches.lose(sight);
     }
 }
 

@@ -3,6 +3,7 @@
 //! Keeps nothing and renders nothing. The subtle rule: every open goes through `Root::open_beneath`, so no name and no
 //! link leads outside the root, and what is not a regular file is closed unread.
 
+use std::borrow::Cow;
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::http::target::SitePath;
@@ -64,18 +65,26 @@ fn file(root: &Root, path: &SitePath<'_>) -> Result<Found, Refusal> {
     match stat(&opened)? {
         (Kind::Regular, stamp) => Ok(Found::File(opened, stamp)),
         (Kind::Directory, _) => Ok(Found::DirectoryWithoutSlash),
-        (Kind::Special, _) => Err(Refusal::Forbidden),
+        (Kind::Special | Kind::Link, _) => Err(Refusal::Forbidden),
     }
 }
 
-fn index(root: &Root, path: &SitePath<'_>) -> Result<Found, Refusal> {
+/// The name, beneath the root, of the file that answers for a path.
+pub fn name_of<'a>(path: &'a SitePath<'_>) -> Cow<'a, [u8]> {
+    if !path.is_directory() {
+        return path.as_bytes().into();
+    }
     let mut name = Vec::with_capacity(path.as_bytes().len() + 1 + INDEX.len());
     if !path.as_bytes().is_empty() {
         name.extend_from_slice(path.as_bytes());
         name.push(b'/');
     }
     name.extend_from_slice(INDEX);
-    match root.open_beneath(&name) {
+    name.into()
+}
+
+fn index(root: &Root, path: &SitePath<'_>) -> Result<Found, Refusal> {
+    match root.open_beneath(&name_of(path)) {
         Ok(opened) => match stat(&opened)? {
             (Kind::Regular, stamp) => Ok(Found::File(opened, stamp)),
             _ => Err(Refusal::Forbidden),

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 /// How often an open is tried again when a concurrent rename made the kernel unsure (`EAGAIN`, openat2(2)).
@@ -40,6 +40,8 @@ pub enum Kind {
     Regular,
     /// A directory.
     Directory,
+    /// A symbolic link, which only [`look_up`] meets as such.
+    Link,
     /// A FIFO, socket or device: never served.
     Special,
 }
@@ -135,6 +137,7 @@ pub fn stat(fd: BorrowedFd<'_>) -> io::Result<(Kind, Stamp)> {
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Kind::Regular,
         FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Link,
         _ => Kind::Special,
     };
     let nanos = |n: u64| u32::try_from(n).unwrap_or(0);
@@ -145,6 +148,33 @@ pub fn stat(fd: BorrowedFd<'_>) -> io::Result<(Kind, Stamp)> {
         ctime: (stat.st_ctime, nanos(stat.st_ctime_nsec)),
     };
     Ok((kind, stamp))
+}
+
+/// Opens what `name`, which is no path, is in a directory: itself where it is a link, and not to be read (`O_PATH`).
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn look_up(directory: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, OpenError> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    Ok(rustix::fs::openat2(directory, name, flags, Mode::empty(), resolve)?)
+}
+
+/// Device and inode number of what `name` is in a directory, itself where it is a link.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn identity_of(directory: BorrowedFd<'_>, name: &[u8]) -> Result<(u64, u64), OpenError> {
+    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+/// Where an open link leads to.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn target(link: BorrowedFd<'_>) -> Result<Vec<u8>, OpenError> {
+    Ok(rustix::fs::readlinkat(link, "", Vec::new())?.into_bytes())
 }
 
 /// Fills `buffer` from `offset` on, and returns how much the file had to give.

@@ -6,6 +6,7 @@
 pub mod activation;
 pub mod epoll;
 pub mod file;
+pub mod inotify;
 pub mod landlock;
 pub mod limits;
 pub mod link;

@@ -91,6 +91,11 @@ const SERVING: &[(c_long, Arguments<'_>)] = &[
     (libc::SYS_pread64, Any),
     (libc::SYS_getdents64, Any),
     (libc::SYS_lseek, Any),
+    // Watches on what is cached, and the way there. They report changes and give no access.
+    (libc::SYS_inotify_add_watch, Any),
+    (libc::SYS_inotify_rm_watch, Any),
+    (libc::SYS_fstatfs, Any),
+    (libc::SYS_readlinkat, Any),
     // The master's messages, and the descriptors of logs that it opened anew.
     (libc::SYS_recvmsg, Any),
     (libc::SYS_dup3, Any),

@@ -86,6 +86,8 @@ pub struct Start {
     pub access: Option<access::AccessLog>,
     /// Connections at once.
     pub places: usize,
+    /// Inotify watches at once, at most.
+    pub watches: usize,
     /// How it is confined.
     pub sandbox: Sandbox,
     /// What it counts in.
@@ -145,7 +147,8 @@ fn serve(start: Start) -> Result<(), (&'static str, io::Error)> {
     }));
     let door = Door::new(shared, start.places).map_err(|e| ("make the scheduler's descriptors", e))?;
     let door: &'static Door = Box::leak(Box::new(door));
-    let parts = Parts { door, signals, link: start.link, listeners: start.listeners, sandbox: start.sandbox };
+    let (link, listeners, sandbox) = (start.link, start.listeners, start.sandbox);
+    let parts = Parts { door, signals, link, listeners, sandbox, watches: start.watches };
     start_scheduler(parts).map_err(|e| ("start the scheduler", e))
 }
 
@@ -155,6 +158,7 @@ struct Parts {
     link: OwnedFd,
     listeners: Vec<OwnedFd>,
     sandbox: Sandbox,
+    watches: usize,
 }
 
 /// Starts the scheduler and its first coroutine; returns only with an error.
@@ -175,9 +179,13 @@ fn start_scheduler(parts: Parts) -> io::Result<()> {
 }
 
 fn start_coroutines(parts: Parts) -> io::Result<()> {
-    let Parts { door, signals, link, listeners, sandbox } = parts;
+    let Parts { door, signals, link, listeners, sandbox, watches } = parts;
     // The library installed handlers of its own when it started.
     signal::die_of_memory_faults()?;
+    // Here, for all coroutines run on this thread, and this is the one that changes are signalled to.
+    if let Err(why) = door.shared().site.watch_changes(watches) {
+        ::log::info!("changes of files are not reported here ({why}); --cache-valid says when they show");
+    }
     let turnstile = door.shared().reactor.turnstile()?;
     let attendant = door.pool().attendant()?;
     let ticker = ticker::Ticker::new(door, link::duplicate(&link)?)?;

@@ -1,5 +1,5 @@
 //! The worker's pulse: ten times a second it gives a sign of life, reads the clock, wakes the connections whose deadline has come, and looks
-//! whether a drain is complete; each second it flushes the access log and has the site forget what nobody asks for.
+//! whether a drain is complete and whether cached files have changed; each second it flushes the access log and has the site forget what nobody asks for.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -49,6 +49,7 @@ impl Ticker {
             shared.metrics.beat(timer::monotonic());
             let new_second = shared.reactor.clock.refresh();
             more = shared.reactor.turn_wheel();
+            shared.site.catch_up();
             if new_second {
                 each_second(shared);
                 self.tell_of_root();
@@ -80,4 +81,10 @@ fn each_second(shared: &Shared) {
         }
     }
     shared.site.sweep(shared.reactor.clock.now());
+    if shared.site.take_watch_shortage() {
+        ::log::warn!(
+            "no inotify watch is left for some cached files, which are looked at again at each request; \
+             see fs.inotify.max_user_watches and max_user_instances"
+        );
+    }
 }
