@@ -22,6 +22,7 @@ mod persistence;
 mod pipelining;
 
 mod files;
+mod freshness;
 mod paths;
 mod redirects;
 mod traversal;
