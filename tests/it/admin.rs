@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use rustix::process::Signal;
 
 use crate::support::browser::Browser;
+use crate::support::client::ASK_PAGE;
 use crate::support::exposition::Exposition;
 use crate::support::plain;
 use crate::support::tree::PAGE;
@@ -206,7 +207,15 @@ fn health_is_draining_until_the_last_client_has_gone() {
     server.signal(Signal::QUIT);
     becomes(admin, 503, "draining");
     client.send("Host: test\r\n\r\n");
-    client.response().is(200, PAGE);
+    // The master says so at once, and the worker may hear of it a moment later: until then it keeps the connection.
+    eventually("an answer closes the connection", || {
+        let response = client.response();
+        response.is(200, PAGE);
+        if !response.closes() {
+            client.send(ASK_PAGE);
+        }
+        response.closes().then_some(())
+    });
     client.closed();
     drop(client);
     assert_eq!(server.exit_code(), Some(0));
