@@ -136,11 +136,11 @@ pub struct Raw {
     #[arg(long, value_name = "TIME", help_heading = "Files")]
     pub cache_valid: Option<String>,
 
-    /// Files that a worker keeps open in its cache [default: 4096]
+    /// Files longer than 64 KiB that a worker keeps open in its cache [default: 4096]
     #[arg(long, value_name = "N", help_heading = "Files")]
     pub cache_entries: Option<String>,
 
-    /// Memory for small files, a worker [default: 64MiB]
+    /// Memory for shorter files, a worker [default: 64MiB]
     #[arg(long, value_name = "SIZE", help_heading = "Files")]
     pub cache_size: Option<String>,
 

@@ -193,9 +193,9 @@ pub struct Settings {
     /// How old a cache entry may get before its file is looked at again where the kernel does not report its changes, 0
     /// (each time, and nothing is watched) to 24 h.
     pub cache_valid: Duration,
-    /// Files in a worker's cache, most of them with an open descriptor, 1 to 1,000,000.
+    /// Files that a worker's cache holds open, 1 to 1,000,000.
     pub cache_entries: usize,
-    /// Bytes of small bodies in a worker's cache; 0 to keep none.
+    /// Bytes that files which a worker's cache has in memory may take; 0 to keep none.
     pub cache_size: u64,
     /// Whether each worker is bound to a CPU of its own.
     pub cpu_affinity: bool,

@@ -64,11 +64,11 @@ pub fn descriptors_for(connections: u32, cache_entries: usize) -> u64 {
     (others + (cache_entries as u64).max(1)).min((others - 1) * 4 / 3 + 1)
 }
 
-/// The most inotify watches of a worker, of `all` that its user may have: no more than the cache can need, a file and
-/// some directories an entry, and so few that half are left to others while two generations of workers live.
-pub fn watches(cache_entries: usize, all: u64, workers: usize) -> usize {
+/// The most inotify watches of a worker, of `all` that its user may have: so few that half are left to others while two
+/// generations of workers live.
+pub fn watches(all: u64, workers: usize) -> usize {
     let share = all / 2 / 2 / (workers as u64).max(1);
-    usize::try_from(share).unwrap_or(usize::MAX).min(cache_entries.saturating_mul(4)).max(1)
+    usize::try_from(share).unwrap_or(usize::MAX).max(1)
 }
 
 #[cfg(test)]
@@ -92,11 +92,11 @@ mod tests {
     }
 
     #[test]
-    fn watches_are_as_many_as_the_cache_needs_or_a_share() {
-        assert_eq!(watches(4096, 1_048_576, 4), 16_384);
-        assert_eq!(watches(4096, 8192, 4), 512);
-        assert_eq!(watches(4096, 0, 1024), 1);
-        assert_eq!(watches(usize::MAX, u64::MAX, 0), usize::MAX / 4);
+    fn watches_are_a_worker_s_share_of_half_in_each_of_two_generations() {
+        assert_eq!(watches(1_048_576, 4), 65_536);
+        assert_eq!(watches(8192, 4), 512);
+        assert_eq!(watches(0, 1024), 1);
+        assert_eq!(watches(u64::MAX, 0), usize::MAX / 4);
     }
 
     #[test]

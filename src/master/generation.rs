@@ -63,7 +63,7 @@ impl Generation {
         })?;
         let places = settle_places(&mut settings);
         let watches = Proc::running().max_user_watches();
-        let watches = places::watches(settings.cache_entries, watches, settings.workers);
+        let watches = places::watches(watches, settings.workers);
         let sockets = Sockets::open(&settings.listen, settings.workers, settings.backlog, others)?;
         // The queue of a lent socket is its owner's.
         if sockets.lent.is_empty()

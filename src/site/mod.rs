@@ -142,6 +142,7 @@ impl Site {
             Err(WatchError::Unseen(why)) => Err(why.to_string()),
             Err(WatchError::Exhausted) | Ok(_) => Ok(()),
         };
+        let bound = bound.min(state.cache.most_watches());
         state.watches = Some(Watches::new(inotify, bound));
         told
     }
