@@ -1,0 +1,289 @@
+//! The servers that are compared, what each can do, and how it is started.
+
+pub mod floor;
+pub mod go;
+pub mod h2o;
+pub mod lighttpd;
+pub mod nginx;
+pub mod python;
+
+use std::path::{Path, PathBuf};
+
+use super::tools::{self, Tools};
+
+/// The server that all this is about.
+pub const OURS: &str = "mayhttpd";
+/// The least that an answer can cost.
+pub const FLOOR: &str = "floor";
+/// The program under test, as cargo built it for this benchmark.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mayhttpd");
+
+/// What not every server can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// Serve files.
+    Files,
+    /// Give a fixed reply at /info.
+    Fixed,
+    /// Answer requests that came in one go.
+    Pipelining,
+    /// Hold 10,000 connections that are kept.
+    Crowd,
+    /// Several workers at one address.
+    Workers,
+    /// Single ranges.
+    Ranges,
+    /// Answer 304.
+    Validators,
+}
+
+use Ability::{Crowd, Files, Fixed, Pipelining, Ranges, Validators, Workers};
+
+/// One server.
+pub struct Peer {
+    pub name: &'static str,
+    pub what: &'static str,
+    /// The tool that it is, or needs.
+    pub tool: Option<&'static str>,
+    pub can: &'static [Ability],
+    /// Whether it is among the few of a quick run.
+    pub quick: bool,
+    /// Whether it is measured in the namespaces too.
+    pub tuned: bool,
+    launch: fn(&Setting<'_>) -> Result<Launch, String>,
+}
+
+/// What a server is started for.
+pub struct Setting<'a> {
+    pub tools: &'a Tools,
+    pub port: u16,
+    pub root: &'a Path,
+    pub workers: u16,
+    /// A directory of its own, for configuration and logs.
+    pub directory: PathBuf,
+    /// The kit's directory, which outlives the run.
+    pub home: &'a Path,
+    /// Bytes of the body that the floor replies with.
+    pub length: u64,
+    /// Whether each connection has one request.
+    pub close: bool,
+}
+
+/// How it is started.
+#[derive(Default)]
+pub struct Launch {
+    pub words: Vec<String>,
+    pub environment: Vec<(String, String)>,
+    /// The text of its configuration, for the record.
+    pub configuration: String,
+}
+
+/// All of them, in the order of the report.
+pub const ALL: &[Peer] = &[
+    Peer {
+        name: FLOOR,
+        what: "a bare epoll loop with a fixed reply",
+        tool: None,
+        can: &[Pipelining, Crowd, Fixed],
+        quick: true,
+        tuned: true,
+        launch: floor_of_length,
+    },
+    Peer {
+        name: OURS,
+        what: "this server, with its defaults",
+        tool: None,
+        can: &[Files, Pipelining, Crowd, Workers, Ranges, Validators],
+        quick: true,
+        tuned: true,
+        launch: ours,
+    },
+    Peer {
+        name: "nginx",
+        what: "nginx, tuned: deferred accept, open_file_cache, sendfile",
+        tool: Some("nginx"),
+        can: &[Files, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
+        quick: true,
+        tuned: true,
+        launch: nginx::tuned,
+    },
+    Peer {
+        name: "nginx-default",
+        what: "nginx as Debian sets it up, without access log",
+        tool: Some("nginx"),
+        can: &[Files, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
+        quick: false,
+        tuned: false,
+        launch: nginx::default,
+    },
+    Peer {
+        name: "lighttpd",
+        what: "lighttpd, epoll and sendfile",
+        tool: Some("lighttpd"),
+        can: &[Files, Pipelining, Crowd, Workers, Ranges, Validators],
+        quick: true,
+        tuned: false,
+        launch: lighttpd::launch,
+    },
+    Peer {
+        name: "h2o",
+        what: "h2o",
+        tool: Some("h2o"),
+        can: &[Files, Pipelining, Crowd, Workers, Ranges, Validators],
+        quick: false,
+        tuned: false,
+        launch: h2o::launch,
+    },
+    Peer {
+        name: "static-web-server",
+        what: "static-web-server (hyper and tokio)",
+        tool: Some("static-web-server"),
+        can: &[Files, Pipelining, Crowd, Workers, Ranges, Validators],
+        quick: false,
+        tuned: false,
+        launch: static_web_server,
+    },
+    Peer {
+        name: "go",
+        what: "Go's http.FileServer",
+        tool: Some("go"),
+        can: &[Files, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
+        quick: false,
+        tuned: false,
+        launch: go::launch,
+    },
+    Peer {
+        name: "py-coroutines",
+        what: "Python: prefork, a uvloop coroutine per client, sendfile",
+        tool: Some(tools::PYTHON),
+        can: &[Files, Pipelining, Crowd, Workers],
+        quick: false,
+        tuned: false,
+        launch: python::coroutines,
+    },
+    Peer {
+        name: "py-coroutines-copy",
+        what: "Python: the same with read and write in place of sendfile",
+        tool: Some(tools::PYTHON),
+        can: &[Files, Pipelining, Crowd, Workers],
+        quick: false,
+        tuned: false,
+        launch: python::copying_coroutines,
+    },
+    Peer {
+        name: "py-threads",
+        what: "Python: processes and a thread per request; closes each connection",
+        tool: Some(tools::PYTHON),
+        can: &[Files, Workers],
+        quick: false,
+        tuned: false,
+        launch: python::threads,
+    },
+    Peer {
+        name: "py-selectors",
+        what: "Python: selector threads, one port each",
+        tool: Some(tools::PYTHON),
+        can: &[Files, Pipelining, Crowd],
+        quick: false,
+        tuned: false,
+        launch: python::selectors,
+    },
+    Peer {
+        name: "py-http.server",
+        what: "Python: http.server with a thread per connection",
+        tool: Some(tools::PYTHON),
+        can: &[Files, Pipelining],
+        quick: false,
+        tuned: false,
+        launch: python::http_server,
+    },
+    Peer {
+        name: "py-aiohttp",
+        what: "Python: aiohttp on uvloop, a static route",
+        tool: Some(tools::PYTHON),
+        can: &[Files, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
+        quick: false,
+        tuned: false,
+        launch: python::aiohttp,
+    },
+    Peer {
+        name: "uwsgi",
+        what: "uwsgi with --check-static; closes each connection",
+        tool: Some("uwsgi"),
+        can: &[Files, Workers],
+        quick: false,
+        tuned: false,
+        launch: python::uwsgi,
+    },
+];
+
+impl Peer {
+    /// What starts it; writes its configuration.
+    ///
+    /// # Errors
+    /// What is missing, or can't be written or built.
+    pub fn launch(&self, setting: &Setting<'_>) -> Result<Launch, String> {
+        if let Some(tool) = self.tool
+            && setting.tools.path(tool).is_none()
+        {
+            return Err(format!("{tool} is missing: {}", setting.tools.install(tool)));
+        }
+        (self.launch)(setting)
+    }
+
+    /// Its version, for the record.
+    pub fn version(&self, tools: &Tools) -> String {
+        match self.tool {
+            Some(tool) => tools.version(tool),
+            None => env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+impl Setting<'_> {
+    /// Writes a file of the configuration; its path.
+    fn write(&self, name: &str, text: &str) -> Result<String, String> {
+        let path = self.directory.join(name);
+        std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(path.to_string_lossy().into_owned())
+    }
+
+    fn root(&self) -> String {
+        self.root.to_string_lossy().into_owned()
+    }
+
+    fn program(&self, tool: &str) -> String {
+        self.tools.path(tool).unwrap_or(tool).to_owned()
+    }
+}
+
+fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn ours(setting: &Setting<'_>) -> Result<Launch, String> {
+    let (listen, workers) = (format!("127.0.0.1:{}", setting.port), setting.workers.to_string());
+    let words = words([PROGRAM, "--root", &setting.root(), "--listen", &listen, "--workers", &workers]);
+    Ok(Launch { words, ..Launch::default() })
+}
+
+fn floor_of_length(setting: &Setting<'_>) -> Result<Launch, String> {
+    let kit = std::env::current_exe().map_err(|error| error.to_string())?;
+    let (port, length) = (setting.port.to_string(), setting.length.to_string());
+    let mut words = words([&kit.to_string_lossy(), "floor", &port, &length]);
+    words.extend(setting.close.then(|| "--close".to_owned()));
+    Ok(Launch { words, ..Launch::default() })
+}
+
+fn static_web_server(setting: &Setting<'_>) -> Result<Launch, String> {
+    let port = setting.port.to_string();
+    let mut words = words([&setting.program("static-web-server"), "--host", "127.0.0.1", "--port", &port]);
+    // It makes a thread for each CPU that its affinity allows, which are as many as there are workers.
+    words.extend(["--root".into(), setting.root(), "--threads-multiplier".into(), "1".into()]);
+    words.extend(["--log-level".into(), "error".into(), "--compression".into(), "false".into()]);
+    Ok(Launch { words, ..Launch::default() })
+}

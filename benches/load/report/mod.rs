@@ -1,0 +1,7 @@
+//! The report, made of a run's record alone.
+
+pub mod page;
+pub mod plot;
+pub mod summary;
+pub mod table;
+pub mod unit;

@@ -1,0 +1,147 @@
+//! The report in a terminal: a table for each workload, and first of all what is missing.
+
+use comfy_table::{Cell, CellAlignment, Table, presets};
+
+use super::super::peers::{self, FLOOR, OURS};
+use super::super::record::{Run, Tool};
+use super::super::workload;
+use super::summary::{self, Summary};
+use super::unit;
+
+/// The heads of the columns.
+pub const COLUMNS: [&str; 11] = [
+    "server",
+    "requests/s",
+    "CPU/request",
+    "× floor",
+    "spread",
+    "p50",
+    "p99",
+    "p99.9",
+    "bytes/s",
+    "memory",
+    "bad",
+];
+
+/// What the columns hold, for a server at a workload.
+pub fn row(summary: &Summary) -> [String; 11] {
+    let bad = match (summary.failed, summary.non_2xx) {
+        (0, 0) => "0".to_owned(),
+        (failed, statuses) => format!("{failed} failed, {statuses} not 2xx"),
+    };
+    let floor = if summary.peer == FLOOR { "1".to_owned() } else { unit::times(summary.over_floor) };
+    [
+        summary.peer.clone(),
+        unit::count(summary.requests_per_second),
+        unit::time(summary.cpu_us),
+        floor,
+        unit::percent(summary.spread.filter(|_| summary.rounds > 1)),
+        unit::time(summary.p50_us),
+        unit::time(summary.p99_us),
+        unit::time(summary.p999_us),
+        unit::bytes(summary.bytes_per_second),
+        unit::bytes(summary.memory_bytes),
+        bad,
+    ]
+}
+
+/// The whole report as text.
+pub fn text(run: &Run) -> String {
+    let all = summary::of(run);
+    let mut text = String::new();
+    for network in &run.networks {
+        for workload in &run.workloads {
+            let here = |it: &&Summary| it.network == network.name && it.workload == workload.name;
+            let mut table = table(&COLUMNS);
+            let mut idle = String::new();
+            for summary in all.iter().filter(here) {
+                table.add_row(row(summary).map(Cell::new));
+                if let Some((early, late, lost)) = summary.idle {
+                    let (early, late) = (unit::bytes(early), unit::bytes(late));
+                    idle += &format!(
+                        "  {}: {early} at first and {late} later for each idle connection, {lost} lost\n",
+                        summary.peer
+                    );
+                }
+            }
+            if !table.is_empty() {
+                align(&mut table);
+                text +=
+                    &format!("\n{}: {} ({})\n{table}\n{idle}", workload.name, workload.what, network.name);
+            }
+        }
+    }
+    for remark in &run.remarks {
+        text += &format!(
+            "not measured: {} {} {}: {}\n",
+            remark.network, remark.workload, remark.peer, remark.why
+        );
+    }
+    text
+}
+
+/// What went wrong with mayhttpd itself: each a line.
+pub fn faults(run: &Run) -> Vec<String> {
+    let bad = |it: &&Summary| it.peer == OURS && it.failed + it.non_2xx > 0;
+    let mut faults: Vec<String> = summary::of(run)
+        .iter()
+        .filter(bad)
+        .map(|it| format!("{} ({}): {} failed, {} not 2xx", it.workload, it.network, it.failed, it.non_2xx))
+        .collect();
+    let missing = run.remarks.iter().filter(|remark| remark.peer == OURS);
+    faults.extend(missing.map(|remark| format!("{} ({}): {}", remark.workload, remark.network, remark.why)));
+    faults
+}
+
+/// Prints the report; false when requests of mayhttpd failed, or it could not be measured.
+pub fn print(run: &Run) -> bool {
+    print!("{}", text(run));
+    let faults = faults(run);
+    if !faults.is_empty() {
+        println!("\n!!!! mayhttpd FAILED:");
+        faults.iter().for_each(|fault| println!("!!!!   {fault}"));
+    }
+    faults.is_empty()
+}
+
+/// Prints which tools are missing, and with `all` those that are here too.
+pub fn missing(tools: &[Tool], all: bool) {
+    let mut table = table(&["program", "version", "to install"]);
+    for tool in tools.iter().filter(|tool| all || tool.path.is_none()) {
+        let state = if tool.path.is_some() { tool.version.as_str() } else { "missing" };
+        let install = if tool.path.is_some() { "" } else { tool.install.as_str() };
+        table.add_row([tool.name.as_str(), state, install]);
+    }
+    if !table.is_empty() {
+        println!("{table}");
+    }
+}
+
+/// Prints what can be measured.
+pub fn list() {
+    let mut servers = table(&["server", "what it is"]);
+    for peer in peers::ALL {
+        servers.add_row([peer.name, peer.what]);
+    }
+    let mut workloads = table(&["workload", "what it is", "applies to"]);
+    for workload in workload::ALL {
+        let applies = peers::ALL.iter().filter(|peer| workload.applies(peer, workload.workers));
+        let names: Vec<&str> = applies.map(|peer| peer.name).collect();
+        let names = if names.len() == peers::ALL.len() { "all".to_owned() } else { names.join(" ") };
+        workloads.add_row([workload.name, workload.what, &names]);
+    }
+    println!("{servers}\n{workloads}");
+}
+
+fn table(heads: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(heads.to_vec());
+    table
+}
+
+/// Numbers stand on the right.
+fn align(table: &mut Table) {
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}

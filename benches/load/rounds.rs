@@ -1,0 +1,269 @@
+//! A run: in each network, for each workload, all servers are started and then measured in turn, round after round, so that
+//! what else happens on the machine meets them alike.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::content::Directory;
+use super::machine;
+use super::network::Network;
+use super::options::Options;
+use super::peers::{self, Peer, Setting};
+use super::place::{self, Place, Split};
+use super::record::{self, Remark, Run};
+use super::sample::Measure;
+use super::server::{Server, free_port};
+use super::tools::Tools;
+use super::workload::{self, Workload};
+
+/// What is to be measured.
+pub struct Plan {
+    pub quick: bool,
+    pub rounds: u32,
+    pub seconds: u64,
+    pub workers: Option<u16>,
+    peers: Vec<&'static Peer>,
+    workloads: Vec<&'static Workload>,
+    /// Whether peers and workloads were named, and not chosen here.
+    named: (bool, bool),
+}
+
+impl Plan {
+    /// What the options ask for.
+    ///
+    /// # Errors
+    /// A name that there is not.
+    pub fn of(options: &Options) -> Result<Self, String> {
+        let quick = options.quick;
+        let known = |peer: &&Peer| chosen(&options.peers, peer.name, !quick || peer.quick);
+        let asked = |load: &&Workload| chosen(&options.workloads, load.name, !quick || load.quick);
+        for name in &options.peers {
+            let all = peers::ALL.iter().map(|peer| peer.name);
+            is_known("server", name, all.collect())?;
+        }
+        for name in &options.workloads {
+            is_known("workload", name, workload::ALL.iter().map(|workload| workload.name).collect())?;
+        }
+        Ok(Self {
+            quick,
+            rounds: options.rounds.unwrap_or(if quick { 1 } else { 3 }),
+            seconds: options.seconds.unwrap_or(if quick { 1 } else { 2 }),
+            workers: options.workers,
+            peers: peers::ALL.iter().filter(known).collect(),
+            workloads: workload::ALL.iter().filter(asked).collect(),
+            named: (!options.peers.is_empty(), !options.workloads.is_empty()),
+        })
+    }
+
+    /// The workloads of a network: all on the host, and in a namespace those that the kernel's settings are about.
+    fn workloads(&self, network: &Network) -> Vec<&'static Workload> {
+        let here = |workload: &&&Workload| network.is_host() || workload.tuned;
+        self.workloads.iter().filter(here).copied().collect()
+    }
+
+    /// The servers of a workload in a network, among those whose tools are here.
+    fn peers(&self, network: &Network, workload: &Workload, tools: &Tools) -> Vec<&'static Peer> {
+        let workers = self.workers.unwrap_or(workload.workers);
+        let here = |peer: &&&Peer| network.is_host() || self.named.0 || peer.tuned;
+        let there = |peer: &&&Peer| peer.tool.is_none_or(|tool| tools.path(tool).is_some());
+        let fits = |peer: &&&Peer| workload.applies(peer, workers);
+        self.peers.iter().filter(here).filter(there).filter(fits).copied().collect()
+    }
+}
+
+fn chosen(names: &[String], name: &str, otherwise: bool) -> bool {
+    if names.is_empty() { otherwise } else { names.iter().any(|wanted| wanted == name) }
+}
+
+fn is_known(kind: &str, name: &str, all: Vec<&str>) -> Result<(), String> {
+    if all.contains(&name) {
+        return Ok(());
+    }
+    Err(format!("there is no {kind} '{name}'; there are {}", all.join(", ")))
+}
+
+/// All that a run works with.
+pub struct Rounds<'a> {
+    pub plan: &'a Plan,
+    pub tools: &'a Tools,
+    pub networks: &'a [Network],
+    /// The kit's directory, which outlives the run.
+    pub home: &'a Path,
+    /// Where the run's files go.
+    pub directory: &'a Directory,
+    pub cpus: &'a [usize],
+}
+
+impl Rounds<'_> {
+    /// Measures all of the plan. What is finished is handed to `save` after each workload.
+    ///
+    /// # Errors
+    /// Where files can't be made; what servers do wrong is a remark.
+    pub fn run(&self, mut save: impl FnMut(&Run) -> Result<(), String>) -> Result<Run, String> {
+        let start = Instant::now();
+        let plan = self.plan;
+        let mut run = Run {
+            format: record::FORMAT,
+            started: machine::now(),
+            duration: 0.0,
+            quick: plan.quick,
+            rounds: plan.rounds,
+            seconds: plan.seconds,
+            machine: machine::facts(),
+            tools: self.tools.0.clone(),
+            peers: Vec::new(),
+            networks: self.networks.iter().map(Network::record).collect(),
+            workloads: Vec::new(),
+            samples: Vec::new(),
+            remarks: Vec::new(),
+        };
+        let progress = self.progress();
+        for network in self.networks {
+            for workload in plan.workloads(network) {
+                self.measure(network, workload, &mut run, &progress)?;
+                run.duration = start.elapsed().as_secs_f64();
+                run.machine.load_after = machine::load();
+                save(&run)?;
+            }
+        }
+        progress.finish_and_clear();
+        Ok(run)
+    }
+
+    fn progress(&self) -> ProgressBar {
+        let steps: usize = self
+            .networks
+            .iter()
+            .flat_map(|network| {
+                let of = move |workload| self.plan.peers(network, workload, self.tools).len();
+                self.plan.workloads(network).into_iter().map(of)
+            })
+            .sum();
+        let progress = ProgressBar::new(steps as u64 * u64::from(self.plan.rounds));
+        let style = "{bar:30} {pos}/{len}  {elapsed} gone, {eta} to go  {msg}";
+        progress
+            .set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        progress.enable_steady_tick(Duration::from_secs(1));
+        progress
+    }
+
+    fn measure(
+        &self,
+        network: &Network,
+        workload: &'static Workload,
+        run: &mut Run,
+        progress: &ProgressBar,
+    ) -> Result<(), String> {
+        let plan = self.plan;
+        let peers = plan.peers(network, workload, self.tools);
+        let steps = peers.len() as u64 * u64::from(plan.rounds);
+        let remark = |peer: &str, why: String| Remark {
+            network: network.name.into(),
+            workload: workload.name.into(),
+            peer: peer.into(),
+            why,
+        };
+        let program = workload.generator.program();
+        if self.tools.path(program).is_none() {
+            run.remarks.push(remark("", format!("{program} is missing: {}", self.tools.install(program))));
+            progress.inc(steps);
+            return Ok(());
+        }
+        let root = self.directory.sub("root")?;
+        workload.files.make(&root)?;
+        let workers = plan.workers.unwrap_or(workload.workers);
+        let split = Split::of(self.cpus, workers);
+        place::pin(&split.clients);
+        let measure = Measure {
+            tools: self.tools,
+            workload,
+            place: Place { network, cpus: &split.clients },
+            seconds: plan.seconds,
+            quick: plan.quick,
+            directory: &self.directory.sub("generator")?,
+        };
+        if run.workloads.iter().all(|known| known.name != workload.name) {
+            run.workloads.push(record::Workload {
+                name: workload.name.into(),
+                what: workload.what.into(),
+                command: measure.shown(),
+                workers,
+                server_cpus: split.servers.clone(),
+                client_cpus: split.clients.clone(),
+                applies: peers.iter().map(|peer| peer.name.to_owned()).collect(),
+                by_bytes: workload.by_bytes,
+            });
+        }
+
+        // 1. Start them all.
+        let mut servers = Vec::new();
+        let mut port = 0;
+        for peer in peers {
+            port = network.enter(|| free_port(port))?;
+            let setting = Setting {
+                tools: self.tools,
+                port,
+                root: &root,
+                workers,
+                directory: self.directory.sub(peer.name)?,
+                home: self.home,
+                length: workload.length,
+                close: workload.close,
+            };
+            let place = Place { network, cpus: &split.servers };
+            match Server::start(peer, workload, &setting, &place) {
+                Ok(server) => {
+                    note(run, &server, self.tools, &self.directory.path().to_string_lossy());
+                    servers.push(server);
+                }
+                Err(why) => {
+                    complain(progress, &format!("{}: {}: {why}", workload.name, peer.name));
+                    run.remarks.push(remark(peer.name, why));
+                    progress.inc(u64::from(plan.rounds));
+                }
+            }
+        }
+        // 2. Measure them in turn; each round begins with another one.
+        for round in 1..=plan.rounds {
+            let count = servers.len();
+            for index in 0..count {
+                let server = &mut servers[(index + round as usize - 1) % count];
+                progress.set_message(format!("{}: {}: {}", network.name, workload.name, server.peer.name));
+                match measure.take(server) {
+                    Ok(sample) => {
+                        run.samples.push(record::Sample { network: network.name.into(), round, ..sample })
+                    }
+                    Err(why) => {
+                        complain(progress, &format!("{}: {}: {why}", workload.name, server.peer.name));
+                        run.remarks.push(remark(server.peer.name, why));
+                    }
+                }
+                progress.inc(1);
+            }
+        }
+        // 3. They end as they are dropped.
+        Ok(())
+    }
+}
+
+/// A line beside the bar, and where there is no terminal for it too.
+fn complain(progress: &ProgressBar, line: &str) {
+    progress.suspend(|| eprintln!("{line}"));
+}
+
+/// Takes down what a server is, once.
+fn note(run: &mut Run, server: &Server, tools: &Tools, directory: &str) {
+    if run.peers.iter().any(|known| known.name == server.peer.name) {
+        return;
+    }
+    let kit = std::env::current_exe().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+    let configuration = server.configuration.replace(&kit, "load").replace(directory, "DIR");
+    run.peers.push(record::Peer {
+        name: server.peer.name.into(),
+        what: server.peer.what.into(),
+        version: server.peer.version(tools),
+        configuration,
+    });
+}
