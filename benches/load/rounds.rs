@@ -180,7 +180,7 @@ impl Rounds<'_> {
             tools: self.tools,
             workload,
             place: Place { network, cpus: &split.clients },
-            seconds: plan.seconds,
+            seconds: plan.seconds.max(workload.least),
             quick: plan.quick,
             directory: &self.directory.sub("generator")?,
         };

@@ -24,7 +24,7 @@ const WANTED: &[Wanted] = &[
     Wanted { name: "nginx", version: &["-v"], packages: &["nginx-light"] },
     Wanted { name: "lighttpd", version: &["-v"], packages: &["lighttpd"] },
     Wanted { name: "h2o", version: &["-v"], packages: &["h2o"] },
-    Wanted { name: "uwsgi", version: &["--version"], packages: &["uwsgi-core"] },
+    Wanted { name: "uwsgi", version: &["--version"], packages: &["uwsgi-core", "uwsgi-plugin-python3"] },
     Wanted { name: "go", version: &["version"], packages: &["golang-go"] },
     Wanted { name: "static-web-server", version: &["--version"], packages: &[] },
     Wanted { name: "taskset", version: &["--version"], packages: &["util-linux"] },

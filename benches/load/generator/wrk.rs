@@ -56,15 +56,17 @@ pub fn parse(output: &str) -> Result<Load, String> {
     match output.lines().find_map(|line| line.strip_prefix(MARK)) {
         Some(line) => {
             let line: Line = serde_json::from_str(line).map_err(|error| format!("wrk's line: {error}"))?;
+            // It says 0 where it finds no percentile, be it for want of answers or for its correction of pipelined ones.
+            let known = |time: f64| (time > 0.0).then_some(time);
             Ok(Load {
                 requests: line.requests,
                 seconds: line.duration / 1e6,
                 bytes: line.bytes,
                 failed: line.connect + line.read + line.write + line.timeout,
                 non_2xx: line.status,
-                p50_us: Some(line.p50),
-                p99_us: Some(line.p99),
-                p999_us: Some(line.p999),
+                p50_us: known(line.p50),
+                p99_us: known(line.p99),
+                p999_us: known(line.p999),
             })
         }
         None => plain(output).ok_or_else(|| format!("wrk's output has no summary: {}", output.trim())),

@@ -91,8 +91,8 @@ impl Floor {
     }
 }
 
-/// Takes whoever waits, and serves those whose request has come. A table of descriptors that is full ends the floor: its
-/// figures would mean nothing.
+/// Takes all who wait, and then serves those whose request has come: one at a time would wake the client for each. A
+/// table of descriptors that is full ends the floor: its figures would mean nothing.
 fn accept(
     poll: &OwnedFd,
     listener: &OwnedFd,
@@ -100,13 +100,16 @@ fn accept(
     buffer: &mut [u8],
     connections: &mut Vec<Option<Connection>>,
 ) -> io::Result<()> {
+    let mut new = Vec::new();
     loop {
-        let socket = match accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
-            Ok(socket) => socket,
-            Err(rustix::io::Errno::AGAIN) => return Ok(()),
-            Err(rustix::io::Errno::CONNABORTED | rustix::io::Errno::INTR) => continue,
+        match accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+            Ok(socket) => new.push(socket),
+            Err(rustix::io::Errno::AGAIN) => break,
+            Err(rustix::io::Errno::CONNABORTED | rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
-        };
+        }
+    }
+    for socket in new {
         let index = usize::try_from(socket.as_raw_fd()).unwrap_or_default();
         let mut connection = Connection { socket, seen: 0, left: 0, watch: Watch::Nothing };
         if connection.go_on(poll, replies, buffer) {
@@ -116,6 +119,7 @@ fn accept(
             connections[index] = Some(connection);
         }
     }
+    Ok(())
 }
 
 impl Replies {
@@ -146,8 +150,10 @@ impl Connection {
             }
         }
         let replied = self.left > 0;
+        // With more announced, the end of the connection leaves in the packet of the reply.
+        let flags = if replies.close { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
         while self.left > 0 {
-            match send(&self.socket, replies.next(self.left), SendFlags::NOSIGNAL) {
+            match send(&self.socket, replies.next(self.left), flags) {
                 Ok(sent) => self.left -= sent,
                 Err(rustix::io::Errno::AGAIN) => return self.wait_for(poll, Watch::Room),
                 Err(_) => return false,

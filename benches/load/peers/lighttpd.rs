@@ -2,7 +2,8 @@
 
 use super::{Launch, Setting, is_root};
 
-/// One process for one worker, as its default is; else so many behind a parent. It logs errors to where we read them.
+/// One process for one worker, as its default is; else so many behind a parent. It logs errors to where we read them,
+/// and its limits are numbers of 16 bits.
 pub fn launch(setting: &Setting<'_>) -> Result<Launch, String> {
     let user = if is_root() { "server.username = \"nobody\"\nserver.groupname = \"nogroup\"\n" } else { "" };
     let workers = if setting.workers > 1 { setting.workers } else { 0 };
@@ -14,7 +15,7 @@ server.port = {port}
 server.event-handler = \"linux-sysepoll\"
 server.network-backend = \"sendfile\"
 server.max-worker = {workers}
-server.max-fds = 65536
+server.max-fds = 65535
 server.max-connections = 20480
 server.listen-backlog = 4096
 server.max-keep-alive-requests = 65535

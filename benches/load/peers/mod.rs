@@ -27,7 +27,9 @@ pub enum Ability {
     Fixed,
     /// Answer requests that came in one go.
     Pipelining,
-    /// Hold 10,000 connections that are kept.
+    /// Keep a connection for further requests.
+    Keep,
+    /// Hold 10,000 of them.
     Crowd,
     /// Several workers at one address.
     Workers,
@@ -37,7 +39,7 @@ pub enum Ability {
     Validators,
 }
 
-use Ability::{Crowd, Files, Fixed, Pipelining, Ranges, Validators, Workers};
+use Ability::{Crowd, Files, Fixed, Keep, Pipelining, Ranges, Validators, Workers};
 
 /// One server.
 pub struct Peer {
@@ -84,7 +86,7 @@ pub const ALL: &[Peer] = &[
         name: FLOOR,
         what: "a bare epoll loop with a fixed reply",
         tool: None,
-        can: &[Pipelining, Crowd, Fixed],
+        can: &[Keep, Pipelining, Crowd, Fixed],
         quick: true,
         tuned: true,
         launch: floor_of_length,
@@ -93,7 +95,7 @@ pub const ALL: &[Peer] = &[
         name: OURS,
         what: "this server, with its defaults",
         tool: None,
-        can: &[Files, Pipelining, Crowd, Workers, Ranges, Validators],
+        can: &[Files, Keep, Pipelining, Crowd, Workers, Ranges, Validators],
         quick: true,
         tuned: true,
         launch: ours,
@@ -102,7 +104,7 @@ pub const ALL: &[Peer] = &[
         name: "nginx",
         what: "nginx, tuned: deferred accept, open_file_cache, sendfile",
         tool: Some("nginx"),
-        can: &[Files, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
+        can: &[Files, Keep, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
         quick: true,
         tuned: true,
         launch: nginx::tuned,
@@ -111,7 +113,7 @@ pub const ALL: &[Peer] = &[
         name: "nginx-default",
         what: "nginx as Debian sets it up, without access log",
         tool: Some("nginx"),
-        can: &[Files, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
+        can: &[Files, Keep, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
         quick: false,
         tuned: false,
         launch: nginx::default,
@@ -120,7 +122,7 @@ pub const ALL: &[Peer] = &[
         name: "lighttpd",
         what: "lighttpd, epoll and sendfile",
         tool: Some("lighttpd"),
-        can: &[Files, Pipelining, Crowd, Workers, Ranges, Validators],
+        can: &[Files, Keep, Pipelining, Crowd, Workers, Ranges, Validators],
         quick: true,
         tuned: false,
         launch: lighttpd::launch,
@@ -129,7 +131,7 @@ pub const ALL: &[Peer] = &[
         name: "h2o",
         what: "h2o",
         tool: Some("h2o"),
-        can: &[Files, Pipelining, Crowd, Workers, Ranges, Validators],
+        can: &[Files, Keep, Pipelining, Crowd, Workers, Ranges, Validators],
         quick: false,
         tuned: false,
         launch: h2o::launch,
@@ -138,7 +140,7 @@ pub const ALL: &[Peer] = &[
         name: "static-web-server",
         what: "static-web-server (hyper and tokio)",
         tool: Some("static-web-server"),
-        can: &[Files, Pipelining, Crowd, Workers, Ranges, Validators],
+        can: &[Files, Keep, Pipelining, Crowd, Workers, Ranges, Validators],
         quick: false,
         tuned: false,
         launch: static_web_server,
@@ -147,7 +149,7 @@ pub const ALL: &[Peer] = &[
         name: "go",
         what: "Go's http.FileServer",
         tool: Some("go"),
-        can: &[Files, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
+        can: &[Files, Keep, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
         quick: false,
         tuned: false,
         launch: go::launch,
@@ -156,7 +158,7 @@ pub const ALL: &[Peer] = &[
         name: "py-coroutines",
         what: "Python: prefork, a uvloop coroutine per client, sendfile",
         tool: Some(tools::PYTHON),
-        can: &[Files, Pipelining, Crowd, Workers],
+        can: &[Files, Keep, Pipelining, Crowd, Workers],
         quick: false,
         tuned: false,
         launch: python::coroutines,
@@ -165,7 +167,7 @@ pub const ALL: &[Peer] = &[
         name: "py-coroutines-copy",
         what: "Python: the same with read and write in place of sendfile",
         tool: Some(tools::PYTHON),
-        can: &[Files, Pipelining, Crowd, Workers],
+        can: &[Files, Keep, Pipelining, Crowd, Workers],
         quick: false,
         tuned: false,
         launch: python::copying_coroutines,
@@ -183,7 +185,7 @@ pub const ALL: &[Peer] = &[
         name: "py-selectors",
         what: "Python: selector threads, one port each",
         tool: Some(tools::PYTHON),
-        can: &[Files, Pipelining, Crowd],
+        can: &[Files, Keep, Pipelining, Crowd],
         quick: false,
         tuned: false,
         launch: python::selectors,
@@ -192,7 +194,7 @@ pub const ALL: &[Peer] = &[
         name: "py-http.server",
         what: "Python: http.server with a thread per connection",
         tool: Some(tools::PYTHON),
-        can: &[Files, Pipelining],
+        can: &[Files, Keep, Pipelining],
         quick: false,
         tuned: false,
         launch: python::http_server,
@@ -201,7 +203,7 @@ pub const ALL: &[Peer] = &[
         name: "py-aiohttp",
         what: "Python: aiohttp on uvloop, a static route",
         tool: Some(tools::PYTHON),
-        can: &[Files, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
+        can: &[Files, Keep, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
         quick: false,
         tuned: false,
         launch: python::aiohttp,

@@ -46,6 +46,9 @@ pub fn uwsgi(setting: &Setting<'_>) -> Result<Launch, String> {
     let address = format!("127.0.0.1:{}", setting.port);
     let words = super::words([
         &setting.program("uwsgi"),
+        // It looks for files in the course of asking a program, and Debian has each language apart.
+        "--plugins",
+        "python3",
         "--http-socket",
         &address,
         "--master",
@@ -55,6 +58,9 @@ pub fn uwsgi(setting: &Setting<'_>) -> Result<Launch, String> {
         "--listen",
         "4096",
         "--disable-logging",
+        // It closes after each answer; a client that isn't told takes that for a fault.
+        "--add-header",
+        "Connection: close",
         "--check-static",
         &setting.root(),
     ]);

@@ -38,7 +38,7 @@ pub struct Row {
 pub enum Scale {
     /// From zero.
     Linear,
-    /// By powers of ten.
+    /// By powers of ten, or of two where there are few of ten.
     Logarithmic,
 }
 
@@ -100,7 +100,8 @@ pub fn dots(title: &str, series: &[Series], rows: &[Row], scale: Scale, format: 
             }));
         }
         Scale::Logarithmic => {
-            let range = (least / 1.3..most * 1.3).log_scale();
+            let range =
+                (least / 1.3..most * 1.3).log_scale().base(if most / least < 100.0 { 2.0 } else { 10.0 });
             drawn(draw_frame(&mut svg, height, title, &names, range, 20, format, |chart, _| {
                 points(chart, series, rows)
             }));
