@@ -15,7 +15,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::record;
 
 /// The settings that the project recommends.
-const SYSCTL_CONF: &str = include_str!("../../sysctl.conf");
+pub const SYSCTL_CONF: &str = include_str!("../../sysctl.conf");
 
 /// A network. A namespace lives as long as this.
 pub struct Network {
@@ -109,7 +109,7 @@ impl Network {
     }
 
     /// Writes what `conf` says of keys that this namespace has for itself. Called inside.
-    fn apply(&self, conf: &str) -> Result<(), String> {
+    pub fn apply(&self, conf: &str) -> Result<(), String> {
         let here = fs::read_link("/proc/thread-self/ns/net").map_err(|error| error.to_string())?;
         let host =
             fs::read_link(format!("/proc/{}/ns/net", std::process::id())).map_err(|e| e.to_string())?;
@@ -163,13 +163,14 @@ fn mtu() -> Option<String> {
 }
 
 /// The keys and values of a sysctl.conf(5).
-fn settings(conf: &str) -> Vec<(String, String)> {
+pub fn settings(conf: &str) -> Vec<(String, String)> {
     let lines = conf.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
     let pairs = lines.filter_map(|line| line.split_once('='));
     pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).collect()
 }
 
-fn file_of(key: &str) -> PathBuf {
+/// The file of a key.
+pub fn file_of(key: &str) -> PathBuf {
     Path::new("/proc/sys").join(key.replace('.', "/"))
 }
 

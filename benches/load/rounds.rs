@@ -165,6 +165,9 @@ impl Rounds<'_> {
             peer: peer.into(),
             why,
         };
+        if progress.is_hidden() {
+            eprintln!("{}: {}: {} servers", network.name, workload.name, peers.len());
+        }
         let program = workload.generator.program();
         if self.tools.path(program).is_none() {
             run.remarks.push(remark("", format!("{program} is missing: {}", self.tools.install(program))));

@@ -46,7 +46,7 @@ impl Tree {
 }
 
 /// What `pid` has used itself, with its ended threads.
-fn own_time(pid: i32) -> Duration {
+pub fn own_time(pid: i32) -> Duration {
     let clock = clock_getcpuclockid(Pid::from_raw(pid)).and_then(|clock| clock.now());
     clock.map(Duration::from).unwrap_or_default()
 }

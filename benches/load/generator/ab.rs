@@ -23,14 +23,15 @@ pub fn command(order: &Order<'_>, requests: u32, connections: u32) -> Vec<String
 /// Where it gave up before its end.
 pub fn parse(output: &str) -> Result<Load, String> {
     let wanted = |label: &str| number(output, label);
-    let percentile = |label: &str| wanted(label).map(|milliseconds| milliseconds * 1e3);
+    // It says 0 for what is below a millisecond.
+    let percentile = |label: &str| Some(wanted(label)? * 1e3).filter(|time| *time > 0.0);
     let read = || {
-        let seconds = wanted("Time taken for tests")?;
-        // The rate and not the count, which is rounded less: both must be there.
-        let (requests, _rate) = (wanted("Complete requests")?, wanted("Requests per second")?);
+        let rate = wanted("Requests per second")?;
+        let requests = wanted("Complete requests")?;
         Some(Load {
             requests: requests as u64,
-            seconds,
+            // Its time has three places, its rate has more.
+            seconds: if rate > 0.0 { requests / rate } else { wanted("Time taken for tests")? },
             bytes: wanted("Total transferred")?,
             failed: wanted("Failed requests")? as u64,
             non_2xx: wanted("Non-2xx responses").unwrap_or_default() as u64,

@@ -38,10 +38,11 @@ pub fn parse(output: &str, log: &str) -> Result<Load, String> {
         // "requests: 81123 total, 81187 started, 81123 done, 81123 succeeded, 0 failed, 0 errored, 0 timeout"
         let requests = line("requests: ")?;
         let done = count(requests, " done")?;
-        let failed = count(requests, " failed")? + count(requests, " timeout")?;
         // "status codes: 81123 2xx, 0 3xx, 0 4xx, 0 5xx"
         let statuses = line("status codes: ")?;
         let bad = count(statuses, " 4xx")? + count(statuses, " 5xx")?;
+        // What failed has the bad statuses in it.
+        let failed = count(requests, " failed")?.saturating_sub(bad) + count(requests, " timeout")?;
         // "traffic: 18.72MB (19631766) total, …"
         let bytes = line("traffic: ")?.split(['(', ')']).nth(1)?.parse::<f64>().ok()?;
         // Its time has two places alone; the rate has more.

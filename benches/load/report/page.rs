@@ -246,9 +246,9 @@ fn facts(html: &mut String, run: &Run) {
     rows(html, &["program", "version"], run.tools.iter().map(tool));
     html.push_str("<h2>Servers</h2>\n");
     for peer in &run.peers {
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<details><summary>{}: {} ({})</summary><pre>{}</pre></details>\n",
+            "<details><summary>{}: {} ({})</summary><pre>{}</pre></details>",
             escape(&peer.name),
             escape(&peer.what),
             escape(&peer.version),
@@ -277,6 +277,7 @@ fn rows(html: &mut String, heads: &[&str], rows: impl Iterator<Item = Vec<String
     html.push_str("</table>\n");
 }
 
-fn escape(text: &str) -> String {
+/// Text that is no markup.
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -63,17 +63,17 @@ pub fn bars(title: &str, bars: &[Bar], format: fn(f64) -> String) -> String {
     if most <= 0.0 {
         return String::new();
     }
-    let height = 70 + ROW * bars.len() as u32;
+    let height = 70 + ROW * slots(bars.len()) as u32;
     let mut svg = String::new();
     let names: Vec<&str> = bars.iter().map(|bar| bar.name.as_str()).collect();
-    drawn(draw_frame(&mut svg, height, title, &names, 0.0..most * 1.02, BEHIND, format, |chart, place| {
+    drawn(draw_frame(&mut svg, height, title, &names, 0.0..most * 1.02, BEHIND, format, |chart| {
         for (index, bar) in bars.iter().enumerate() {
-            let (top, bottom) = (place(index), place(index + 1));
+            let (top, bottom) = edges(index, bars.len());
             let style = colour(&bar.name).filled();
             let mut area = Rectangle::new([(0.0, top), (bar.value, bottom)], style);
             area.set_margin(3, 3, 0, 0);
             chart.draw_series(std::iter::once(area))?;
-            let middle = SegmentValue::CenterOf(bars.len() - 1 - index);
+            let middle = centre(index, bars.len());
             let words = Text::new(bar.words.clone(), (5, 0), text(13, HPos::Left));
             chart.draw_series(std::iter::once(EmptyElement::at((bar.value, middle)) + words))?;
         }
@@ -89,25 +89,42 @@ pub fn dots(title: &str, series: &[Series], rows: &[Row], scale: Scale, format: 
     let (Some(least), Some(most)) = (values().reduce(f64::min), values().reduce(f64::max)) else {
         return String::new();
     };
-    let height = 92 + ROW * rows.len() as u32;
+    let height = 92 + ROW * slots(rows.len()) as u32;
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     let mut svg = String::new();
     match scale {
         Scale::Linear => {
             let range = 0.0..most * 1.05;
-            drawn(draw_frame(&mut svg, height, title, &names, range, 20, format, |chart, _| {
+            drawn(draw_frame(&mut svg, height, title, &names, range, 20, format, |chart| {
                 points(chart, series, rows)
             }));
         }
         Scale::Logarithmic => {
             let range =
                 (least / 1.3..most * 1.3).log_scale().base(if most / least < 100.0 { 2.0 } else { 10.0 });
-            drawn(draw_frame(&mut svg, height, title, &names, range, 20, format, |chart, _| {
+            drawn(draw_frame(&mut svg, height, title, &names, range, 20, format, |chart| {
                 points(chart, series, rows)
             }));
         }
     }
     legend(svg, series, height)
+}
+
+/// The places for so many rows. One place alone has no height.
+fn slots(rows: usize) -> usize {
+    rows.max(2)
+}
+
+/// The middle of a row; the first is at the top, which is the last place. The range of places has both its ends.
+fn centre(row: usize, rows: usize) -> SegmentValue<usize> {
+    SegmentValue::CenterOf(slots(rows) - 1 - row)
+}
+
+/// The upper and the lower edge of a row.
+fn edges(row: usize, rows: usize) -> (SegmentValue<usize>, SegmentValue<usize>) {
+    let place = slots(rows) - 1 - row;
+    let top = if row == 0 { SegmentValue::Last } else { SegmentValue::Exact(place + 1) };
+    (top, SegmentValue::Exact(place))
 }
 
 type Rows = SegmentedCoord<plotters::coord::types::RangedCoordusize>;
@@ -121,7 +138,7 @@ fn drawn<E: std::fmt::Debug>(result: Result<(), E>) {
     }
 }
 
-/// Title, axes and names; then `fill` draws, with a function from a row to its upper edge.
+/// Title, axes and names; then `fill` draws.
 #[allow(clippy::too_many_arguments, reason = "the parts of a frame")]
 fn draw_frame<'b, A, X>(
     svg: &'b mut String,
@@ -131,7 +148,7 @@ fn draw_frame<'b, A, X>(
     range: A,
     right: u32,
     format: fn(f64) -> String,
-    fill: impl FnOnce(&mut Chart<'_, 'b, X>, &dyn Fn(usize) -> SegmentValue<usize>) -> Drawn<'b>,
+    fill: impl FnOnce(&mut Chart<'_, 'b, X>) -> Drawn<'b>,
 ) -> Drawn<'b>
 where
     A: AsRangedCoord<CoordDescType = X, Value = f64>,
@@ -149,13 +166,14 @@ where
         .margin_top(34)
         .margin_right(right)
         .margin_left(4)
-        .margin_bottom(if height > 70 + ROW * count as u32 { 26 } else { 4 })
+        .margin_bottom(if height > 70 + ROW * slots(count) as u32 { 26 } else { 4 })
         .x_label_area_size(28)
         .y_label_area_size(NAMES)
-        .build_cartesian_2d(range, (0..count).into_segmented())?;
+        .build_cartesian_2d(range, (0..slots(count) - 1).into_segmented())?;
     let name = |place: &SegmentValue<usize>| match place {
         SegmentValue::CenterOf(place) => {
-            names.get(count - 1 - place).map_or_else(String::new, |name| (*name).to_owned())
+            let row = (slots(count) - 1).checked_sub(*place);
+            row.and_then(|row| names.get(row)).map_or_else(String::new, |name| (*name).to_owned())
         }
         _ => String::new(),
     };
@@ -166,12 +184,12 @@ where
         .bold_line_style(RGBColor(225, 225, 225))
         .axis_style(RGBColor(150, 150, 150))
         .x_labels(8)
-        .y_labels(count)
+        .y_labels(slots(count))
         .x_label_formatter(&|value| format(*value))
         .y_label_formatter(&name)
         .label_style((FONT, 13))
         .draw()?;
-    fill(&mut chart, &|row| SegmentValue::Exact(count - row))?;
+    fill(&mut chart)?;
     area.present()
 }
 
@@ -180,7 +198,7 @@ where
     X: Ranged<ValueType = f64> + ValueFormatter<f64>,
 {
     for (index, row) in rows.iter().enumerate() {
-        let middle = SegmentValue::CenterOf(rows.len() - 1 - index);
+        let middle = centre(index, rows.len());
         let values = || row.values.iter().flatten().copied().filter(|value| *value > 0.0);
         if let (Some(least), Some(most)) = (values().reduce(f64::min), values().reduce(f64::max)) {
             let line = vec![(least, middle.clone()), (most, middle.clone())];

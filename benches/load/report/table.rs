@@ -106,14 +106,27 @@ pub fn print(run: &Run) -> bool {
 
 /// Prints which tools are missing, and with `all` those that are here too.
 pub fn missing(tools: &[Tool], all: bool) {
-    let mut table = table(&["program", "version", "to install"]);
+    let mut table = table(&["program", "what for", "version", "to install"]);
     for tool in tools.iter().filter(|tool| all || tool.path.is_none()) {
         let state = if tool.path.is_some() { tool.version.as_str() } else { "missing" };
         let install = if tool.path.is_some() { "" } else { tool.install.as_str() };
-        table.add_row([tool.name.as_str(), state, install]);
+        table.add_row([tool.name.as_str(), &what_for(&tool.name), state, install]);
     }
     if !table.is_empty() {
         println!("{table}");
+    }
+}
+
+/// The servers that a program is or runs, or the workloads that it drives; what is left places the others.
+pub fn what_for(tool: &str) -> String {
+    let peers = peers::ALL.iter().filter(|peer| peer.tool == Some(tool)).map(|peer| peer.name);
+    let driven = workload::ALL.iter().filter(|workload| workload.generator.program() == tool);
+    let names: Vec<&str> = peers.chain(driven.map(|workload| workload.name)).collect();
+    match names.as_slice() {
+        [] if ["unshare", "nsenter", "ip"].contains(&tool) => "the namespaces".to_owned(),
+        [] => "every measurement".to_owned(),
+        names if names.len() > 6 => format!("{} workloads", names.len()),
+        names => names.join(" "),
     }
 }
 

@@ -1,0 +1,17 @@
+//! The files that are served, and their end.
+
+use std::fs;
+
+use crate::load::content::{Directory, Files};
+
+#[test]
+fn files_are_as_long_as_they_say_and_vanish() {
+    let directory = Directory::make().unwrap();
+    let path = directory.path().to_owned();
+    Files::Small.make(&path).unwrap();
+    Files::Ten.make(&path).unwrap();
+    assert_eq!(fs::metadata(path.join("small.html")).unwrap().len(), 38);
+    assert_eq!(fs::metadata(path.join("10k.bin")).unwrap().len(), 10_240);
+    drop(directory);
+    assert!(!path.exists());
+}

@@ -1,0 +1,31 @@
+//! The tables of a fixed run.
+
+use super::run::fixed;
+use crate::load::peers::OURS;
+use crate::load::report::table::{faults, text, what_for};
+
+#[test]
+fn a_fixed_run_gives_this_table() {
+    assert_eq!(text(&fixed()).trim(), include_str!("recorded/table.txt").trim());
+}
+
+#[test]
+fn what_fails_at_ours_is_told_and_at_others_is_not() {
+    let mut run = fixed();
+    assert_eq!(faults(&run), Vec::<String>::new());
+    let other = run.samples.iter_mut().find(|sample| sample.peer != OURS).unwrap();
+    other.failed = 3;
+    assert_eq!(faults(&run), Vec::<String>::new());
+    let ours = run.samples.iter_mut().find(|sample| sample.peer == OURS).unwrap();
+    (ours.failed, ours.non_2xx) = (2, 1);
+    let fault = format!("{} ({}): 2 failed, 1 not 2xx", ours.workload, ours.network);
+    assert_eq!(faults(&run), [fault]);
+    assert!(text(&run).contains("2 failed, 1 not 2xx"));
+}
+
+#[test]
+fn a_program_says_what_it_is_for() {
+    assert_eq!(what_for("nginx"), "nginx nginx-default");
+    assert_eq!(what_for("ab"), "ab-100 ab-2000");
+    assert_eq!(what_for("taskset"), "every measurement");
+}
