@@ -1,5 +1,5 @@
-//! A run: in each network, for each workload, all servers are started and then measured in turn, round after round, so that
-//! what else happens on the machine meets them alike.
+//! A run: for each workload, all servers are started and then measured in turn, round after round, so that what else happens
+//! on the machine meets them alike. The namespaces, which are compared with each other, take their turns together too.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -120,9 +120,9 @@ impl Rounds<'_> {
             remarks: Vec::new(),
         };
         let progress = self.progress();
-        for network in self.networks {
-            for workload in plan.workloads(network) {
-                self.measure(network, workload, &mut run, &progress)?;
+        for networks in self.groups() {
+            for workload in plan.workloads(&networks[0]) {
+                self.measure(networks, workload, &mut run, &progress)?;
                 run.duration = start.elapsed().as_secs_f64();
                 run.machine.load_after = machine::load();
                 save(&run)?;
@@ -130,6 +130,12 @@ impl Rounds<'_> {
         }
         progress.finish_and_clear();
         Ok(run)
+    }
+
+    /// The host by itself, and the namespaces together: what is compared is measured side by side.
+    fn groups(&self) -> impl Iterator<Item = &[Network]> {
+        let (host, namespaces) = self.networks.split_at(1);
+        [host, namespaces].into_iter().filter(|group| !group.is_empty())
     }
 
     fn progress(&self) -> ProgressBar {
@@ -151,27 +157,22 @@ impl Rounds<'_> {
 
     fn measure(
         &self,
-        network: &Network,
+        networks: &[Network],
         workload: &'static Workload,
         run: &mut Run,
         progress: &ProgressBar,
     ) -> Result<(), String> {
         let plan = self.plan;
-        let peers = plan.peers(network, workload, self.tools);
-        let steps = peers.len() as u64 * u64::from(plan.rounds);
-        let remark = |peer: &str, why: String| Remark {
-            network: network.name.into(),
-            workload: workload.name.into(),
-            peer: peer.into(),
-            why,
-        };
+        let peers = plan.peers(&networks[0], workload, self.tools);
+        let names: Vec<&str> = networks.iter().map(|network| network.name).collect();
         if progress.is_hidden() {
-            eprintln!("{}: {}: {} servers", network.name, workload.name, peers.len());
+            eprintln!("{}: {}: {} servers", names.join(", "), workload.name, peers.len());
         }
         let program = workload.generator.program();
         if self.tools.path(program).is_none() {
-            run.remarks.push(remark("", format!("{program} is missing: {}", self.tools.install(program))));
-            progress.inc(steps);
+            let why = format!("{program} is missing: {}", self.tools.install(program));
+            run.remarks.push(remark(names[0], workload, "", why));
+            progress.inc((peers.len() * networks.len()) as u64 * u64::from(plan.rounds));
             return Ok(());
         }
         let root = self.directory.sub("root")?;
@@ -179,19 +180,20 @@ impl Rounds<'_> {
         let workers = plan.workers.unwrap_or(workload.workers);
         let split = Split::of(self.cpus, workers);
         place::pin(&split.clients);
-        let measure = Measure {
+        let generator = self.directory.sub("generator")?;
+        let measure = |network| Measure {
             tools: self.tools,
             workload,
             place: Place { network, cpus: &split.clients },
             seconds: plan.seconds.max(workload.least),
             quick: plan.quick,
-            directory: &self.directory.sub("generator")?,
+            directory: &generator,
         };
         if run.workloads.iter().all(|known| known.name != workload.name) {
             run.workloads.push(record::Workload {
                 name: workload.name.into(),
                 what: workload.what.into(),
-                command: measure.shown(),
+                command: measure(&networks[0]).shown(),
                 workers,
                 server_cpus: split.servers.clone(),
                 client_cpus: split.clients.clone(),
@@ -200,17 +202,19 @@ impl Rounds<'_> {
             });
         }
 
-        // 1. Start them all.
+        // 1. Start them all, each in every network before the next, so that the same one's turns come close together.
         let mut servers = Vec::new();
         let mut port = 0;
-        for peer in peers {
+        for (peer, network) in peers.into_iter().flat_map(|peer| networks.iter().map(move |it| (peer, it))) {
             port = network.enter(|| free_port(port))?;
+            let own =
+                if network.is_host() { peer.name.into() } else { format!("{}-{}", peer.name, network.name) };
             let setting = Setting {
                 tools: self.tools,
                 port,
                 root: &root,
                 workers,
-                directory: self.directory.sub(peer.name)?,
+                directory: self.directory.sub(&own)?,
                 home: self.home,
                 length: workload.length,
                 close: workload.close,
@@ -219,11 +223,10 @@ impl Rounds<'_> {
             match Server::start(peer, workload, &setting, &place) {
                 Ok(server) => {
                     note(run, &server, self.tools, &self.directory.path().to_string_lossy());
-                    servers.push(server);
+                    servers.push((network, server));
                 }
                 Err(why) => {
-                    complain(progress, &format!("{}: {}: {why}", workload.name, peer.name));
-                    run.remarks.push(remark(peer.name, why));
+                    complain(run, progress, remark(network.name, workload, peer.name, why));
                     progress.inc(u64::from(plan.rounds));
                 }
             }
@@ -232,16 +235,20 @@ impl Rounds<'_> {
         for round in 1..=plan.rounds {
             let count = servers.len();
             for index in 0..count {
-                let server = &mut servers[(index + round as usize - 1) % count];
+                let (network, server) = &mut servers[(index + round as usize - 1) % count];
                 progress.set_message(format!("{}: {}: {}", network.name, workload.name, server.peer.name));
-                match measure.take(server) {
+                let fault = match measure(network).take(server) {
+                    Ok(sample) if sample.requests == 0 => {
+                        Some(format!("no request was answered whole in {:.1} s", sample.seconds))
+                    }
                     Ok(sample) => {
-                        run.samples.push(record::Sample { network: network.name.into(), round, ..sample })
+                        run.samples.push(record::Sample { network: network.name.into(), round, ..sample });
+                        None
                     }
-                    Err(why) => {
-                        complain(progress, &format!("{}: {}: {why}", workload.name, server.peer.name));
-                        run.remarks.push(remark(server.peer.name, why));
-                    }
+                    Err(why) => Some(why),
+                };
+                if let Some(why) = fault {
+                    complain(run, progress, remark(network.name, workload, server.peer.name, why));
                 }
                 progress.inc(1);
             }
@@ -251,9 +258,15 @@ impl Rounds<'_> {
     }
 }
 
-/// A line beside the bar, and where there is no terminal for it too.
-fn complain(progress: &ProgressBar, line: &str) {
+fn remark(network: &str, workload: &Workload, peer: &str, why: String) -> Remark {
+    Remark { network: network.into(), workload: workload.name.into(), peer: peer.into(), why }
+}
+
+/// Takes down what is missing or bad, and says it at once: beside the bar, and where there is no terminal for it too.
+fn complain(run: &mut Run, progress: &ProgressBar, remark: Remark) {
+    let line = format!("{}: {}: {}: {}", remark.network, remark.workload, remark.peer, remark.why);
     progress.suspend(|| eprintln!("{line}"));
+    run.remarks.push(remark);
 }
 
 /// Takes down what a server is, once.

@@ -2,7 +2,7 @@
 
 use super::run::fixed;
 use crate::load::peers::FLOOR;
-use crate::load::record::Sample;
+use crate::load::record::{Idle, Sample};
 use crate::load::report::summary::{median, of};
 
 #[test]
@@ -36,4 +36,18 @@ fn ratios_are_taken_within_rounds_and_failures_are_added() {
     assert_eq!(all.len(), 2);
     assert_eq!((all[1].over_floor, all[1].failed, all[1].cpu_us), (Some(1.2), 3, Some(9.0)));
     assert_eq!(all[1].spread, Some(6.0 / 9.0));
+}
+
+#[test]
+fn an_idle_connection_costs_what_it_did_in_the_first_round() {
+    let sample = |round, bytes, lost| Sample {
+        peer: "x".into(),
+        round,
+        idle: Some(Idle { held: 10, early_bytes: bytes, late_bytes: bytes + 1.0, lost }),
+        ..Sample::default()
+    };
+    let mut run = fixed();
+    // In the second round the server still had the memory of the first.
+    run.samples = vec![sample(1, 500.0, 1), sample(2, 0.0, 2), sample(3, -3.0, 0)];
+    assert_eq!(of(&run)[0].idle, Some((500.0, 501.0, 3)));
 }

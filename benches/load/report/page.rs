@@ -8,7 +8,7 @@ use std::time::Duration;
 use plotters::style::RGBColor;
 
 use super::super::machine;
-use super::super::record::{Run, Workload};
+use super::super::record::{Run, Sample, Workload};
 use super::plot::{self, Bar, Row, Scale, Series};
 use super::summary::{self, Summary};
 use super::table::{self, COLUMNS};
@@ -92,7 +92,8 @@ fn multiple(value: f64) -> String {
     format!("{value:.1}")
 }
 
-/// Throughput in each namespace as a multiple of that with the kernel's defaults at the same MTU.
+/// Throughput in each namespace as a multiple of that with the kernel's defaults at the same MTU: the median of the ratios
+/// within each round.
 fn tuned(run: &Run, all: &[Summary]) -> String {
     let pairs =
         [("untuned", "tuned", RGBColor(200, 60, 20)), ("untuned-1500", "tuned-1500", RGBColor(40, 90, 190))];
@@ -100,10 +101,11 @@ fn tuned(run: &Run, all: &[Summary]) -> String {
         let mtu = if before.ends_with("1500") { "MTU 1500" } else { "MTU 65536" };
         Series { name: format!("sysctl.conf against defaults, {mtu}"), colour }
     });
-    let rate = |network: &str, like: &Summary| {
-        let same =
-            |it: &&Summary| it.network == network && it.workload == like.workload && it.peer == like.peer;
-        let found = all.iter().find(same)?;
+    let rate = |network: &str, like: &Summary, round: u32| {
+        let same = |it: &&Sample| {
+            it.network == network && it.workload == like.workload && it.peer == like.peer && it.round == round
+        };
+        let found = run.samples.iter().find(same)?;
         let by_bytes =
             run.workloads.iter().any(|workload| workload.name == like.workload && workload.by_bytes);
         Some(if by_bytes { found.bytes_per_second } else { found.requests_per_second })
@@ -112,8 +114,11 @@ fn tuned(run: &Run, all: &[Summary]) -> String {
         .iter()
         .filter(|it| it.network == pairs[0].0)
         .map(|it| {
-            let ratio =
-                |(before, after, _): &(&str, &str, RGBColor)| Some(rate(after, it)? / rate(before, it)?);
+            let ratio = |(before, after, _): &(&str, &str, RGBColor)| {
+                let ratios = (1..=run.rounds)
+                    .filter_map(|round| Some(rate(after, it, round)? / rate(before, it, round)?));
+                summary::median(ratios)
+            };
             Row { name: format!("{} {}", it.workload, it.peer), values: pairs.iter().map(ratio).collect() }
         })
         .collect();

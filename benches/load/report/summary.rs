@@ -26,7 +26,7 @@ pub struct Summary {
     pub over_floor: Option<f64>,
     /// The distance of the extremes of processor time a request, as a share of its median.
     pub spread: Option<f64>,
-    /// Bytes an idle connection, early and late, and how many were lost.
+    /// Bytes an idle connection, early and late, in the first round; and how many were lost in all.
     pub idle: Option<(f64, f64, u64)>,
 }
 
@@ -76,12 +76,15 @@ fn one(run: &Run, like: &Sample) -> Summary {
         non_2xx: samples.iter().map(|it| it.non_2xx).sum(),
         over_floor: median(ratios),
         spread: extremes.zip(cpu_us).map(|((most, least), middle)| (most - least) / middle),
-        idle: all(|it| Some(it.idle.as_ref()?.early_bytes))
-            .zip(all(|it| Some(it.idle.as_ref()?.late_bytes)))
-            .map(|(early, late)| {
-                (early, late, samples.iter().filter_map(|it| Some(it.idle.as_ref()?.lost)).sum())
-            }),
+        idle: idle(&samples),
     }
+}
+
+/// What idle connections cost in the first round: in later ones they get memory that the server has kept from it.
+fn idle(samples: &[&Sample]) -> Option<(f64, f64, u64)> {
+    let first = samples.iter().min_by_key(|it| it.round)?.idle.as_ref()?;
+    let lost = samples.iter().filter_map(|it| Some(it.idle.as_ref()?.lost)).sum();
+    Some((first.early_bytes, first.late_bytes, lost))
 }
 
 /// The middle one, or the mean of the two in the middle; of nothing there is none.
