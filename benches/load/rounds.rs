@@ -238,8 +238,8 @@ impl Rounds<'_> {
                 let (network, server) = &mut servers[(index + round as usize - 1) % count];
                 progress.set_message(format!("{}: {}: {}", network.name, workload.name, server.peer.name));
                 let fault = match measure(network).take(server) {
-                    Ok(sample) if sample.requests == 0 => {
-                        Some(format!("no request was answered whole in {:.1} s", sample.seconds))
+                    Ok(sample) if sample.requests == 0 && sample.bytes_per_second == 0.0 => {
+                        Some(format!("nothing was answered in {:.1} s", sample.seconds))
                     }
                     Ok(sample) => {
                         run.samples.push(record::Sample { network: network.name.into(), round, ..sample });

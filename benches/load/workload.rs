@@ -182,6 +182,8 @@ pub const ALL: &[Workload] = &[
         target: "/big.bin",
         length: 100_000_000,
         generator: Generator::wrk(4),
+        // A server that is fair to all four ends none of them in a second.
+        least: 4,
         needs: &[Ability::Files],
         by_bytes: true,
         tuned: true,
