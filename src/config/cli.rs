@@ -56,11 +56,15 @@ pub struct Raw {
     )]
     pub root: Option<PathBuf>,
 
-    /// The status where index.html is missing: 403 or 404 [default: 403]
+    /// The file that answers for a directory [default: index.html]
+    #[arg(long, value_name = "TEXT", help_heading = "Site")]
+    pub index: Option<String>,
+
+    /// The status of a directory without index file: 403 or 404 [default: 403]
     #[arg(long, value_name = "STATUS", help_heading = "Site")]
     pub missing_index: Option<String>,
 
-    /// List a directory without index.html: on or off [default: off]
+    /// List a directory without index file: on or off [default: off]
     #[arg(
         long,
         value_name = "on|off",
@@ -99,7 +103,7 @@ pub struct Raw {
     pub backlog: Option<String>,
 
     /// Worker processes; auto: one for each CPU allowed [default: auto]
-    #[arg(short, long, value_name = "N|auto", help_heading = "Workers")]
+    #[arg(short, long, value_name = "N|auto", visible_alias = "wqty", help_heading = "Workers")]
     pub workers: Option<String>,
 
     /// Connections a worker holds at once [default: by limits]
@@ -131,6 +135,10 @@ pub struct Raw {
     /// Send large files by sendfile: on or off [default: on]
     #[arg(long, value_name = "on|off", help_heading = "Files")]
     pub sendfile: Option<String>,
+
+    /// Bytes of a large file in one sendfile or read [default: 512KiB by sendfile, 16KiB by read]
+    #[arg(long, value_name = "SIZE|auto", help_heading = "Files")]
+    pub send_chunk: Option<String>,
 
     /// Age at which a cached file is looked at again where changes can't be seen [default: 1s]
     #[arg(long, value_name = "TIME", help_heading = "Files")]

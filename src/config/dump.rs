@@ -27,6 +27,7 @@ enum Value {
 /// One row for each flag that is a setting; `listen` stands for `host` and `port` too.
 const ROWS: &[Row] = &[
     Row("root", |r| r.positional_root.is_some() || r.root.is_some(), root),
+    Row("index", |r| r.index.is_some(), |s| quoted(&s.index)),
     Row("missing-index", |r| r.missing_index.is_some(), |s| missing_index(s.missing_index)),
     Row("listing", |r| r.listing.is_some(), |s| plain(s.listing)),
     Row("dotfiles", |r| r.dotfiles.is_some(), |s| quoted(if s.dotfiles { "serve" } else { "hide" })),
@@ -49,6 +50,11 @@ const ROWS: &[Row] = &[
     Row("group", |r| r.group.is_some(), |s| account(&s.group, "the user's own")),
     Row("sandbox", |r| r.sandbox.is_some(), |s| quoted(sandbox(s.sandbox))),
     Row("sendfile", |r| r.sendfile.is_some(), |s| plain(s.sendfile)),
+    Row(
+        "send-chunk",
+        |r| r.send_chunk.is_some(),
+        |s| s.send_chunk.map_or_else(|| quoted("auto"), |bytes| size(bytes.into())),
+    ),
     Row("cache-valid", |r| r.cache_valid.is_some(), |s| time(s.cache_valid)),
     Row("cache-entries", |r| r.cache_entries.is_some(), |s| plain(s.cache_entries)),
     Row("cache-size", |r| r.cache_size.is_some(), |s| size(s.cache_size)),
@@ -287,6 +293,8 @@ mod tests {
             &["--cache-size=64kB", "--drain-timeout=1500us"],
             &["-l", "WARNING", "-f", "/var/log/may.log", "--access-log=-"],
             &["-f", "-", "--access-log=./off"],
+            &["--index=a b.htm", "--send-chunk=8K"],
+            &["--send-chunk=auto", "--wqty=7"],
         ];
         for flags in rows {
             let (settings, page) = dumped(&layers(flags, &[], ""));

@@ -176,6 +176,8 @@ pub struct Settings {
     pub access_format: AccessFormat,
     /// Whether large bodies are sent by `sendfile`, or else by reading and writing.
     pub sendfile: bool,
+    /// Bytes of a large file that one system call sends or reads at most, 1 KiB to 16 MiB; `None` is what suits the way.
+    pub send_chunk: Option<u32>,
     /// The length of each accept queue, 1 to `i32::MAX`. The kernel lowers it to `net.core.somaxconn`.
     pub backlog: u32,
     /// Connections a worker holds at once, at least 1; `None` is what the limits of the process allow.
@@ -207,6 +209,8 @@ pub struct Settings {
     pub sandbox: Sandbox,
     /// The text of the Server field: 1 to 128 visible ASCII characters, spaces only between them.
     pub name: String,
+    /// The name of the file that answers for a directory; one name, without a slash.
+    pub index: String,
     /// The answer for a directory without an index file.
     pub missing_index: MissingIndex,
     /// Whether a directory without an index file is listed instead.
@@ -232,6 +236,7 @@ impl Default for Settings {
             access_log: AccessLog::Off,
             access_format: AccessFormat::Combined,
             sendfile: true,
+            send_chunk: None,
             backlog: 4096,
             max_connections: None,
             idle_timeout: Duration::from_secs(60),
@@ -247,6 +252,7 @@ impl Default for Settings {
             group: None,
             sandbox: Sandbox::On,
             name: "mayhttpd".to_owned(),
+            index: "index.html".to_owned(),
             missing_index: MissingIndex::Forbidden,
             listing: false,
             dotfiles: false,
@@ -375,6 +381,7 @@ impl Settings {
             None if machine.document_root => Root::Directory(DOCUMENT_ROOT.into()),
             None => Root::Welcome,
         };
+        set(&mut s.index, given.read("index", |r| &r.index, units::file_name)?);
         set(&mut s.missing_index, given.read("missing-index", |r| &r.missing_index, missing_index)?);
         set(&mut s.listing, given.read("listing", |r| &r.listing, units::switch)?);
         set(&mut s.dotfiles, given.read("dotfiles", |r| &r.dotfiles, dotfiles)?);
@@ -395,6 +402,7 @@ impl Settings {
 
         // How.
         set(&mut s.sendfile, given.read("sendfile", |r| &r.sendfile, units::switch)?);
+        s.send_chunk = given.read("send-chunk", |r| &r.send_chunk, units::chunk)?.flatten();
         set(&mut s.cache_valid, given.read("cache-valid", |r| &r.cache_valid, units::span)?);
         let entries = |text: &str| units::integer(text, 1..=1_000_000).map(|n| n as usize);
         set(&mut s.cache_entries, given.read("cache-entries", |r| &r.cache_entries, entries)?);
@@ -544,6 +552,10 @@ mod tests {
             (&["--access-format", "common"], Settings { access_format: AccessFormat::Common, ..base() }),
             (&["--access-format", "JSON"], Settings { access_format: AccessFormat::Json, ..base() }),
             (&["--sendfile", "off"], Settings { sendfile: false, ..base() }),
+            (&["--send-chunk", "8K"], Settings { send_chunk: Some(8192), ..base() }),
+            (&["--send-chunk", "auto"], base()),
+            (&["--index", "start.htm"], Settings { index: "start.htm".into(), ..base() }),
+            (&["--wqty", "2"], Settings { workers: 2, ..base() }),
             (&["--backlog", "128"], Settings { backlog: 128, ..base() }),
             (&["--max-connections", "9"], Settings { max_connections: Some(9), ..base() }),
             (&["--idle-timeout", "5"], Settings { idle_timeout: seconds(5), ..base() }),

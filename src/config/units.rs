@@ -106,6 +106,27 @@ pub fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "expected a size in bytes, for example 65536, 64KiB or 1G".to_owned())
 }
 
+/// Bytes that go at once, from 1 KiB to 16 MiB, or `auto` for `None`.
+pub fn chunk(text: &str) -> Result<Option<u32>, String> {
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(None);
+    }
+    let bytes = size(text).ok().and_then(|bytes| u32::try_from(bytes).ok());
+    bytes
+        .filter(|bytes| (1 << 10..=16 << 20).contains(bytes))
+        .map(Some)
+        .ok_or_else(|| "expected a size from 1KiB to 16MiB, for example 64KiB, or auto".to_owned())
+}
+
+/// The name of one file.
+pub fn file_name(text: &str) -> Result<String, String> {
+    let special = matches!(text, "" | "." | "..") || text.contains(|c: char| c == '/' || c.is_control());
+    if special || text.len() > 255 {
+        return Err("expected the name of a file, without a slash".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// A log level in any case. `warning` is what Python calls `warn`.
 pub fn level(text: &str) -> Result<LevelFilter, String> {
     match text.to_ascii_lowercase().as_str() {
@@ -221,6 +242,18 @@ mod tests {
             ("3GB", 3_000_000_000),
         ];
         check(size, &good, &["", "K", "-1", "+1", "1.5M", "64KiBs", "18446744073709551615K", "1 0"]);
+    }
+
+    #[test]
+    fn a_chunk_is_a_size_within_bounds() {
+        let good = [("1K", Some(1024)), ("8192", Some(8192)), ("16MiB", Some(16 << 20)), ("AUTO", None)];
+        check(chunk, &good, &["", "0", "1023", "16777217", "8 parsecs", "-1", "99999999999999999999"]);
+    }
+
+    #[test]
+    fn a_file_name_is_one_name() {
+        let good = ["index.html", "Index of.htm", "\u{fc}", ".index"].map(|name| (name, name.to_owned()));
+        check(file_name, &good, &["", ".", "..", "a/b", "/a", "a\n", "a\0", &"x".repeat(256)]);
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl Connection {
         Connection {
             shared,
             transport: Transport::new(socket, &shared.reactor, presence),
-            transmit: Transmit::new(&shared.reactor, shared.timeouts, shared.sendfile),
+            transmit: Transmit::new(&shared.reactor, shared.timeouts, shared.files),
             inbox: Inbox::default(),
             pending: Pending::default(),
             visit,

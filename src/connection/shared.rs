@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::inbox::Pool;
 use super::phase::Timeouts;
+use super::transmit::FileWay;
 use super::transport::Reactor;
 use crate::config::AccessFormat;
 use crate::log::access::Buffer;
@@ -22,8 +23,8 @@ pub struct Shared {
     pub site: Site,
     /// How long each phase may last.
     pub timeouts: Timeouts,
-    /// Whether files go by sendfile(2).
-    pub sendfile: bool,
+    /// How the bytes of files go.
+    pub files: FileWay,
     /// The rendered Server field's value.
     pub server: Vec<u8>,
     /// The access log, when there is one.

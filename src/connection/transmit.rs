@@ -23,27 +23,43 @@ const GATHERED: usize = 48 * 1024;
 /// So many bytes of a file are read and leave beside their head in one call. At twice that, sendfile(2) costs the same.
 const READ: u64 = 4 * 1024;
 
-/// Bytes asked of one sendfile(2): few calls, and others still get their turn.
-const FILE_CHUNK: u64 = 512 << 10;
+/// Bytes asked of one sendfile(2), unless a setting says otherwise: few calls, and others still get their turn.
+const FILE_CHUNK: u32 = 512 << 10;
 
-/// Bytes of one read where sendfile(2) is switched off or the file system can't.
-const COPY_CHUNK: usize = 16 * 1024;
+/// Bytes of one read where sendfile(2) is switched off or the file system can't, unless a setting says otherwise.
+const COPY_CHUNK: u32 = 16 << 10;
 
 /// In how many parts the time to send is waited for: a client that takes nothing is noticed one part late at most.
 const PARTS: u32 = 4;
+
+/// How the bytes of files go.
+#[derive(Clone, Copy, Debug)]
+pub struct FileWay {
+    /// Whether by sendfile(2), or else by reading and writing.
+    pub sendfile: bool,
+    /// How many at once, where a setting says so.
+    pub chunk: Option<u32>,
+}
+
+impl FileWay {
+    /// Bytes for one call, of so many that are left.
+    fn count(self, default: u32, left: u64) -> usize {
+        usize::try_from(left.min(self.chunk.unwrap_or(default).into())).unwrap_or(usize::MAX)
+    }
+}
 
 /// What is to be sent and has not been yet.
 pub struct Transmit {
     out: Vec<u8>,
     reactor: &'static Reactor,
     timeouts: Timeouts,
-    sendfile: bool,
+    files: FileWay,
 }
 
 impl Transmit {
-    /// An empty way out; `sendfile` tells whether files go by sendfile(2).
-    pub fn new(reactor: &'static Reactor, timeouts: Timeouts, sendfile: bool) -> Transmit {
-        Transmit { out: Vec::new(), reactor, timeouts, sendfile }
+    /// An empty way out.
+    pub fn new(reactor: &'static Reactor, timeouts: Timeouts, files: FileWay) -> Transmit {
+        Transmit { out: Vec::new(), reactor, timeouts, files }
     }
 
     /// Where heads are written to.
@@ -114,13 +130,13 @@ impl Transmit {
         }
         transport.presence().enter(Phase::Send);
         self.send(transport, &[], true)?;
-        if !self.sendfile {
+        if !self.files.sendfile {
             return self.copy(transport, file, range);
         }
         let Range { start: mut offset, end } = range;
         let mut patience = None;
         while offset < end {
-            let count = usize::try_from((end - offset).min(FILE_CHUNK)).unwrap_or(usize::MAX);
+            let count = self.files.count(FILE_CHUNK, end - offset);
             match transport.send_file(file, &mut offset, count) {
                 Ok(0) => return Err(End::BodyCut),
                 Ok(_) => {
@@ -157,9 +173,9 @@ impl Transmit {
         range: Range<u64>,
     ) -> Result<(), End> {
         let Range { start: mut offset, end } = range;
-        let mut buffer = vec![0; COPY_CHUNK];
+        let mut buffer = vec![0; self.files.count(COPY_CHUNK, end - offset)];
         while offset < end {
-            let count = usize::try_from(end - offset).unwrap_or(usize::MAX).min(COPY_CHUNK);
+            let count = self.files.count(COPY_CHUNK, end - offset);
             match file::read_at(file, &mut buffer[..count], offset) {
                 Ok(0) => return Err(End::BodyCut),
                 Ok(n) => {

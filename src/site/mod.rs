@@ -37,7 +37,7 @@ use crate::sys::inotify::{Inotify, WatchError};
 
 use cache::{Cache, Slot};
 use entry::Entry;
-use resolve::{Found, Refusal};
+use resolve::{Found, Refusal, Wanted};
 use watch::{Sight, Watches};
 
 /// The moment a request is answered at, as its worker's clock has it.
@@ -75,6 +75,8 @@ pub struct Site {
 
 /// What the settings ask for, resolved before the first request.
 struct Rules {
+    /// The file that answers for a directory.
+    index: Vec<u8>,
     missing_index: Status,
     listing: bool,
     dotfiles: bool,
@@ -114,6 +116,7 @@ impl Site {
             None => Source::Welcome(Arc::new(welcome())),
         };
         let rules = Rules {
+            index: settings.index.clone().into_bytes(),
             missing_index: match settings.missing_index {
                 MissingIndex::Forbidden => Status::FORBIDDEN,
                 MissingIndex::NotFound => Status::NOT_FOUND,
@@ -219,7 +222,8 @@ impl Site {
             return found.ok_or_else(|| Box::new(refuse(Refusal::NotFound)));
         }
         self.metrics.cache_miss();
-        let mut found = state.resolve(path);
+        let wanted = Wanted::of(path, 0, &self.rules.index);
+        let mut found = state.resolve(&wanted);
         if matches!(found, Err(Refusal::Exhausted)) {
             // An entry that can't be re-checked for want of descriptors is better than no answer.
             if let Some(slot) = state.cached(path) {
@@ -227,14 +231,14 @@ impl Site {
             }
             // The cache holds files open that nobody is waiting for.
             state.clear();
-            found = state.resolve(path);
+            found = state.resolve(&wanted);
         }
         if !matches!(found, Ok(Found::File(..))) {
             state.forget(path.as_bytes());
         }
         match found {
             Ok(Found::File(file, stamp)) => {
-                state.settle(path, file, stamp, now).map_err(|_| Box::new(refuse(Refusal::Failed)))
+                state.settle(path, &wanted, file, stamp, now).map_err(|_| Box::new(refuse(Refusal::Failed)))
             }
             Ok(Found::DirectoryWithoutSlash) => Err(Box::new(redirect(path, request))),
             Ok(Found::DirectoryWithoutIndex(directory)) => {
@@ -300,12 +304,13 @@ impl State {
     fn watch(
         &mut self,
         path: &SitePath<'_>,
+        wanted: &Wanted<'_>,
         file: BorrowedFd<'_>,
         identity: (u64, u64),
         now: Now,
     ) -> Option<Sight> {
         let Source::Directory { root, .. } = &self.source else { return None };
-        let names = (&*resolve::name_of(path), path.as_bytes());
+        let names = (&*wanted.name(), path.as_bytes());
         Some(self.watches.as_mut()?.watch(root, names, (file, identity), now.tick))
     }
 
@@ -320,9 +325,9 @@ impl State {
         cache.clear(|slot| lose(watches, &slot.sight));
     }
 
-    fn resolve(&self, path: &SitePath<'_>) -> Result<Found, Refusal> {
+    fn resolve(&self, wanted: &Wanted<'_>) -> Result<Found, Refusal> {
         match &self.source {
-            Source::Directory { root, .. } => resolve::resolve(root, path),
+            Source::Directory { root, .. } => resolve::resolve(root, wanted),
             Source::Welcome(_) => Err(Refusal::NotFound),
         }
     }
@@ -351,6 +356,7 @@ impl State {
     fn settle(
         &mut self,
         path: &SitePath<'_>,
+        wanted: &Wanted<'_>,
         file: OwnedFd,
         mut stamp: file::Stamp,
         now: Now,
@@ -361,7 +367,7 @@ impl State {
         };
         let mut sight = None;
         if is_unwatched && looks >= WORTH_WATCHING {
-            sight = self.watch(path, file.as_fd(), stamp.identity, now);
+            sight = self.watch(path, wanted, file.as_fd(), stamp.identity, now);
             // Between the open and the watch it may have changed unseen.
             stamp = file::stat(file.as_fd()).inspect_err(|_| self.lose(&sight))?.1;
         }
@@ -372,9 +378,8 @@ impl State {
             slot.sight = sight.unwrap_or_else(|| std::mem::take(&mut slot.sight));
             return Ok(Arc::clone(&slot.entry));
         }
-        let is_index = path.is_directory();
-        let name = if is_index { resolve::INDEX } else { path.as_bytes() };
-        let loaded = Entry::load(file, stamp, name, is_index, now);
+        let name = wanted.index.unwrap_or(wanted.path);
+        let loaded = Entry::load(file, stamp, name, wanted.index.is_some(), now);
         let entry = Arc::new(loaded.inspect_err(|_| self.lose(&sight))?);
         let slot = Slot { entry: Arc::clone(&entry), sight: sight.unwrap_or_default(), looks };
         let State { cache, watches, .. } = self;

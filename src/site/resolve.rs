@@ -9,9 +9,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use crate::http::target::SitePath;
 use crate::sys::file::{self, Kind, OpenError, Root, Stamp};
 
-/// The file that answers for a directory.
-pub const INDEX: &[u8] = b"index.html";
-
 /// What lies at a site path.
 pub enum Found {
     /// A regular file, open, asked for by its own name or as a directory's index.
@@ -46,18 +43,46 @@ impl From<OpenError> for Refusal {
     }
 }
 
-/// Opens what lies at `path`.
+/// What is looked for beneath a root.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The path there, without a slash at either end; empty for the root itself.
+    pub path: &'a [u8],
+    /// The file that answers where a directory was asked for, or none where a file was.
+    pub index: Option<&'a [u8]>,
+}
+
+impl<'a> Wanted<'a> {
+    /// What a site path leads to whose first `at` bytes, with the slash behind them, lead to the root itself; a
+    /// directory is answered for by `index`.
+    pub fn of(path: &'a SitePath<'_>, at: usize, index: &'a [u8]) -> Wanted<'a> {
+        let rest = &path.as_bytes()[at..];
+        let rest = if at > 0 { rest.strip_prefix(b"/").unwrap_or(rest) } else { rest };
+        Wanted { path: rest, index: path.is_directory().then_some(index) }
+    }
+
+    /// The name, beneath the root, of the file that answers.
+    pub fn name(&self) -> Cow<'a, [u8]> {
+        match self.index {
+            None => self.path.into(),
+            Some(index) if self.path.is_empty() => index.into(),
+            Some(index) => [self.path, b"/", index].concat().into(),
+        }
+    }
+}
+
+/// Opens what is wanted.
 ///
 /// # Errors
 /// See [`Refusal`].
-pub fn resolve(root: &Root, path: &SitePath<'_>) -> Result<Found, Refusal> {
-    if path.is_directory() { index(root, path) } else { file(root, path) }
+pub fn resolve(root: &Root, wanted: &Wanted<'_>) -> Result<Found, Refusal> {
+    if wanted.index.is_some() { index(root, wanted) } else { file(root, wanted.path) }
 }
 
-fn file(root: &Root, path: &SitePath<'_>) -> Result<Found, Refusal> {
-    let opened = match root.open_beneath(path.as_bytes()) {
+fn file(root: &Root, path: &[u8]) -> Result<Found, Refusal> {
+    let opened = match root.open_beneath(path) {
         // A directory that may be searched but not read still has its files.
-        Err(OpenError::Denied) if root.is_directory(path.as_bytes()) => {
+        Err(OpenError::Denied) if root.is_directory(path) => {
             return Ok(Found::DirectoryWithoutSlash);
         }
         opened => opened?,
@@ -69,29 +94,15 @@ fn file(root: &Root, path: &SitePath<'_>) -> Result<Found, Refusal> {
     }
 }
 
-/// The name, beneath the root, of the file that answers for a path.
-pub fn name_of<'a>(path: &'a SitePath<'_>) -> Cow<'a, [u8]> {
-    if !path.is_directory() {
-        return path.as_bytes().into();
-    }
-    let mut name = Vec::with_capacity(path.as_bytes().len() + 1 + INDEX.len());
-    if !path.as_bytes().is_empty() {
-        name.extend_from_slice(path.as_bytes());
-        name.push(b'/');
-    }
-    name.extend_from_slice(INDEX);
-    name.into()
-}
-
-fn index(root: &Root, path: &SitePath<'_>) -> Result<Found, Refusal> {
-    match root.open_beneath(&name_of(path)) {
+fn index(root: &Root, wanted: &Wanted<'_>) -> Result<Found, Refusal> {
+    match root.open_beneath(&wanted.name()) {
         Ok(opened) => match stat(&opened)? {
             (Kind::Regular, stamp) => Ok(Found::File(opened, stamp)),
             _ => Err(Refusal::Forbidden),
         },
         // Only an existing directory lacks an index; anything else is simply not there.
         Err(OpenError::Missing) => {
-            let opened = root.open_beneath(path.as_bytes())?;
+            let opened = root.open_beneath(wanted.path)?;
             match stat(&opened)? {
                 (Kind::Directory, _) => Ok(Found::DirectoryWithoutIndex(opened)),
                 _ => Err(Refusal::NotFound),

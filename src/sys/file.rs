@@ -109,8 +109,9 @@ impl Root {
     /// True when `relative` is a directory beneath this root, whether or not it may be read.
     pub fn is_directory(&self, relative: &[u8]) -> bool {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let path = if relative.is_empty() { b"." } else { relative };
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        rustix::fs::openat2(&self.directory, relative, flags, Mode::empty(), resolve).is_ok()
+        rustix::fs::openat2(&self.directory, path, flags, Mode::empty(), resolve).is_ok()
     }
 
     /// Device and inode number of the root itself.

@@ -26,6 +26,7 @@ use crate::config::Settings;
 use crate::connection::inbox::Pool;
 use crate::connection::phase::Timeouts;
 use crate::connection::shared::Shared;
+use crate::connection::transmit::FileWay;
 use crate::connection::transport::Reactor;
 use crate::log::{self, Label, access};
 use crate::metrics::Row;
@@ -134,7 +135,7 @@ fn serve(start: Start) -> Result<(), (&'static str, io::Error)> {
         site,
         reactor,
         timeouts: Timeouts::new(&start.settings),
-        sendfile: start.settings.sendfile,
+        files: FileWay { sendfile: start.settings.sendfile, chunk: start.settings.send_chunk },
         server: start.settings.name.clone().into_bytes(),
         access: start.access.map(|log| Mutex::new(access::Buffer::new(log))),
         access_format: start.settings.access_format,
