@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use super::cli::{self, Raw};
+use super::kubernetes;
 use super::layer::{Layer, Origin};
 use super::spelling;
 use crate::error::StartupError;
@@ -30,9 +31,20 @@ pub fn layer(
         .collect();
     let mut given = BTreeMap::new();
     let mut warnings = Vec::new();
+    let mut of_services = Vec::new();
     for (name, value) in variables {
-        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
-        let Some(long) = known.get(name) else {
+        let Some(name) = name.to_str() else { continue };
+        let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+        let long = known.get(name);
+        let of_service = match long {
+            Some(_) => kubernetes::is_address(&value),
+            None => kubernetes::is_of_service(rest, &value),
+        };
+        if of_service {
+            of_services.push(name.to_owned());
+            continue;
+        }
+        let Some(long) = long else {
             warnings.push(unknown(name, known.keys().map(String::as_str)));
             continue;
         };
@@ -46,6 +58,10 @@ pub fn layer(
             return Err(Origin::Environment.refuse(long, 0, &value.to_string_lossy(), why));
         }
         given.insert(long.clone(), flag);
+    }
+    if !of_services.is_empty() {
+        of_services.sort_unstable();
+        warnings.push(kubernetes::passed_over(&of_services));
     }
     let raw = Raw::of(given.into_values()).map_err(|error| super::usage(&error))?;
     Ok((Layer { origin: Origin::Environment, raw }, warnings))
@@ -99,16 +115,41 @@ mod tests {
 
     #[test]
     fn an_unknown_variable_is_reported_with_the_nearest_name() {
-        let (raw, warnings) = of(&[("MAYHTTPD_WORKRES", "4"), ("MAYHTTPD_SERVICE_HOST", "10.0.0.1")]);
+        let (raw, warnings) = of(&[("MAYHTTPD_WORKRES", "4"), ("MAYHTTPD_LOCATIONS", "x")]);
         assert_eq!(raw, Raw::default());
         assert_eq!(
             warnings,
             [
                 "unknown variable MAYHTTPD_WORKRES is passed over, \
                  the nearest known one is MAYHTTPD_WORKERS",
-                "unknown variable MAYHTTPD_SERVICE_HOST is passed over",
+                "unknown variable MAYHTTPD_LOCATIONS is passed over",
             ]
         );
+    }
+
+    #[test]
+    fn what_kubernetes_sets_for_a_service_of_our_name_is_passed_over() {
+        let (raw, warnings) = of(&[
+            ("MAYHTTPD_SERVICE_HOST", "10.0.0.1"),
+            ("MAYHTTPD_SERVICE_PORT", "80"),
+            ("MAYHTTPD_SERVICE_PORT_HTTP", "80"),
+            ("MAYHTTPD_PORT", "tcp://10.0.0.1:80"),
+            ("MAYHTTPD_PORT_80_TCP", "tcp://10.0.0.1:80"),
+            ("MAYHTTPD_PORT_80_TCP_PROTO", "tcp"),
+            ("MAYHTTPD_PORT_80_TCP_PORT", "80"),
+            ("MAYHTTPD_PORT_80_TCP_ADDR", "10.0.0.1"),
+            ("MAYHTTPD_WORKERS", "2"),
+        ]);
+        assert_eq!(raw, Raw::of(["--workers=2".into()]).unwrap());
+        assert_eq!(
+            warnings,
+            ["MAYHTTPD_PORT, MAYHTTPD_PORT_80_TCP, MAYHTTPD_PORT_80_TCP_ADDR, MAYHTTPD_PORT_80_TCP_PORT, \
+              MAYHTTPD_PORT_80_TCP_PROTO, MAYHTTPD_SERVICE_HOST, MAYHTTPD_SERVICE_PORT, \
+              MAYHTTPD_SERVICE_PORT_HTTP are about a Kubernetes service of this name and passed over \
+              (enableServiceLinks: false keeps them away)"]
+        );
+        let (raw, warnings) = of(&[("MAYHTTPD_PORT", "tcp://10.0.0.1:80")]);
+        assert_eq!((raw, warnings.len()), (Raw::default(), 1));
     }
 
     #[test]

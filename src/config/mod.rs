@@ -14,6 +14,7 @@ pub mod cli;
 pub mod dump;
 pub mod environment;
 pub mod file;
+pub mod kubernetes;
 pub mod layer;
 pub mod spelling;
 pub mod units;
