@@ -1,7 +1,7 @@
 //! The settings file as a layer: TOML, with the long flag's name as the key, `log_level` for `--log-level`.
 //!
-//! It owns what a file may hold: which keys, which type for each, and where in the file each value stands. Whether
-//! a value is within its bounds is for whoever settles the layers to say; the place for the error comes from here.
+//! It owns what a file may hold: which keys, which type for each. Whether a value is within its bounds is for whoever
+//! settles the layers to say; the place for the error comes from here.
 //!
 //! The keys and their types are read off the flags, so that a new flag has its key without a second list: what
 //! the help shows as the value's name says which types fit. Everything not understood is an error, since a key
@@ -9,100 +9,36 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Arg, ArgAction, CommandFactory};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::cli::{self, Raw};
+use super::document::{Document, Text};
 use super::layer::{Layer, Origin};
 use super::spelling;
 use crate::error::StartupError;
 
-/// More than any settings need. It keeps a device or a log that was named by mistake from filling the memory.
-const LONGEST: u64 = 1 << 20;
-
 /// Names of values, as the help shows them, that may be written as a number.
 const NUMBERS: [&str; 5] = ["N", "TIME", "SIZE", "STATUS", "NAME"];
-
-/// Where in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    /// Counted from 1.
-    line: usize,
-    /// In characters, counted from 1.
-    column: usize,
-}
-
-/// A settings file that was read: its path, and where its values stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
-    path: PathBuf,
-    /// For a setting's long name the place of its value, or of each one in a list.
-    ///
-    /// Invariant: no list is empty.
-    places: BTreeMap<String, Vec<Place>>,
-}
-
-impl Document {
-    /// File and line of the setting called `long`.
-    pub fn line(&self, long: &str) -> String {
-        format!("{}:{}", crate::error::shown(&self.path), self.place(long, 0).line)
-    }
-
-    /// The error for the `nth` value of the setting called `long`.
-    pub fn fault(&self, long: &str, nth: usize, why: String) -> StartupError {
-        let Place { line, column } = self.place(long, nth);
-        StartupError::Line { path: self.path.clone(), line, column, key: Some(key(long)), why }
-    }
-
-    fn place(&self, long: &str, nth: usize) -> Place {
-        let places = self.places.get(long).map_or(&[][..], Vec::as_slice);
-        places.get(nth).or(places.last()).copied().unwrap_or(Place { line: 1, column: 1 })
-    }
-}
 
 /// The key of a flag's long name: `log_level` for `log-level`.
 pub fn key(long: &str) -> String {
     long.replace('-', "_")
 }
 
-/// The layer that the file at `path` makes, read anew at each call.
-///
-/// # Errors
-/// [`StartupError::File`] where it can't be read, [`StartupError::Line`] for the first thing in it that is not
-/// understood.
-pub fn layer(path: &Path) -> Result<Layer, StartupError> {
-    let bytes = read(path).map_err(|source| StartupError::File { path: path.to_owned(), source })?;
-    parse(path, &bytes)
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(io::Error::other("it is longer than 1 MiB"));
-    }
-    Ok(bytes)
-}
-
 /// The layer that the file at `path` makes, were these its bytes.
 ///
 /// Steps: text, TOML, and then each entry in the order of the file, so that the first mistake is the one reported.
-pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Layer, StartupError> {
-    // Some editors begin a file with this mark, which is no character of its first line.
-    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    let fault = |at: usize, key: Option<&str>, why: String| {
-        let Place { line, column } = place(bytes, at);
-        // A key is free text; one with line breaks must not break the line of the error.
-        let key = key.map(|key| key.escape_debug().to_string());
-        StartupError::Line { path: path.to_owned(), line, column, key, why }
-    };
-
-    let text = str::from_utf8(bytes)
+///
+/// # Errors
+/// [`StartupError::Line`] for the first thing in it that is not understood.
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<Layer, StartupError> {
+    let source = Text::new(path, bytes);
+    let fault = |at: usize, key: Option<&str>, why: String| source.fault(at, key, why);
+    let text = str::from_utf8(source.bytes)
         .map_err(|error| fault(error.valid_up_to(), None, "is not text in UTF-8".to_owned()))?;
     let table = DeTable::parse(text).map_err(|error| {
         let (at, key, why) = syntax(text, &error);
@@ -114,7 +50,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Layer, StartupError> {
     let known: BTreeMap<String, Arg> =
         cli::settings().filter_map(|flag| Some((key(flag.get_long()?), flag))).collect();
     let mut arguments = Vec::new();
-    let mut places = BTreeMap::new();
+    let mut document = Document::new(path);
     for (name, value) in entries {
         let fault = |at, why| fault(at, Some(name.get_ref()), why);
         let flag = known.get(name.get_ref().as_ref());
@@ -129,13 +65,13 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Layer, StartupError> {
                 .map_err(|_| fault(at, format!("invalid value {text:?} (expected {})", shape(flag))))?;
             // A text with commas may make several values, all of which stand in this place.
             let values = raw.listen.map_or(1, |list| list.len());
-            its_places.extend(std::iter::repeat_n(place(bytes, at), values));
+            its_places.extend(std::iter::repeat_n(source.place(at), values));
             arguments.push(argument);
         }
-        places.insert(long.to_owned(), its_places);
+        document.note(long, name.get_ref(), its_places);
     }
     let raw = Raw::of(arguments).map_err(|error| super::usage(&error))?;
-    Ok(Layer { origin: Origin::File(Document { path: path.to_owned(), places }), raw })
+    Ok(Layer { origin: Origin::File(document), raw })
 }
 
 /// Where the text stops to be TOML, the key there if it is known, and what is wrong.
@@ -181,13 +117,6 @@ fn unquoted(text: &str, at: usize) -> Option<(usize, &str, String)> {
         name,
         format!("{} is no value (text stands in quotation marks: {value:?})", value.escape_debug()),
     ))
-}
-
-fn place(bytes: &[u8], at: usize) -> Place {
-    let before = &bytes[..at.min(bytes.len())];
-    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
-    Place { line, column: String::from_utf8_lossy(&before[start..]).chars().count() + 1 }
 }
 
 fn unknown(name: &str, known: &BTreeMap<String, Arg>) -> String {
@@ -438,12 +367,13 @@ mod tests {
 
     #[test]
     fn a_file_that_can_not_be_read_is_named() {
-        let absent = layer(Path::new("/absent/may.toml")).unwrap_err();
+        let layer = |path: &str| super::super::layer_of(Path::new(path));
+        let absent = layer("/absent/may.toml").unwrap_err();
         assert_eq!(
             absent.to_string(),
             "cannot read the settings in /absent/may.toml: no such file or directory"
         );
-        let endless = layer(Path::new("/dev/zero")).unwrap_err();
+        let endless = layer("/dev/zero").unwrap_err();
         assert_eq!(endless.to_string(), "cannot read the settings in /dev/zero: it is longer than 1 MiB");
         assert_eq!((absent.exit_code(), endless.exit_code()), (2, 2));
     }

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use clap::CommandFactory;
 
 use super::cli::Raw;
+use super::document::Document;
 use super::environment;
-use super::file::Document;
 use crate::error::StartupError;
 
 /// Where a layer's values were written.
@@ -32,7 +32,7 @@ impl Origin {
         match self {
             Self::Flag => format!("--{long}"),
             Self::Environment => environment::variable(long),
-            Self::File(document) => document.line(long),
+            Self::File(document) => document.line(long, 0),
         }
     }
 
@@ -53,7 +53,7 @@ impl Origin {
     pub fn contradiction(&self, long: &str, other: &str) -> StartupError {
         match self {
             Self::File(document) => {
-                let other = super::file::key(other);
+                let other = document.key(other);
                 document.fault(long, 0, format!("contradicts {other} (one of the two is allowed)"))
             }
             _ => StartupError::Usage(format!(

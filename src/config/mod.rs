@@ -11,9 +11,11 @@
 
 pub mod address;
 pub mod cli;
+pub mod document;
 pub mod dump;
 pub mod environment;
 pub mod file;
+pub mod flat;
 pub mod kubernetes;
 pub mod layer;
 pub mod spelling;
@@ -302,11 +304,12 @@ pub fn from_args(
     };
     let (test, dump) = (raw.test, raw.dump);
     let command = raw.command.clone();
-    let (environment, warnings) = environment::layer(variables)?;
+    let (environment, mut warnings) = environment::layer(variables)?;
     let mut layers = vec![Layer { origin: Origin::Flag, raw }, environment];
     let machine = Machine::look();
     if let Some(path) = Layers(&layers).path(|raw| &raw.config) {
-        let file = file::layer(path)?;
+        let (file, passed_over) = layer_of(path)?;
+        warnings.extend(passed_over);
         // Alone first: what is wrong in a file is said even where a flag or a variable hides it for now.
         Settings::settle(std::slice::from_ref(&file), machine)?;
         layers.push(file);
@@ -331,6 +334,16 @@ pub fn from_args(
         (false, true) => Invocation::Test(Box::new(settings)),
         (false, false) => Invocation::Serve(Box::new(settings)),
     })
+}
+
+/// The layer that the settings file at `path` makes, read anew at each call and in the format that its name tells, and
+/// a warning for each thing in it that is passed over.
+fn layer_of(path: &Path) -> Result<(Layer, Vec<String>), StartupError> {
+    let bytes = document::read(path)?;
+    if flat::is_flat(path) {
+        return flat::parse(path, &bytes);
+    }
+    Ok((file::parse(path, &bytes)?, Vec::new()))
 }
 
 /// What a healthcheck asks, and for how long.
