@@ -14,6 +14,8 @@ use std::path::PathBuf;
 
 use clap::{Arg, CommandFactory, Parser, Subcommand};
 
+use super::location::Location;
+
 /// What one layer says, unread: `None` for what it leaves open.
 #[derive(Parser, Debug, Default, Clone, PartialEq, Eq)]
 #[command(
@@ -199,6 +201,10 @@ pub struct Raw {
     /// What that line looks like: combined, common or json [default: combined]
     #[arg(long, value_name = "FORMAT", help_heading = "Logging")]
     pub access_format: Option<String>,
+
+    /// What a settings file has beside the keys of flags, read already.
+    #[arg(skip)]
+    pub locations: Vec<Location>,
 
     /// What to do other than to serve.
     #[command(subcommand)]

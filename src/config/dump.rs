@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::cli::{self, Raw};
 use super::file::key;
 use super::layer::{Layer, Origin};
+use super::location::{Files, FixedReply, Location};
 use super::{AccessFormat, AccessLog, LogFormat, MissingIndex, Root, Sandbox, Settings};
 
 /// A setting: its long name, whether a layer gives it, and how its settled value is written.
@@ -101,7 +102,56 @@ pub fn page(settings: &Settings, layers: &[Layer]) -> String {
             Value::Unsaid(words) => line(&mut page, format_args!("# {key}: {words}  # {origin}")),
         }
     }
+    locations(&mut page, settings, layers);
     page
+}
+
+/// The locations, as tables, behind all that is not of them.
+fn locations(page: &mut String, settings: &Settings, layers: &[Layer]) {
+    let origin = layers.iter().find(|layer| !layer.raw.locations.is_empty()).map(|layer| &layer.origin);
+    for (nth, location) in settings.locations.iter().enumerate() {
+        let origin = origin.map_or_else(|| "default".to_owned(), |origin| origin.locate_nth("location", nth));
+        line(page, format_args!("\n[[location]]  # {}", on_one_line(&origin)));
+        for (key, value) in location_entries(location) {
+            line(page, format_args!("{key} = {value}"));
+        }
+    }
+}
+
+/// Keys and values of a location, all but those that it does not have.
+fn location_entries(location: &Location) -> Vec<(&'static str, String)> {
+    let string = |text: &str| match quoted(text) {
+        Value::Said(text) | Value::Unsaid(text) => text,
+    };
+    let mut entries = vec![("path", string(&location.path))];
+    match &location.files {
+        Files::Site => {}
+        Files::Root(directory) => entries.push(("root", string(&directory.to_string_lossy()))),
+        Files::Alias(directory) => entries.push(("alias", string(&directory.to_string_lossy()))),
+    }
+    entries.extend(location.index.as_ref().map(|name| ("index", string(name))));
+    entries.extend(location.expires.map(|time| ("expires", format!("\"{}s\"", time.as_secs()))));
+    entries.extend(location.cache_control.as_ref().map(|value| ("cache_control", string(value))));
+    entries.extend((!location.access_log).then(|| ("access_log", "false".to_owned())));
+    let fields: Vec<String> = location
+        .headers
+        .chunk_by(|(name, _), (other, _)| name == other)
+        .map(|lines| {
+            let values: Vec<String> = lines.iter().map(|(_, value)| string(value)).collect();
+            format!("{} = [{}]", string(&lines[0].0), values.join(", "))
+        })
+        .collect();
+    entries.extend((!fields.is_empty()).then(|| ("headers", format!("{{ {} }}", fields.join(", ")))));
+    if let Some(FixedReply { status, body, media_type }) = &location.reply {
+        let body = body.as_ref().map_or_else(String::new, |body| format!(", body = {}", string(body)));
+        let media_type = string(media_type);
+        entries.push(("return", format!("{{ status = {status}{body}, type = {media_type} }}")));
+    }
+    for rules in location.access.0.chunk_by(|one, other| one.allow == other.allow) {
+        let networks: Vec<String> = rules.iter().map(|rule| format!("\"{}\"", rule.network)).collect();
+        entries.push((if rules[0].allow { "allow" } else { "deny" }, format!("[{}]", networks.join(", "))));
+    }
+    entries
 }
 
 fn line(page: &mut String, words: std::fmt::Arguments<'_>) {
@@ -301,6 +351,20 @@ mod tests {
             let again = file::parse(Path::new("may.toml"), page.as_bytes()).unwrap();
             assert_eq!(Settings::settle(&[again], HERE).unwrap(), settings, "{flags:?}\n{page}");
         }
+    }
+
+    #[test]
+    fn locations_are_dumped_as_tables() {
+        let text = "[[location]]\npath = '/a \"b/'\nroot = '/srv'\nindex = 'x'\nexpires = '30d'\n\
+                    cache_control = 'public'\naccess_log = false\nheaders = { X-A = ['1', '2'], Y = 'é' }\n\
+                    allow = ['10.0.0.0/8', '::1']\ndeny = ['all']\n\n[[location]]\npath = '/b'\nalias = 'c'\n\
+                    [[location]]\npath = '/c'\nreturn = { status = 404, body = \"test 成功\\n\", type = 'a/b' }\n\
+                    [[location]]\npath = '/d'\nreturn = { status = 204 }\n";
+        let (settings, page) = dumped(&layers(&["-w", "1"], &[], text));
+        assert_eq!(settings.locations.len(), 4);
+        assert!(page.contains("\n[[location]]  # may.toml:12\npath = \"/b\"\nalias = \"c\"\n"), "{page}");
+        let again = file::parse(Path::new("may.toml"), page.as_bytes()).unwrap();
+        assert_eq!(Settings::settle(&[again], HERE).unwrap(), settings, "{page}");
     }
 
     #[test]

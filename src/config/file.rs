@@ -18,7 +18,7 @@ use toml::de::{DeInteger, DeTable, DeValue};
 use super::cli::{self, Raw};
 use super::document::{Document, Text};
 use super::layer::{Layer, Origin};
-use super::spelling;
+use super::{location, spelling};
 use crate::error::StartupError;
 
 /// Names of values, as the help shows them, that may be written as a number.
@@ -50,8 +50,15 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Layer, StartupError> {
     let known: BTreeMap<String, Arg> =
         cli::settings().filter_map(|flag| Some((key(flag.get_long()?), flag))).collect();
     let mut arguments = Vec::new();
+    let mut locations = Vec::new();
     let mut document = Document::new(path);
     for (name, value) in entries {
+        if name.get_ref() == location::KEY {
+            let (read, places) = location::read(&source, name.span().start, value)?;
+            document.note(location::KEY, location::KEY, places);
+            locations = read;
+            continue;
+        }
         let fault = |at, why| fault(at, Some(name.get_ref()), why);
         let flag = known.get(name.get_ref().as_ref());
         let Some((flag, long)) = flag.and_then(|flag| Some((flag, flag.get_long()?))) else {
@@ -70,7 +77,8 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Layer, StartupError> {
         }
         document.note(long, name.get_ref(), its_places);
     }
-    let raw = Raw::of(arguments).map_err(|error| super::usage(&error))?;
+    let mut raw = Raw::of(arguments).map_err(|error| super::usage(&error))?;
+    raw.locations = locations;
     Ok(Layer { origin: Origin::File(document), raw })
 }
 
@@ -129,8 +137,9 @@ fn unknown(name: &str, known: &BTreeMap<String, Arg>) -> String {
         let aliases = flag.get_visible_aliases().unwrap_or_default();
         aliases.into_iter().map(move |alias| (alias.replace('-', "_"), key.as_str()))
     });
+    let keys = known.keys().map(|key| (key.clone(), key.as_str()));
     let spellings: BTreeMap<String, &str> =
-        known.keys().map(|key| (key.clone(), key.as_str())).chain(aliases).collect();
+        keys.chain([(location::KEY.to_owned(), location::KEY)]).chain(aliases).collect();
     match spelling::nearest(name, spellings.keys().map(String::as_str)).and_then(|name| spellings.get(name)) {
         Some(key) => format!("unknown key (the nearest known one is {key})"),
         None => "unknown key (the keys are the long flags of --help, with underscores)".to_owned(),
@@ -166,15 +175,33 @@ fn text(flag: &Arg, value: &Spanned<DeValue<'_>>, at: usize) -> Result<String, (
         DeValue::Integer(number) if takes.number => Ok(decimal(number)),
         DeValue::Boolean(true) if takes.on => Ok("on".to_owned()),
         DeValue::Boolean(false) if takes.off => Ok("off".to_owned()),
-        other => {
-            let (kind, expected) = (other.type_str(), shape(flag));
-            let article = if kind.starts_with(['a', 'i']) { "an" } else { "a" };
-            Err((at, format!("is {article} {kind} (expected {expected})")))
-        }
+        other => Err((at, format!("{} (expected {})", is_a(other), shape(flag)))),
     }
 }
 
-fn decimal(number: &DeInteger<'_>) -> String {
+/// What type a value is of, for an error.
+pub(super) fn is_a(value: &DeValue<'_>) -> String {
+    let kind = value.type_str();
+    let article = if kind.starts_with(['a', 'i']) { "an" } else { "a" };
+    format!("is {article} {kind}")
+}
+
+/// The text of a value that may be a number.
+pub(super) fn number_or_text(value: &Spanned<DeValue<'_>>) -> Option<String> {
+    match value.get_ref() {
+        DeValue::String(text) => Some(text.clone().into_owned()),
+        DeValue::Integer(number) => Some(decimal(number)),
+        _ => None,
+    }
+}
+
+/// Whether `name` is the key of a setting.
+pub(super) fn is_key(name: &str) -> bool {
+    cli::settings().filter_map(|flag| flag.get_long().map(key)).any(|key| key == name)
+}
+
+/// A whole number of TOML, in decimal digits.
+pub(super) fn decimal(number: &DeInteger<'_>) -> String {
     // Past 128 bits it stays as it was written, for its reader to refuse.
     i128::from_str_radix(number.as_str(), number.radix())
         .map_or_else(|_| number.to_string(), |n| n.to_string())
@@ -283,10 +310,6 @@ mod tests {
             ("\n  wrokers = 4", "2:3: wrokers: unknown key (the nearest known one is workers)"),
             ("log-level = \"info\"", "1:1: log-level: unknown key (the nearest known one is log_level)"),
             ("level_log = \"info\"", "1:1: level_log: unknown key (the nearest known one is log_level)"),
-            (
-                "[[location]]\npath = \"/\"",
-                "1:3: location: unknown key (the keys are the long flags of --help, with underscores)",
-            ),
             ("zzz = 1\nyyyy = 2", "1:1: zzz: unknown key (the keys are the long flags of --help, "),
             ("\"a\\nb\" = 1", "1:1: a\\nb: unknown key"),
             ("config = \"x\"", "1:1: config: is a flag only (a file can't hold it)"),

@@ -36,6 +36,14 @@ impl Origin {
         }
     }
 
+    /// Where the `nth` value of a list is given there.
+    pub fn locate_nth(&self, long: &str, nth: usize) -> String {
+        match self {
+            Self::File(document) => document.line(long, nth),
+            _ => self.locate(long),
+        }
+    }
+
     /// The error for a value that is not allowed: the `nth` one given for the setting called `long`.
     pub fn refuse(&self, long: &str, nth: usize, value: &str, why: String) -> StartupError {
         let why = match self {

@@ -9,6 +9,7 @@
 //! Raw layers hold optional text, [`Settings`] holds values. Nothing past this module sees a value that was
 //! not checked, so the bounds written at the fields can be relied upon.
 
+pub mod access;
 pub mod address;
 pub mod cli;
 pub mod document;
@@ -18,6 +19,7 @@ pub mod file;
 pub mod flat;
 pub mod kubernetes;
 pub mod layer;
+pub mod location;
 pub mod spelling;
 pub mod units;
 
@@ -30,6 +32,7 @@ use ::log::LevelFilter;
 use clap::Parser;
 
 use self::layer::{Layer, Layers, Origin};
+use self::location::Location;
 use crate::error::StartupError;
 
 /// The directory that is served when none is named and it exists.
@@ -220,6 +223,8 @@ pub struct Settings {
     pub listing: bool,
     /// Whether names that begin with a dot are served. `.well-known` always is.
     pub dotfiles: bool,
+    /// What is different for some paths, in the order of the settings file.
+    pub locations: Vec<Location>,
     /// What was noticed while settling, one line each, for the log once it is open.
     pub warnings: Vec<String>,
 }
@@ -259,6 +264,7 @@ impl Default for Settings {
             missing_index: MissingIndex::Forbidden,
             listing: false,
             dotfiles: false,
+            locations: Vec::new(),
             warnings: Vec::new(),
         }
     }
@@ -399,6 +405,7 @@ impl Settings {
         set(&mut s.missing_index, given.read("missing-index", |r| &r.missing_index, missing_index)?);
         set(&mut s.listing, given.read("listing", |r| &r.listing, units::switch)?);
         set(&mut s.dotfiles, given.read("dotfiles", |r| &r.dotfiles, dotfiles)?);
+        s.take_locations(layers);
         set(&mut s.name, given.read("name", |r| &r.name, units::name)?);
 
         // By whom.
@@ -435,6 +442,20 @@ impl Settings {
         set(&mut s.access_log, given.path(|r| &r.access_log).map(|path| access_log(path)));
         set(&mut s.access_format, given.read("access-format", |r| &r.access_format, access_format)?);
         Ok(s)
+    }
+}
+
+impl Settings {
+    /// The locations of the highest layer that has any, with a warning for each that can never answer.
+    fn take_locations(&mut self, layers: &[Layer]) {
+        let Some(layer) = layers.iter().find(|layer| !layer.raw.locations.is_empty()) else { return };
+        self.locations = layer.raw.locations.clone();
+        for (later, first) in location::shadowed(&self.locations) {
+            let place = |nth| layer.origin.locate_nth(location::KEY, nth);
+            let (path, later, first) = (&self.locations[later].path, place(later), place(first));
+            self.warnings
+                .push(format!("{later}: this location never answers, since {first} has {path} as well"));
+        }
     }
 }
 

@@ -77,6 +77,13 @@ pub fn watchdog(text: &str) -> Result<Option<Duration>, String> {
         .ok_or_else(|| "expected a time from 2s to 24h, for example 30s, or off".to_owned())
 }
 
+/// How long something may be kept: from 0 to 3650 days, in whole seconds as max-age is.
+pub fn lifetime(text: &str) -> Result<Duration, String> {
+    duration(text)
+        .filter(|time| *time <= 3650 * DAY && time.subsec_nanos() == 0)
+        .ok_or_else(|| "expected a time from 0 to 3650d, for example 30d".to_owned())
+}
+
 fn duration(text: &str) -> Option<Duration> {
     match text.parse() {
         Ok(seconds) if !text.starts_with('+') => Some(Duration::from_secs(seconds)),
@@ -220,6 +227,11 @@ mod tests {
         let never = ["", "-1", "+1", "99ms", "25h", "1M", "30 parsecs", "18446744073709551616", "s"];
         check(timeout, &good, &never);
         check(timeout, &[], &["0"]);
+        check(
+            lifetime,
+            &[("0", milliseconds(0)), ("30d", 30 * DAY), ("3650d", 3650 * DAY)],
+            &["3651d", "30 dy", "500ms"],
+        );
         check(span, &[("0", milliseconds(0)), ("0s", milliseconds(0)), ("86400", DAY)], &["86401", "", "x"]);
     }
 
