@@ -5,6 +5,7 @@
 #![allow(missing_docs, reason = "this is a program")]
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,6 +16,7 @@ use mayhttpd::http::request::{Head, Request};
 use mayhttpd::metrics::Row;
 use mayhttpd::site::{Now, Site};
 use mayhttpd::sys::file::Root;
+use mayhttpd::sys::socket::PeerAddress;
 
 fn main() {
     divan::main();
@@ -89,7 +91,8 @@ impl Served {
 
     fn site(directory: &Path, settings: &Settings) -> Site {
         let root = Root::open(directory).unwrap();
-        Site::new(settings, Some((root, directory.to_owned())), Row::alone().unwrap(), now())
+        let root = Some((root, directory.to_owned()));
+        Site::new(settings, root, Vec::new(), Row::alone().unwrap(), now())
     }
 }
 
@@ -119,6 +122,7 @@ fn answer(bencher: Bencher<'_, '_>, (name, status): (&str, u16)) {
     let bytes = format!("GET {target} HTTP/1.1\r\nHost: test\r\n{field}\r\n");
     let request = request(bytes.as_bytes());
     let now = now();
-    assert_eq!(site.answer(&request, now).status.code(), status, "{name}");
-    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| site.answer(black_box(&request), now));
+    let client = PeerAddress::Ip(Ipv4Addr::LOCALHOST.into());
+    assert_eq!(site.answer(&request, client, now).reply.status.code(), status, "{name}");
+    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| site.answer(black_box(&request), client, now));
 }

@@ -48,13 +48,13 @@ impl Sandbox {
         Err(format!("--sandbox require: {missing}"))
     }
 
-    /// Confines this thread, and those it starts, to reading what lies beneath the root, or to no file at all.
+    /// Confines this thread, and those it starts, to reading what lies beneath these roots, or to no file at all.
     ///
     /// # Errors
     /// What the kernel says, where all is required; else the log says it. Returns whether it is confined.
-    pub fn confine_files(&self, root: Option<&Root>) -> io::Result<bool> {
+    pub fn confine_files(&self, roots: &[&Root]) -> io::Result<bool> {
         let Some(abi) = self.landlock else { return Ok(false) };
-        let directories: Vec<_> = root.map(AsFd::as_fd).into_iter().collect();
+        let directories: Vec<_> = roots.iter().map(|root| root.as_fd()).collect();
         self.achieved("landlock", landlock::leave_to_read(&directories, abi))
     }
 
@@ -150,6 +150,6 @@ mod tests {
     fn off_asks_the_kernel_nothing() {
         let off = Sandbox::plan(config::Sandbox::Off).unwrap();
         assert_eq!((off.landlock, off.seccomp), (None, false));
-        assert!(!off.confine_files(None).unwrap() && !off.confine_calls(Work::Serving).unwrap());
+        assert!(!off.confine_files(&[]).unwrap() && !off.confine_calls(Work::Serving).unwrap());
     }
 }

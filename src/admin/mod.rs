@@ -114,7 +114,7 @@ fn start_scheduler(sandbox: Sandbox) -> io::Result<bool> {
 fn give_up_the_rest(sandbox: Sandbox, files: bool) -> io::Result<bool> {
     privileges::give_up()?;
     // Where there is no /proc, there is nothing to leave.
-    Ok(files && sandbox.confine_files(Root::open("/proc".as_ref()).ok().as_ref())?)
+    Ok(files && sandbox.confine_files(&Root::open("/proc".as_ref()).iter().collect::<Vec<_>>())?)
 }
 
 /// Heeds the master until it is gone, or a signal comes.

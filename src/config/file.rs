@@ -290,9 +290,10 @@ mod tests {
     #[test]
     fn the_example_of_the_documents_is_a_file() {
         let document = include_str!("../../docs/settings.md");
-        let example = document.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-        let settings = settled(example).unwrap();
-        assert_eq!((settings.workers, settings.listen.len()), (4, 2));
+        let examples = document.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        let examples: Vec<_> = examples.map(|example| settled(example).unwrap()).collect();
+        assert_eq!((examples[0].workers, examples[0].listen.len()), (4, 2));
+        assert_eq!((examples[1].locations.len(), examples.len()), (3, 2));
     }
 
     #[test]

@@ -32,7 +32,7 @@ use ::log::LevelFilter;
 use clap::Parser;
 
 use self::layer::{Layer, Layers, Origin};
-use self::location::Location;
+use self::location::{Files, Location};
 use crate::error::StartupError;
 
 /// The directory that is served when none is named and it exists.
@@ -446,6 +446,20 @@ impl Settings {
 }
 
 impl Settings {
+    /// The directories beside the root that locations name, each once.
+    pub fn directories(&self) -> Vec<&Path> {
+        let mut directories: Vec<&Path> = Vec::new();
+        for location in &self.locations {
+            match &location.files {
+                Files::Root(directory) | Files::Alias(directory) if !directories.contains(&&**directory) => {
+                    directories.push(directory);
+                }
+                _ => {}
+            }
+        }
+        directories
+    }
+
     /// The locations of the highest layer that has any, with a warning for each that can never answer.
     fn take_locations(&mut self, layers: &[Layer]) {
         let Some(layer) = layers.iter().find(|layer| !layer.raw.locations.is_empty()) else { return };

@@ -5,12 +5,14 @@ use crate::http::framing::Framing;
 use crate::http::request::{Method, Request};
 use crate::http::status::Status;
 use crate::metrics;
-use crate::site::{SiteReply, error_page};
+use crate::site::{Answer, SiteReply, error_page};
 
 /// A reply and what is to be done with it.
 pub struct Exchange {
     /// The reply.
     pub reply: SiteReply,
+    /// Whether the access log is to have it.
+    pub logged: bool,
     /// Where the request's body ends.
     pub framing: Framing,
     /// False for HEAD.
@@ -31,9 +33,11 @@ pub struct Exchange {
 
 impl Exchange {
     /// What a request gets whose head took `used` bytes. A worker that drains keeps no connection.
-    pub fn new(request: &Request<'_>, used: usize, reply: SiteReply, draining: bool) -> Exchange {
+    pub fn new(request: &Request<'_>, used: usize, answer: Answer, draining: bool) -> Exchange {
+        let Answer { reply, logged } = answer;
         Exchange {
             reply,
+            logged,
             framing: request.framing,
             send_body: request.method != Method::Head,
             keep_alive: request.keep_alive && !draining,
@@ -53,6 +57,7 @@ impl Exchange {
     pub fn last(status: Status, end: End) -> Exchange {
         Exchange {
             reply: error_page::reply(status, b""),
+            logged: true,
             framing: Framing::None,
             send_body: true,
             keep_alive: false,

@@ -176,9 +176,10 @@ impl Connection {
                     };
                     self.pending.capture(self.shared.access_format, &origin, &asked);
                 }
-                let reply = self.shared.site.answer(&request, self.shared.reactor.clock.now());
+                let now = self.shared.reactor.clock.now();
+                let answer = self.shared.site.answer(&request, self.visit.peer, now);
                 let draining = self.shared.draining.load(Relaxed);
-                Next::Answer(Box::new(Exchange::new(&request, used, reply, draining)))
+                Next::Answer(Box::new(Exchange::new(&request, used, answer, draining)))
             }
             Head::Partial => {
                 self.inbox.consume_empty_lines();
@@ -233,7 +234,10 @@ impl Connection {
         self.transport.presence().row().request(exchange.method, reply.status.code());
         let before_body = self.transport.sent() + self.transmit.gathered();
         let result = if *send_body { self.send_body(&reply.body) } else { Ok(()) };
-        if let Some(access) = &self.shared.access {
+        if !exchange.logged && self.shared.access.is_some() {
+            self.pending.discard();
+            self.visit.requests -= 1;
+        } else if let Some(access) = &self.shared.access {
             // What has gathered counts as sent; it goes before anything else does.
             let gathered = if result.is_ok() { self.transmit.gathered() } else { 0 };
             let length = (self.transport.sent() + gathered).saturating_sub(before_body);

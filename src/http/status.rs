@@ -23,6 +23,14 @@ macro_rules! statuses {
                 }
             }
 
+            /// The status of this code, if it is one of these.
+            pub const fn of(code: u16) -> Option<Status> {
+                match code {
+                    $($code => Some(Status::$name),)+
+                    _ => None,
+                }
+            }
+
             /// The status line with its CRLF (RFC 9112 §4), as `head.rs` copies it.
             pub(super) const fn line(self) -> &'static [u8] {
                 match self.0 {
@@ -40,12 +48,22 @@ macro_rules! statuses {
 statuses! {
     /// RFC 9110 §15.3.1.
     OK = 200 "OK";
+    /// RFC 9110 §15.3.5.
+    NO_CONTENT = 204 "No Content";
     /// RFC 9110 §15.3.7.
     PARTIAL_CONTENT = 206 "Partial Content";
     /// RFC 9110 §15.4.2.
     MOVED_PERMANENTLY = 301 "Moved Permanently";
+    /// RFC 9110 §15.4.3.
+    FOUND = 302 "Found";
+    /// RFC 9110 §15.4.4.
+    SEE_OTHER = 303 "See Other";
     /// RFC 9110 §15.4.5.
     NOT_MODIFIED = 304 "Not Modified";
+    /// RFC 9110 §15.4.8.
+    TEMPORARY_REDIRECT = 307 "Temporary Redirect";
+    /// RFC 9110 §15.4.9.
+    PERMANENT_REDIRECT = 308 "Permanent Redirect";
     /// RFC 9110 §15.5.1.
     BAD_REQUEST = 400 "Bad Request";
     /// RFC 9110 §15.5.4.
@@ -56,14 +74,20 @@ statuses! {
     METHOD_NOT_ALLOWED = 405 "Method Not Allowed";
     /// RFC 9110 §15.5.9.
     REQUEST_TIMEOUT = 408 "Request Timeout";
+    /// RFC 9110 §15.5.11.
+    GONE = 410 "Gone";
     /// RFC 9110 §15.5.13.
     PRECONDITION_FAILED = 412 "Precondition Failed";
     /// RFC 9110 §15.5.15.
     URI_TOO_LONG = 414 "URI Too Long";
     /// RFC 9110 §15.5.17.
     RANGE_NOT_SATISFIABLE = 416 "Range Not Satisfiable";
+    /// RFC 6585 §4.
+    TOO_MANY_REQUESTS = 429 "Too Many Requests";
     /// RFC 6585 §5.
     REQUEST_HEADER_FIELDS_TOO_LARGE = 431 "Request Header Fields Too Large";
+    /// RFC 7725 §3.
+    UNAVAILABLE_FOR_LEGAL_REASONS = 451 "Unavailable For Legal Reasons";
     /// RFC 9110 §15.6.1.
     INTERNAL_SERVER_ERROR = 500 "Internal Server Error";
     /// RFC 9110 §15.6.2.
@@ -90,6 +114,7 @@ mod tests {
         for status in Status::ALL {
             let line = format!("HTTP/1.1 {} {}\r\n", status.code(), status.reason());
             assert_eq!(status.line(), line.as_bytes());
+            assert_eq!(Status::of(status.code()), Some(*status));
             assert!(!status.reason().is_empty());
         }
     }

@@ -93,8 +93,14 @@ impl<'a> SitePath<'a> {
 
     /// True when a segment begins with a dot, other than `.well-known` (RFC 8615).
     pub fn has_hidden_segment(&self) -> bool {
+        self.has_hidden_segment_from(0)
+    }
+
+    /// As [`SitePath::has_hidden_segment`], of the segments that begin behind the first `start` bytes.
+    pub fn has_hidden_segment_from(&self, start: usize) -> bool {
         // Most paths have no such dot, and this is a shorter way to know than going by segments.
-        memchr::memchr_iter(b'.', &self.path).any(|at| {
+        memchr::memchr_iter(b'.', &self.path[start..]).any(|at| {
+            let at = start + at;
             let begins = at == 0 || self.path[at - 1] == b'/';
             begins && segment(&self.path[at..]) != b".well-known"
         })
@@ -350,6 +356,9 @@ mod tests {
             }
         }
         assert!(SitePath::parse(b"/.well-known/.git").unwrap().has_hidden_segment());
+        let path = SitePath::parse(b"/.a/b/.c").unwrap();
+        assert!(path.has_hidden_segment_from(2) && path.has_hidden_segment_from(4));
+        assert!(!SitePath::parse(b"/.a/b").unwrap().has_hidden_segment_from(2));
     }
 
     #[track_caller]

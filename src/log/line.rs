@@ -166,6 +166,11 @@ impl Pending {
         self.text.is_empty()
     }
 
+    /// Forgets what was captured: nothing is written of this request.
+    pub fn discard(&mut self) {
+        self.text.clear();
+    }
+
     /// Adds the outcome and hands the line to `buffer`. Without a capture before it does nothing, and a
     /// second call does nothing either: a request is logged once.
     pub fn finish(&mut self, buffer: &mut Buffer, stamp: &Stamp, outcome: &Outcome) {

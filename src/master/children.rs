@@ -23,7 +23,7 @@ struct Child {
 pub enum Word {
     /// It serves.
     Ready,
-    /// Its root's path leads elsewhere now, where it can't follow.
+    /// The path of one of its roots leads elsewhere now, where it can't follow.
     Moved,
     /// It can't serve, for this reason.
     Failed(String),

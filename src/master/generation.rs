@@ -4,7 +4,7 @@
 //! its error line. Decides nothing about processes.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::sockets::Sockets;
@@ -34,6 +34,8 @@ pub struct Generation {
     pub access: Option<AccessLog>,
     /// The root as it was when the settings were settled, and its path.
     root: Option<(Root, PathBuf)>,
+    /// Likewise the directories of locations.
+    directories: Vec<(Root, PathBuf)>,
     identity: Option<Identity>,
     places: usize,
     watches: usize,
@@ -53,6 +55,7 @@ impl Generation {
     ) -> Result<Generation, StartupError> {
         let sandbox = sandbox(&settings)?;
         let root = root(&settings)?;
+        let directories = directories(&settings)?;
         let identity = identity(&settings)?;
         let access = AccessLog::open(&settings.access_log).map_err(|source| {
             let path = match &settings.access_log {
@@ -74,7 +77,18 @@ impl Generation {
                 settings.backlog
             );
         }
-        Ok(Generation { number, settings, sockets, access, root, identity, places, watches, sandbox })
+        Ok(Generation {
+            number,
+            settings,
+            sockets,
+            access,
+            root,
+            directories,
+            identity,
+            places,
+            watches,
+            sandbox,
+        })
     }
 
     /// In the child: becomes the worker of a slot.
@@ -85,13 +99,16 @@ impl Generation {
         let listeners = listeners.into_iter().filter_map(Arc::into_inner).collect();
         // Opened anew, for the path may lead elsewhere by now, and with the master's rights, for it may lead through
         // where the workers' user may not go. A path that leads nowhere leaves the root of the start.
-        let root = self.root.take().map(|(root, path)| (Root::open(&path).unwrap_or(root), path));
+        let anew = |(root, path): (Root, PathBuf)| (Root::open(&path).unwrap_or(root), path);
+        let root = self.root.take().map(anew);
+        let directories = std::mem::take(&mut self.directories).into_iter().map(anew).collect();
         worker::run(worker::Start {
             slot,
             master,
             link,
             listeners,
             root,
+            directories,
             identity: self.identity.take(),
             access: self.access.take(),
             places: self.places,
@@ -128,6 +145,7 @@ impl Generation {
 pub fn check(settings: &Settings) -> Result<(), StartupError> {
     sandbox(settings)?;
     root(settings)?;
+    directories(settings)?;
     identity(settings)?;
     Ok(())
 }
@@ -139,10 +157,21 @@ fn sandbox(settings: &Settings) -> Result<Sandbox, StartupError> {
 
 /// The root's directory, open, and its path; none is the welcome page.
 fn root(settings: &Settings) -> Result<Option<(Root, PathBuf)>, StartupError> {
-    let config::Root::Directory(path) = &settings.root else { return Ok(None) };
+    match &settings.root {
+        config::Root::Directory(path) => open(path).map(Some),
+        config::Root::Welcome => Ok(None),
+    }
+}
+
+/// The directories of locations, open, and their paths.
+fn directories(settings: &Settings) -> Result<Vec<(Root, PathBuf)>, StartupError> {
+    settings.directories().into_iter().map(open).collect()
+}
+
+fn open(path: &Path) -> Result<(Root, PathBuf), StartupError> {
     match Root::open(path) {
-        Ok(root) => Ok(Some((root, path.clone()))),
-        Err(source) => Err(StartupError::Root { path: path.clone(), source }),
+        Ok(root) => Ok((root, path.to_owned())),
+        Err(source) => Err(StartupError::Root { path: path.to_owned(), source }),
     }
 }
 
@@ -167,7 +196,9 @@ fn identity(settings: &Settings) -> Result<Option<Identity>, StartupError> {
 fn settle_places(settings: &mut Settings) -> usize {
     let descriptors = limits::raise_descriptor_limit();
     let maps = Proc::running().max_map_count();
-    let places = places::decide(settings.max_connections, settings.cache_entries, descriptors, maps);
+    // Each directory of a location stays open.
+    let free = descriptors.saturating_sub(settings.directories().len() as u64);
+    let places = places::decide(settings.max_connections, settings.cache_entries, free, maps);
     if let Some(asked) = settings.max_connections
         && asked > places.connections
     {

@@ -96,11 +96,11 @@ impl Master {
         let others: Vec<&Sockets> = self.generations.iter().map(|g| &g.sockets).collect();
         match Generation::open(number, current.settings.clone(), &others) {
             Ok(generation) => {
-                ::log::info!("the root's path leads elsewhere now: generation {number} starts there");
+                ::log::info!("a root's path leads elsewhere now: generation {number} starts there");
                 Some(self.succeed(generation))
             }
             Err(error) => {
-                ::log::error!("the root's path leads elsewhere now, where it can't be followed: {error}");
+                ::log::error!("a root's path leads elsewhere now, where it can't be followed: {error}");
                 None
             }
         }

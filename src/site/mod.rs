@@ -13,6 +13,7 @@ pub mod cache;
 pub mod entry;
 pub mod error_page;
 pub mod listing;
+pub mod location;
 pub mod resolve;
 pub mod trail;
 pub mod watch;
@@ -34,9 +35,11 @@ use crate::http::{head, multipart};
 use crate::metrics::Row;
 use crate::sys::file::{self, Root};
 use crate::sys::inotify::{Inotify, WatchError};
+use crate::sys::socket::PeerAddress;
 
 use cache::{Cache, Slot};
 use entry::Entry;
+use location::{Location, Locations, Place};
 use resolve::{Found, Refusal, Wanted};
 use watch::{Sight, Watches};
 
@@ -66,6 +69,15 @@ const WORTH_WATCHING: u32 = 2;
 /// A reply about a site's content.
 pub type SiteReply = Reply<Arc<Entry>>;
 
+/// What a request gets.
+#[derive(Debug)]
+pub struct Answer {
+    /// The reply.
+    pub reply: SiteReply,
+    /// Whether the access log is to have it.
+    pub logged: bool,
+}
+
 /// The one site that a worker serves.
 pub struct Site {
     rules: Rules,
@@ -75,8 +87,9 @@ pub struct Site {
 
 /// What the settings ask for, resolved before the first request.
 struct Rules {
-    /// The file that answers for a directory.
-    index: Vec<u8>,
+    /// Where the files of paths without a location are.
+    place: Place,
+    locations: Locations,
     missing_index: Status,
     listing: bool,
     dotfiles: bool,
@@ -85,7 +98,8 @@ struct Rules {
 }
 
 struct State {
-    source: Source,
+    /// The site's own root, and then those that locations have of their own.
+    sources: Vec<Source>,
     cache: Cache,
     /// What tells of changes; none where entries are looked at again at each request by wish.
     watches: Option<Watches>,
@@ -108,15 +122,22 @@ enum Source {
 }
 
 impl Site {
-    /// A site over an open root directory; without one, the built-in welcome page.
-    pub fn new(settings: &Settings, root: Option<(Root, PathBuf)>, metrics: Row, now: Now) -> Site {
+    /// A site over an open root directory; without one, the built-in welcome page. `directories` are those of
+    /// [`Settings::directories`], open, in the same order.
+    pub fn new(
+        settings: &Settings,
+        root: Option<(Root, PathBuf)>,
+        directories: Vec<(Root, PathBuf)>,
+        metrics: Row,
+        now: Now,
+    ) -> Site {
         let welcome = || Entry::built_in(include_bytes!("welcome.html"), "text/html", true, now);
-        let source = match root {
-            Some((root, path)) => Source::Directory { root, path, checked: now.tick, stay: Stay::No },
-            None => Source::Welcome(Arc::new(welcome())),
-        };
+        let directory = |(root, path)| Source::Directory { root, path, checked: now.tick, stay: Stay::No };
+        let own = root.map_or_else(|| Source::Welcome(Arc::new(welcome())), directory);
+        let sources = std::iter::once(own).chain(directories.into_iter().map(directory)).collect();
         let rules = Rules {
-            index: settings.index.clone().into_bytes(),
+            place: Place { source: 0, at: 0, index: settings.index.clone().into_bytes() },
+            locations: Locations::new(settings),
             missing_index: match settings.missing_index {
                 MissingIndex::Forbidden => Status::FORBIDDEN,
                 MissingIndex::NotFound => Status::NOT_FOUND,
@@ -127,7 +148,7 @@ impl Site {
                 .unwrap_or(u32::MAX),
         };
         let cache = Cache::new(settings.cache_entries, settings.cache_size);
-        Site { rules, metrics, state: Mutex::new(State { source, cache, watches: None }) }
+        Site { rules, metrics, state: Mutex::new(State { sources, cache, watches: None }) }
     }
 
     /// Has changes of what is cached reported to the calling thread, which must be the one that answers; by `bound`
@@ -137,7 +158,8 @@ impl Site {
     /// Why changes can't be seen here. The site does without.
     pub fn watch_changes(&self, bound: usize) -> Result<(), String> {
         let mut state = self.lock();
-        if matches!(state.source, Source::Welcome(_)) || self.rules.valid_ticks == 0 {
+        let has_files = state.sources.iter().any(|source| matches!(source, Source::Directory { .. }));
+        if !has_files || self.rules.valid_ticks == 0 {
             return Ok(());
         }
         let inotify = Inotify::start();
@@ -161,33 +183,75 @@ impl Site {
         self.lock().watches.as_mut().is_some_and(Watches::take_shortage)
     }
 
-    /// Answers one request.
-    pub fn answer(&self, request: &Request<'_>, now: Now) -> SiteReply {
-        if request.method == Method::Other {
-            return error_page::reply(Status::METHOD_NOT_ALLOWED, b"Allow: GET, HEAD\r\n");
-        }
-        let Ok(path) = SitePath::parse(request.target.path) else {
-            return error_page::reply(Status::BAD_REQUEST, b"");
+    /// Answers one request of `client`, who is whoever the networks of locations are about.
+    pub fn answer(&self, request: &Request<'_>, client: PeerAddress, now: Now) -> Answer {
+        let reply = match SitePath::parse(request.target.path) {
+            _ if request.method == Method::Other => {
+                error_page::reply(Status::METHOD_NOT_ALLOWED, b"Allow: GET, HEAD\r\n")
+            }
+            Err(_) => error_page::reply(Status::BAD_REQUEST, b""),
+            Ok(path) => match self.rules.locations.of(&path) {
+                None => self.serve(&path, &self.rules.place, 0, request, now),
+                Some(location) => return self.answer_in(location, &path, request, client, now),
+            },
         };
-        if !self.rules.dotfiles && path.has_hidden_segment() {
+        Answer { reply, logged: true }
+    }
+
+    /// The answer of a location: to who may ask, what is fixed, or what lies there. Apart, so that its frame is not on the
+    /// stack of a site without locations.
+    #[inline(never)]
+    fn answer_in(
+        &self,
+        location: &Location,
+        path: &SitePath<'_>,
+        request: &Request<'_>,
+        client: PeerAddress,
+        now: Now,
+    ) -> Answer {
+        let address = match client {
+            PeerAddress::Ip(address) => Some(address),
+            PeerAddress::Unix => None,
+        };
+        let reply = match &location.fixed {
+            _ if !location.admits(address) => error_page::reply(Status::FORBIDDEN, b""),
+            Some(fixed) => fixed.reply(),
+            None => self.serve(path, &location.place, location.shown, request, now),
+        };
+        Answer { reply: location.complete(reply, now), logged: location.logged }
+    }
+
+    /// What lies at a path whose files are at `place`; the first `shown` bytes of it may begin names with a dot.
+    fn serve(
+        &self,
+        path: &SitePath<'_>,
+        place: &Place,
+        shown: usize,
+        request: &Request<'_>,
+        now: Now,
+    ) -> SiteReply {
+        if !self.rules.dotfiles && path.has_hidden_segment_from(shown) {
             return error_page::reply(Status::NOT_FOUND, b"");
         }
-        match self.entry(&path, request, now) {
+        match self.entry(path, place, request, now) {
             Ok(entry) => represent(entry, request, now),
             Err(reply) => *reply,
         }
     }
 
-    /// Has the site stay with the directory that its root's path led to, because this process may read no other.
+    /// Has the site stay with the directories that the paths of its roots led to, because this process may read no other.
     pub fn stay_at_root(&self) {
-        if let Source::Directory { stay, .. } = &mut self.lock().source {
-            *stay = Stay::Here;
+        for source in &mut self.lock().sources {
+            if let Source::Directory { stay, .. } = source {
+                *stay = Stay::Here;
+            }
         }
     }
 
-    /// True when the root's path was last seen to lead elsewhere, and the site stays.
+    /// True when the path of a root was last seen to lead elsewhere, and the site stays.
     pub fn root_has_moved(&self) -> bool {
-        matches!(self.lock().source, Source::Directory { stay: Stay::Behind, .. })
+        let behind = |source: &Source| matches!(source, Source::Directory { stay: Stay::Behind, .. });
+        self.lock().sources.iter().any(behind)
     }
 
     /// Forgets what nobody has asked for in a minute; called now and then.
@@ -204,12 +268,13 @@ impl Site {
     fn entry(
         &self,
         path: &SitePath<'_>,
+        place: &Place,
         request: &Request<'_>,
         now: Now,
     ) -> Result<Arc<Entry>, Box<SiteReply>> {
         let mut state = self.lock();
         state.catch_up();
-        state.follow_root(self.rules.valid_ticks, now);
+        state.follow_root(place.source, self.rules.valid_ticks, now);
         if let Some(slot) = state.cached(path)
             && now.tick.wrapping_sub(slot.entry.checked()) < self.rules.believed_ticks(&slot.sight)
             && slot.entry.is_intact()
@@ -217,13 +282,13 @@ impl Site {
             self.metrics.cache_hit();
             return Ok(Arc::clone(&slot.entry));
         }
-        if let Source::Welcome(entry) = &state.source {
+        if let Source::Welcome(entry) = &state.sources[place.source] {
             let found = path.as_bytes().is_empty().then(|| Arc::clone(entry));
             return found.ok_or_else(|| Box::new(refuse(Refusal::NotFound)));
         }
         self.metrics.cache_miss();
-        let wanted = Wanted::of(path, 0, &self.rules.index);
-        let mut found = state.resolve(&wanted);
+        let wanted = Wanted::of(path, place.at, &place.index);
+        let mut found = state.resolve(place, &wanted);
         if matches!(found, Err(Refusal::Exhausted)) {
             // An entry that can't be re-checked for want of descriptors is better than no answer.
             if let Some(slot) = state.cached(path) {
@@ -231,15 +296,15 @@ impl Site {
             }
             // The cache holds files open that nobody is waiting for.
             state.clear();
-            found = state.resolve(&wanted);
+            found = state.resolve(place, &wanted);
         }
         if !matches!(found, Ok(Found::File(..))) {
             state.forget(path.as_bytes());
         }
         match found {
-            Ok(Found::File(file, stamp)) => {
-                state.settle(path, &wanted, file, stamp, now).map_err(|_| Box::new(refuse(Refusal::Failed)))
-            }
+            Ok(Found::File(file, stamp)) => state
+                .settle(path, (place, &wanted), file, stamp, now)
+                .map_err(|_| Box::new(refuse(Refusal::Failed))),
             Ok(Found::DirectoryWithoutSlash) => Err(Box::new(redirect(path, request))),
             Ok(Found::DirectoryWithoutIndex(directory)) => {
                 Err(Box::new(self.without_index(path, &directory)))
@@ -304,12 +369,12 @@ impl State {
     fn watch(
         &mut self,
         path: &SitePath<'_>,
-        wanted: &Wanted<'_>,
+        (place, wanted): (&Place, &Wanted<'_>),
         file: BorrowedFd<'_>,
         identity: (u64, u64),
         now: Now,
     ) -> Option<Sight> {
-        let Source::Directory { root, .. } = &self.source else { return None };
+        let Source::Directory { root, .. } = &self.sources[place.source] else { return None };
         let names = (&*wanted.name(), path.as_bytes());
         Some(self.watches.as_mut()?.watch(root, names, (file, identity), now.tick))
     }
@@ -325,16 +390,16 @@ impl State {
         cache.clear(|slot| lose(watches, &slot.sight));
     }
 
-    fn resolve(&self, wanted: &Wanted<'_>) -> Result<Found, Refusal> {
-        match &self.source {
+    fn resolve(&self, place: &Place, wanted: &Wanted<'_>) -> Result<Found, Refusal> {
+        match &self.sources[place.source] {
             Source::Directory { root, .. } => resolve::resolve(root, wanted),
             Source::Welcome(_) => Err(Refusal::NotFound),
         }
     }
 
     /// Where the root's path leads somewhere else now (a deployment that switches a link), follows it.
-    fn follow_root(&mut self, valid_ticks: u32, now: Now) {
-        let Source::Directory { root, path, checked, stay } = &mut self.source else { return };
+    fn follow_root(&mut self, source: usize, valid_ticks: u32, now: Now) {
+        let Source::Directory { root, path, checked, stay } = &mut self.sources[source] else { return };
         if now.tick.wrapping_sub(*checked) < valid_ticks {
             return;
         }
@@ -356,7 +421,7 @@ impl State {
     fn settle(
         &mut self,
         path: &SitePath<'_>,
-        wanted: &Wanted<'_>,
+        at: (&Place, &Wanted<'_>),
         file: OwnedFd,
         mut stamp: file::Stamp,
         now: Now,
@@ -367,7 +432,7 @@ impl State {
         };
         let mut sight = None;
         if is_unwatched && looks >= WORTH_WATCHING {
-            sight = self.watch(path, wanted, file.as_fd(), stamp.identity, now);
+            sight = self.watch(path, at, file.as_fd(), stamp.identity, now);
             // Between the open and the watch it may have changed unseen.
             stamp = file::stat(file.as_fd()).inspect_err(|_| self.lose(&sight))?.1;
         }
@@ -378,6 +443,7 @@ impl State {
             slot.sight = sight.unwrap_or_else(|| std::mem::take(&mut slot.sight));
             return Ok(Arc::clone(&slot.entry));
         }
+        let (_, wanted) = at;
         let name = wanted.index.unwrap_or(wanted.path);
         let loaded = Entry::load(file, stamp, name, wanted.index.is_some(), now);
         let entry = Arc::new(loaded.inspect_err(|_| self.lose(&sight))?);

@@ -40,8 +40,9 @@ use crate::sys::{link, socket};
 
 use accept::Door;
 
-/// Machine words of a coroutine's stack: 16 KiB, and a multiple of 512, without which stacks are not pooled.
-const STACK_WORDS: usize = 2048;
+/// Machine words of a coroutine's stack: 16 KiB, and a multiple of 512, without which stacks are not pooled. Without
+/// optimisation frames have room for every intermediate value, and are more than twice as large.
+const STACK_WORDS: usize = if cfg!(debug_assertions) { 4096 } else { 2048 };
 
 /// Stacks that the scheduler makes ready at its start and keeps.
 const READY_STACKS: usize = 128;
@@ -81,6 +82,8 @@ pub struct Start {
     pub listeners: Vec<OwnedFd>,
     /// The site's root and the path it was opened by; none serves the welcome page.
     pub root: Option<(Root, PathBuf)>,
+    /// The directories of locations and the paths they were opened by, as [`Settings::directories`] has them.
+    pub directories: Vec<(Root, PathBuf)>,
     /// The user to become.
     pub identity: Option<Identity>,
     /// Where a line for each request goes.
@@ -123,11 +126,11 @@ fn serve(start: Start) -> Result<(), (&'static str, io::Error)> {
         return Err(("follow the master", io::Error::other("it has gone")));
     }
     warn_if_unreadable(&start);
-    let root = start.root.as_ref().map(|(root, _)| root);
-    let confined = start.sandbox.confine_files(root).map_err(|e| ("confine itself by Landlock", e))?;
+    let roots: Vec<&Root> = start.root.iter().chain(&start.directories).map(|(root, _)| root).collect();
+    let confined = start.sandbox.confine_files(&roots).map_err(|e| ("confine itself by Landlock", e))?;
     let reactor = Reactor::new().map_err(|e| ("make the scheduler's descriptors", e))?;
     let now = reactor.clock.now();
-    let site = Site::new(&start.settings, start.root, start.metrics, now);
+    let site = Site::new(&start.settings, start.root, start.directories, start.metrics, now);
     if confined {
         site.stay_at_root();
     }
@@ -221,10 +224,14 @@ fn start_vital(body: impl FnOnce() + Send + 'static) {
 
 /// Says once, in the log, when the workers' user can't read what it is to serve.
 fn warn_if_unreadable(start: &Start) {
-    let (0, Some((root, path))) = (start.slot, &start.root) else { return };
-    if root.open_beneath(b"").is_err() {
-        let who = start.identity.as_ref().map_or("the user who started this", |identity| &identity.name);
-        ::log::warn!("{who} cannot read {}: requests may get 403", path.display());
+    if start.slot != 0 {
+        return;
+    }
+    let who = start.identity.as_ref().map_or("the user who started this", |identity| &identity.name);
+    for (root, path) in start.root.iter().chain(&start.directories) {
+        if root.open_beneath(b"").is_err() {
+            ::log::warn!("{who} cannot read {}: requests may get 403", path.display());
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod pipelining;
 
 mod files;
 mod freshness;
+mod locations;
 mod paths;
 mod redirects;
 mod traversal;

@@ -288,7 +288,7 @@ fn the_next_generation_follows_the_root_for_a_confined_server() {
         (response.body == b"new\n").then_some(())
     });
     eventually("the log says why", || {
-        server.log().contains("the root's path leads elsewhere now").then_some(())
+        server.log().contains("a root's path leads elsewhere now").then_some(())
     });
     eventually("the old worker leaves", || (!old.lives()).then_some(()));
     assert_eq!(server.workers().len(), 1);

@@ -2,7 +2,7 @@
 //! every wait.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketType, sockopt};
@@ -33,6 +33,16 @@ impl Client {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let socket = rustix::net::socket(family, SocketType::STREAM, None).unwrap();
         sockopt::set_socket_recv_buffer_size(&socket, 4096).unwrap();
+        rustix::net::connect(&socket, &address).unwrap();
+        Self::from(TcpStream::from(socket))
+    }
+
+    /// A client that comes from this address.
+    #[track_caller]
+    pub fn from_address(source: IpAddr, address: SocketAddr) -> Self {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let socket = rustix::net::socket(family, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddr::new(source, 0)).unwrap();
         rustix::net::connect(&socket, &address).unwrap();
         Self::from(TcpStream::from(socket))
     }
@@ -103,7 +113,7 @@ impl Client {
     #[track_caller]
     pub fn answer(&mut self) -> Option<Response> {
         let mut response = self.head()?;
-        if response.status < 200 || response.status == 304 {
+        if response.status < 200 || matches!(response.status, 204 | 304) {
             return Some(response);
         }
         let length = response.length().unwrap() as usize;

@@ -61,7 +61,7 @@ pub fn try_in(
         Fork::Parent(pid) => Pid::from_raw(pid).unwrap(),
         Fork::Child => {
             let confined = give_up_privileges(|| Ok(())).is_ok()
-                && sandbox.confine_files(Some(&root)).is_ok_and(|done| done == sandbox.landlock.is_some())
+                && sandbox.confine_files(&[&root]).is_ok_and(|done| done == sandbox.landlock.is_some())
                 && sandbox.confine_calls(work).is_ok_and(|done| done == sandbox.seccomp);
             if !confined {
                 exit_now(NOT_CONFINED);
