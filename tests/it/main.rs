@@ -6,7 +6,9 @@
 mod support;
 
 mod basics;
+mod coming_from;
 mod errors;
+mod flat;
 mod settings;
 mod startup;
 
