@@ -188,7 +188,8 @@ pub struct Identity {
 /// # Errors
 /// A sentence part that says which name is unknown.
 pub fn look_up(user: &str, group: Option<&str>) -> Result<Identity, String> {
-    let by_name = User::from_name(user).map_err(|e| format!("cannot look up user '{user}': {}", e.desc()))?;
+    let by_name =
+        found(User::from_name(user)).map_err(|why| format!("cannot look up user '{user}': {why}"))?;
     let account = match (by_name, user.parse()) {
         (Some(account), _) => Some(account),
         (None, Ok(number)) => User::from_uid(Uid::from_raw(number)).ok().flatten(),
@@ -208,9 +209,20 @@ pub fn look_up(user: &str, group: Option<&str>) -> Result<Identity, String> {
     Ok(Identity { user: uid, group: gid, account, name: user.to_owned() })
 }
 
+/// What a search for an account brought. Where there is no list of accounts, as in an image with nothing but this program,
+/// it is not found; getpwnam(3) says so in any of these ways.
+fn found<T>(search: nix::Result<Option<T>>) -> Result<Option<T>, &'static str> {
+    use nix::errno::Errno;
+    match search {
+        Ok(account) => Ok(account),
+        Err(Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM) => Ok(None),
+        Err(error) => Err(error.desc()),
+    }
+}
+
 fn look_up_group(group: &str) -> Result<Gid, String> {
     let by_name =
-        Group::from_name(group).map_err(|e| format!("cannot look up group '{group}': {}", e.desc()))?;
+        found(Group::from_name(group)).map_err(|why| format!("cannot look up group '{group}': {why}"))?;
     match (by_name, group.parse()) {
         (Some(found), _) => Ok(found.gid),
         (None, Ok(number)) => Ok(Gid::from_raw(number)),
