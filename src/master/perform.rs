@@ -164,7 +164,7 @@ impl Master {
             } else if socket::refuse_handshakes(listener.as_fd()).is_ok() {
                 worker::CLOSE
             } else {
-                // Newer kernels let root alone do this. Without it a client that is just connecting may be lost.
+                // Without it a client that is just connecting may be lost.
                 worker::CLOSE_SOON
             };
             message.push(fate);

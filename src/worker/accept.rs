@@ -203,6 +203,9 @@ impl Acceptor {
             }
             match socket::accept(listener.inner().as_fd()) {
                 Ok((socket, peer)) => {
+                    if draining {
+                        socket::let_in(socket.as_fd());
+                    }
                     let client = Client::accepted(door.shared, socket, peer);
                     if !door.pool.serve(Guest { client, place: Place::take(door) }) {
                         door.wait_for_place();
