@@ -24,7 +24,8 @@ use super::location::Location;
     about = "Serves the files of a directory over HTTP/1.1",
     after_help = "A value may also be given as MAYHTTPD_<LONG_NAME> in the environment, for example \
                   MAYHTTPD_LOG_LEVEL=warn, and in the file of --config, for example log_level = \"warn\". A \
-                  flag wins over a variable, and a variable over the file. An empty variable says nothing.\n\
+                  flag wins over a variable, a variable over the file, and the file over that of --defaults. An \
+                  empty variable says nothing.\n\
                   Times are 500ms, 30s, 2m or 1h; a plain number is in seconds.\n\
                   Sizes are 64KiB, 64K (the same), 64kB (64000 bytes) or a plain number of bytes; M and G \
                   alike.",
@@ -39,6 +40,10 @@ pub struct Raw {
     /// The settings file, in TOML; its keys are the long flags with underscores
     #[arg(short, long, value_name = "FILE", help_heading = "Settings")]
     pub config: Option<PathBuf>,
+
+    /// A settings file that all else wins over, for who packages the server
+    #[arg(long, value_name = "FILE", help_heading = "Settings")]
+    pub defaults: Option<PathBuf>,
 
     /// Check the settings and what they name, and end
     #[arg(short, long, conflicts_with = "dump", help_heading = "Settings")]
@@ -282,5 +287,5 @@ pub fn with_value() -> impl Iterator<Item = Arg> {
 
 /// The flags that say how to serve, which is what a settings file may say and a dump has to.
 pub fn settings() -> impl Iterator<Item = Arg> {
-    with_value().filter(|flag| flag.get_long() != Some("config"))
+    with_value().filter(|flag| !matches!(flag.get_long(), Some("config" | "defaults")))
 }

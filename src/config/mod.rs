@@ -1,8 +1,8 @@
 //! The settings: facts that are settled once at the start and never change while a generation lives.
 //!
-//! It owns the defaults and the order of the layers: flags over environment over file over defaults. It opens
-//! no socket and no file but the one of the settings, and it does not ask whether a user or a root exists; the
-//! one who needs it does.
+//! It owns the defaults and the order of the layers: flags over environment over file over the packager's file over
+//! defaults. It opens no socket and no file but those of the settings, and it does not ask whether a user or a root
+//! exists; the one who needs it does.
 //!
 //! It remembers nothing between two calls of [`from_args`], so that a reload is the same call again.
 //!
@@ -290,9 +290,9 @@ impl Machine {
     }
 }
 
-/// Reads the command line, the program's name first, the environment, and the settings file that either names.
+/// Reads the command line, the program's name first, the environment, and the settings files that either names.
 ///
-/// It never exits and never prints: the caller decides what to do with either outcome. The file is read anew at
+/// It never exits and never prints: the caller decides what to do with either outcome. The files are read anew at
 /// each call.
 ///
 /// # Errors
@@ -313,7 +313,9 @@ pub fn from_args(
     let (environment, mut warnings) = environment::layer(variables)?;
     let mut layers = vec![Layer { origin: Origin::Flag, raw }, environment];
     let machine = Machine::look();
-    if let Some(path) = Layers(&layers).path(|raw| &raw.config) {
+    let given = Layers(&layers);
+    let files = [given.path(|raw| &raw.config).cloned(), given.path(|raw| &raw.defaults).cloned()];
+    for path in files.iter().flatten() {
         let (file, passed_over) = layer_of(path)?;
         warnings.extend(passed_over);
         // Alone first: what is wrong in a file is said even where a flag or a variable hides it for now.

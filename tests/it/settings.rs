@@ -40,6 +40,67 @@ fn a_flag_wins_over_a_variable_and_that_over_the_file() {
 }
 
 #[test]
+fn the_defaults_of_a_packager_rank_below_all_else() {
+    let (_tree, defaults) = file("name = \"by-packager\"\nport = 81\nadmin = \":82\"\n");
+    let (_other, path) = file("name = \"by-file\"\nlisten = \"127.0.0.1:83\"\n");
+    let dump = |flags: &[&str]| {
+        let launch = Launch::rootless().listen(&[]).environment("MAYHTTPD_DEFAULTS", &defaults);
+        let finished = launch.flags(["-T"]).flags(flags.iter().copied()).run();
+        assert_eq!((finished.code, finished.errors.as_str()), (Some(0), ""), "{finished:?}");
+        finished.output
+    };
+    let (by_packager, by_file) = (|line| format!("{defaults}:{line}"), |line| format!("{path}:{line}"));
+    let admin = format!("admin = \"127.0.0.1:82\"  # {}", by_packager(3));
+    for (flags, lines) in [
+        (
+            &[][..],
+            [
+                format!("name = \"by-packager\"  # {}", by_packager(1)),
+                format!("listen = [\"0.0.0.0:81\"]  # {}", by_packager(2)),
+                admin.clone(),
+            ],
+        ),
+        (
+            &["-c", &path],
+            [
+                format!("name = \"by-file\"  # {}", by_file(1)),
+                format!("listen = [\"127.0.0.1:83\"]  # {}", by_file(2)),
+                admin.clone(),
+            ],
+        ),
+        (
+            &["-c", &path, "--name", "by-flag", "-p", "84"],
+            [
+                "name = \"by-flag\"  # --name".to_owned(),
+                "listen = [\"0.0.0.0:84\"]  # --port".to_owned(),
+                admin.clone(),
+            ],
+        ),
+    ] {
+        let output = dump(flags);
+        for line in lines {
+            assert!(output.lines().any(|found| found == line), "no {line:?} in\n{output}");
+        }
+    }
+}
+
+#[test]
+fn the_defaults_of_a_packager_are_as_strict_as_the_file() {
+    let (_tree, defaults) = file("workers = 0\n");
+    for flags in [&["-t", "--defaults", &defaults][..], &["-t", "--defaults", &defaults, "-w", "1"]] {
+        let finished = run_with(flags);
+        assert_eq!(finished.code, Some(2), "{finished:?}");
+        assert!(finished.errors.contains("may.toml:1:11: workers:"), "{finished:?}");
+    }
+    let finished = run_with(&["--defaults", "/absent"]);
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    assert!(finished.errors.starts_with("mayhttpd: cannot read the settings in /absent: "), "{finished:?}");
+    let (_tree, nested) = file("defaults = \"x\"\n");
+    let finished = run_with(&["-c", &nested]);
+    assert!(finished.errors.contains(":1:1: defaults: is a flag only"), "{finished:?}");
+}
+
+#[test]
 fn paths_in_a_file_start_where_the_server_was_started() {
     let site = Tree::site();
     let (_tree, path) = file("root = \".\"\n");
