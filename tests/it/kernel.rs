@@ -498,7 +498,9 @@ fn apply_fails_with_all_that_could_not_be_set() {
 #[test]
 fn apply_says_what_a_container_may_not_set() {
     let test = "apply_says_what_a_container_may_not_set";
-    if !crate::support::root() && skipped(test, "namespaces need root") {
+    let able = Command::new("unshare").args(["--net", "--mount", "true"]).output();
+    if !able.is_ok_and(|output| output.status.success()) && skipped(test, "namespaces need root and unshare")
+    {
         return;
     }
     // As a container has it without further rights: a network namespace of its own, and /proc/sys to read alone.

@@ -75,6 +75,11 @@ impl Process {
         tasks.map(|task| task.file_name().to_str().unwrap().parse().unwrap()).collect()
     }
 
+    /// That of the test.
+    pub fn own() -> Self {
+        Self::of(std::process::id()).unwrap()
+    }
+
     /// A line of a thread's status, without its name.
     pub fn thread_status(&self, thread: u32, name: &str) -> String {
         let status = fs::read_to_string(format!("/proc/{}/task/{thread}/status", self.pid)).unwrap();
@@ -82,7 +87,7 @@ impl Process {
     }
 
     /// A line of /proc/PID/status, without its name.
-    fn status(&self, name: &str) -> String {
+    pub fn status(&self, name: &str) -> String {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
         status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned()
     }
