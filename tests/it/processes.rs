@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -17,6 +18,32 @@ fn there_are_as_many_workers_as_asked_for() {
         let server = Launch::site().workers(count).start();
         assert_eq!(server.workers().len(), count);
         (0..10).for_each(|_| server.get("/page.html").is(200, PAGE));
+    }
+}
+
+#[test]
+fn there_are_as_many_workers_as_a_cgroup_v2_quota_has_cpus() {
+    let test = "there_are_as_many_workers_as_a_cgroup_v2_quota_has_cpus";
+    let able = Command::new("unshare").args(["--mount", "true"]).output();
+    if !able.is_ok_and(|output| output.status.success()) && skipped(test, "namespaces need root and unshare")
+    {
+        return;
+    }
+    let all = std::thread::available_parallelism().unwrap().get();
+    // The files as that kind of cgroup has them, in the place of the machine's own, whichever kind those are.
+    let hierarchy = "mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir -p /sys/fs/cgroup/pod/box && \
+                     echo cpu >/sys/fs/cgroup/pod/cgroup.controllers && \
+                     echo cpu >/sys/fs/cgroup/pod/box/cgroup.controllers && \
+                     echo $0 >/sys/fs/cgroup/pod/cpu.max && echo max 100000 >/sys/fs/cgroup/pod/box/cpu.max && \
+                     echo 0::/pod/box >/sys/fs/cgroup/mine && mount --bind /sys/fs/cgroup/mine /proc/$$/cgroup && \
+                     exec \"$@\"";
+    // The quota of a group holds for those below it too.
+    for (quota, count) in
+        [("max 100000", all), ("100000 100000", 1), ("150000 100000", 1), ("20000 100000", 1)]
+    {
+        let launch = Launch::site().by_default().listen(&["127.0.0.1:0"]);
+        let server = launch.under(["unshare", "--mount", "sh", "-c", hierarchy, quota]).start();
+        assert_eq!(server.workers().len(), count, "{quota}");
     }
 }
 
