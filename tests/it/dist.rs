@@ -1,4 +1,5 @@
-//! The files for systemd, read by systemd's own tools and used by a systemd of the test's own, where that is installed.
+//! The files for systemd, read by systemd's own tools and used by a systemd of the test's own, where that is installed;
+//! and what compose.yaml and the image's settings say, held to what the program says.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,29 @@ fn the_service_starts_the_server_with_flags_that_it_has() {
     assert_eq!(run_with(&flags).code, Some(0), "{flags:?}");
     let stop = service.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).unwrap();
     assert!(stop.trim_end_matches('s').parse::<u32>().unwrap() > 30, "a drain is cut after {stop}");
+}
+
+#[test]
+fn compose_sets_what_the_program_asks_of_a_container() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("compose.yaml");
+    let text = fs::read_to_string(path).unwrap();
+    let lines = text.lines().skip_while(|line| line.trim() != "sysctls:").skip(1);
+    let set = lines.map_while(|line| line.strip_prefix("      ")?.split_once(": "));
+    let set: Vec<_> = set.map(|(key, value)| format!("{key}={}", value.trim_matches('"'))).collect();
+    let asked = run_with(&["kernel", "print", "--docker"]).output;
+    let asked = asked.split("--sysctl ").map(|part| part.trim().trim_matches('\''));
+    assert_eq!(set, asked.filter(|part| !part.is_empty()).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_settings_of_the_image_are_understood() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/docker");
+    let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
+    let dumped = run_with(&["-T", "--config", &path("httpd.conf"), "--defaults", &path("defaults.toml")]);
+    assert_eq!((dumped.code, dumped.errors.as_str()), (Some(0), ""), "{dumped:?}");
+    for line in ["root = \"/var/www/html\"", "listen = [\"0.0.0.0:80\"]", "admin = \"127.0.0.1:9480\""] {
+        assert!(dumped.output.lines().any(|found| found.starts_with(line)), "no {line} in {}", dumped.output);
+    }
 }
 
 #[test]

@@ -47,6 +47,7 @@ mod admin;
 mod admin_reload;
 mod confined_admin;
 mod dist;
+mod docker;
 mod error_log;
 mod exposition;
 mod healthcheck;

@@ -1,5 +1,5 @@
 //! How a server is started: its root, its flags, its surroundings. `start` waits until it serves; `run` is
-//! for starts that must not succeed.
+//! for starts that must not succeed. Where an image is to be tried, `start` starts a container of it.
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use super::container::{self, Container};
 use super::{Server, Tree, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mayhttpd");
+/// Where a server listens unless said otherwise.
+const LOCAL: &str = "127.0.0.1:0";
 
 pub struct Launch {
     tree: Option<Arc<Tree>>,
@@ -21,6 +24,7 @@ pub struct Launch {
     directory: PathBuf,
     wrapper: Vec<OsString>,
     lent: Option<OwnedFd>,
+    docker: Vec<OsString>,
 }
 
 /// What a program that has ended leaves.
@@ -37,12 +41,13 @@ impl Launch {
         Self {
             tree: None,
             root: None,
-            listen: vec!["127.0.0.1:0".into()],
+            listen: vec![LOCAL.into()],
             flags: vec!["--workers".into(), "1".into()],
             environment: Vec::new(),
             directory: "/".into(),
             wrapper: Vec::new(),
             lent: None,
+            docker: Vec::new(),
         }
     }
 
@@ -68,6 +73,11 @@ impl Launch {
         let mut launch = self;
         launch.flags[1] = count.to_string().into();
         launch
+    }
+
+    /// Without a flag that was not asked for: what the settings say counts, and after them the program.
+    pub fn by_default(self) -> Self {
+        Self { listen: Vec::new(), flags: Vec::new(), ..self }
     }
 
     pub fn flags<F: Into<OsString>>(mut self, flags: impl IntoIterator<Item = F>) -> Self {
@@ -116,6 +126,13 @@ impl Launch {
         self.under(["sh".to_owned(), "-c".into(), format!("ulimit -n {limit}; exec \"$@\""), "sh".into()])
     }
 
+    /// With more flags of `docker run`; for tests of the image alone.
+    pub fn docker<F: Into<OsString>>(mut self, flags: impl IntoIterator<Item = F>) -> Self {
+        assert!(container::image().is_some(), "there is no image to try");
+        self.docker.extend(flags.into_iter().map(Into::into));
+        self
+    }
+
     /// Starts it, and waits until it says where it serves.
     #[track_caller]
     pub fn start(self) -> Server {
@@ -130,8 +147,26 @@ impl Launch {
 
     #[track_caller]
     fn spawn(mut self, unread: bool) -> Server {
-        let child = self.command().spawn().unwrap();
-        Server::attach(child, self.listen.len().max(1), self.tree, unread)
+        let Some(image) = container::image() else {
+            let child = self.command().spawn().unwrap();
+            return Server::attach(child, self.listen.len().max(1), self.tree, unread, None);
+        };
+        let container = Container::new();
+        let child = self.command_of(&image, &container).spawn().unwrap();
+        Server::attach(child, 1, self.tree, unread, Some(container))
+    }
+
+    /// Like `command`, in a container. What makes no sense there must not be passed over.
+    #[track_caller]
+    fn command_of(&mut self, image: &OsString, container: &Container) -> Command {
+        let listens = !self.listen.is_empty() && self.listen != [LOCAL];
+        let placed = !self.wrapper.is_empty() || self.lent.is_some() || self.directory != Path::new("/");
+        assert!(!listens && !placed, "this start can't be had in a container");
+        let mut words = container.command(image, self.root.as_deref(), &self.environment, &self.docker);
+        words.extend(self.flags.clone());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
     }
 
     /// Runs it to its end, which must come by itself.

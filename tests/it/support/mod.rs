@@ -5,6 +5,7 @@
 pub mod browser;
 pub mod client;
 pub mod confined;
+pub mod container;
 pub mod contents;
 pub mod exposition;
 pub mod json;

@@ -30,16 +30,21 @@ impl Network {
 
     /// Runs `inside` on a thread that lives in the namespace, as do the processes that it starts.
     pub fn enter<T: Send>(&self, inside: impl FnOnce() -> T + Send) -> T {
-        let entrance = File::open(format!("/run/netns/{}", self.name)).unwrap();
-        std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                let kind = Some(LinkNameSpaceType::Network);
-                move_into_link_name_space(entrance.as_fd(), kind).unwrap();
-                inside()
-            });
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        enter(&format!("/run/netns/{}", self.name), inside)
     }
+}
+
+/// Runs `inside` on a thread that lives in the namespace of this file.
+pub fn enter<T: Send>(namespace: &str, inside: impl FnOnce() -> T + Send) -> T {
+    let entrance = File::open(namespace).unwrap();
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let kind = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(entrance.as_fd(), kind).unwrap();
+            inside()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 impl Drop for Network {

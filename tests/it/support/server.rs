@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::client::ASK_PAGE;
+use super::container::Container;
 use super::process::Process;
 use super::{Client, DEADLINE, Launch, Response, Tree};
 
@@ -22,6 +23,8 @@ pub struct Server {
     output: Arc<Mutex<String>>,
     tree: Option<Arc<Tree>>,
     status: Option<ExitStatus>,
+    /// Where it runs in one. The child is docker then.
+    container: Option<Container>,
     /// Keeps standard output open where nobody reads it any more.
     _open: Sender<()>,
 }
@@ -42,7 +45,13 @@ impl Server {
     /// Takes a master that is starting, and waits for the lines that say where it serves, one a listener. What
     /// else comes on standard output is gathered, unless it is to be left unread.
     #[track_caller]
-    pub(super) fn attach(mut child: Child, listeners: usize, tree: Option<Arc<Tree>>, unread: bool) -> Self {
+    pub(super) fn attach(
+        mut child: Child,
+        listeners: usize,
+        tree: Option<Arc<Tree>>,
+        unread: bool,
+        container: Option<Container>,
+    ) -> Self {
         let (log, output) = (Arc::default(), Arc::default());
         collect(child.stderr.take().unwrap(), Arc::clone(&log));
         let (_open, closed) = channel();
@@ -50,7 +59,7 @@ impl Server {
         let lines = follow(child.stdout.take().unwrap(), Arc::clone(&output), leave);
         let master = Process::of(child.id()).unwrap();
         let mut server =
-            Self { child, master, addresses: Vec::new(), log, output, tree, status: None, _open };
+            Self { child, master, addresses: Vec::new(), log, output, tree, status: None, container, _open };
         let start = Instant::now();
         let mut told = 0;
         while told < listeners {
@@ -64,6 +73,10 @@ impl Server {
                 Err(RecvTimeoutError::Timeout) => panic!("the server doesn't say where it serves"),
                 Err(RecvTimeoutError::Disconnected) => panic!("the server ended: {}", server.log()),
             }
+        }
+        if let Some(container) = &server.container {
+            server.master = container.master();
+            server.addresses = vec![container.address()];
         }
         server
     }
@@ -128,6 +141,12 @@ impl Server {
         assert!(response.closes(), "refused with {}, but kept", response.status);
         client.closed();
         response
+    }
+
+    /// The container that it is in, where an image is tried.
+    #[track_caller]
+    pub fn container(&self) -> &Container {
+        self.container.as_ref().expect("this server is in no container")
     }
 
     /// The workers that live now, oldest first.
@@ -201,7 +220,12 @@ impl Server {
     /// Kills the master where it still lives, and waits until it is gone.
     pub fn kill(&mut self) {
         if self.status.is_none() {
-            let _ = self.child.kill();
+            // Docker would leave the container behind.
+            match &self.container {
+                Some(_) if self.master.lives() => self.master.signal(Signal::KILL),
+                Some(_) => {}
+                None => drop(self.child.kill()),
+            }
             self.status = self.child.wait().ok();
         }
     }
