@@ -23,7 +23,7 @@ const BPF_JUMP_IF_SET: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u
 const BPF_RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
 /// The largest number of hops that a packet can have left (RFC 791 §3.1, RFC 8200 §3).
-const FARTHEST: libc::c_int = 255;
+const ALL_HOPS: libc::c_int = 255;
 
 /// The epoll(7) bit of a socket with something to receive.
 pub const READABLE: usize = EventFlags::IN.bits() as usize;
@@ -123,17 +123,12 @@ pub(super) fn set_option<T>(
 
 /// Has a listener let no new client begin, and those that have begun come in without waiting for their data: clients
 /// that try are not answered, and try again a second later. It takes the place of nothing; a close then loses nobody
-/// who was told that the connection stands. Each socket that is accepted from now on needs [`let_in`].
+/// who was told that the connection stands.
 ///
 /// # Errors
-/// What setsockopt(2) says.
+/// `EPERM` where the kernel lets only an administrator of the network do this, as newer ones do, and what else
+/// setsockopt(2) says.
 pub fn refuse_handshakes(listener: BorrowedFd<'_>) -> io::Result<()> {
-    refuse_by_filter(listener).or_else(|_| refuse_by_distance(listener, FARTHEST))?;
-    set_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, &0)
-}
-
-/// Newer kernels let only an administrator of the network do this.
-fn refuse_by_filter(listener: BorrowedFd<'_>) -> io::Result<()> {
     // A classic BPF program (socket(7) SO_ATTACH_FILTER) over the TCP header: drop what has the SYN flag.
     let load_flags = libc::sock_filter { code: BPF_LOAD_BYTE, jt: 0, jf: 0, k: 13 };
     let if_syn = libc::sock_filter { code: BPF_JUMP_IF_SET, jt: 0, jf: 1, k: 0x02 };
@@ -141,24 +136,35 @@ fn refuse_by_filter(listener: BorrowedFd<'_>) -> io::Result<()> {
     let pass = libc::sock_filter { code: BPF_RETURN, jt: 0, jf: 0, k: u32::MAX };
     let mut filter = [load_flags, if_syn, drop, pass];
     let program = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
-    set_option(listener, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
+    set_option(listener, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
+    set_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, &0)
 }
 
-/// Has a socket drop packets with fewer hops left than this (RFC 5082 §3). No usual sender begins with the largest number,
-/// so that a listener gets no SYN then. The kernel doesn't ask it of the packet that ends a handshake.
-fn refuse_by_distance(socket: BorrowedFd<'_>, hops_left: libc::c_int) -> io::Result<()> {
+/// Does what [`refuse_handshakes`] does in a way that everybody may: packets must have all their hops left, which no usual
+/// SYN has. The kernel doesn't ask that of the packet that ends a handshake. Each socket that is accepted from then on has
+/// inherited it, and needs [`let_in`].
+///
+/// # Errors
+/// What setsockopt(2) says.
+pub fn hold_off(listener: BorrowedFd<'_>) -> io::Result<()> {
+    need_hops_left(listener, ALL_HOPS)?;
+    set_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, &0)
+}
+
+/// Has a client that came to a listener after [`hold_off`] be heard. What it has sent before this is lost, and its kernel
+/// sends it again a moment later.
+pub fn let_in(client: BorrowedFd<'_>) {
+    // It fails for no socket that came from such a listener.
+    let _ = need_hops_left(client, 0);
+}
+
+/// Has a socket drop packets with fewer hops left than this (RFC 5082 §3).
+fn need_hops_left(socket: BorrowedFd<'_>, hops: libc::c_int) -> io::Result<()> {
     let (level, name) = match sockopt::socket_domain(socket)? {
         AddressFamily::INET6 => (libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT),
         _ => (libc::IPPROTO_IP, libc::IP_MINTTL),
     };
-    set_option(socket, level, name, &hops_left)
-}
-
-/// Has a client that came to a listener after [`refuse_handshakes`] be heard, whatever it has inherited from there. What it
-/// has sent before this is lost, and its kernel sends it again a moment later.
-pub fn let_in(client: BorrowedFd<'_>) {
-    // A socket that is none of TCP's has nothing to lift.
-    let _ = refuse_by_distance(client, 0);
+    set_option(socket, level, name, &hops)
 }
 
 /// Who a client is, as far as its socket tells.

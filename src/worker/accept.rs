@@ -25,6 +25,10 @@ const BATCH: u32 = 64;
 /// Ticks without a client after which a drain takes the queue for empty: the round trip of a client that has begun.
 const QUIET_TICKS: u32 = 3;
 
+/// Ticks that a drain goes on at least. The kernel has put off clients that connected and sent nothing so far; a second
+/// after it has answered them it does so again, and lets them in at the sign that they heard it.
+const HANDSHAKE_TICKS: u32 = 13;
+
 /// Where clients come in.
 pub struct Door {
     shared: &'static Shared,
@@ -113,12 +117,16 @@ impl Door {
 
     /// Whether a drain is done with a listener, however many clients still come to it.
     fn is_over(&self, index: usize) -> bool {
-        let since = self.shared.reactor.clock.tick() - self.drain_start.load(Relaxed);
         match self.fate(index) {
             KEEP => true,
-            CLOSE_SOON => since > QUIET_TICKS,
+            CLOSE_SOON => self.has_heard_all(),
             _ => false,
         }
+    }
+
+    /// Whether a drain has gone on for so long that whoever had connected before has come in.
+    fn has_heard_all(&self) -> bool {
+        self.shared.reactor.clock.tick() - self.drain_start.load(Relaxed) >= HANDSHAKE_TICKS
     }
 
     fn fate(&self, index: usize) -> u8 {
@@ -192,9 +200,14 @@ impl Acceptor {
         let Acceptor { door, index, listener } = self;
         let mut accepted = 0;
         let mut quiet_since = None;
+        let mut held_off = false;
         loop {
             let draining = door.shared.draining.load(Relaxed);
-            if draining && door.is_over(*index) {
+            if draining && !held_off && door.fate(*index) == CLOSE_SOON {
+                // Here and not in the master, so that no client comes in with its mark before they are let in below.
+                held_off = socket::hold_off(listener.inner().as_fd()).is_ok();
+            }
+            if draining && !held_off && door.is_over(*index) {
                 return;
             }
             if door.shared.live.load(Relaxed) >= door.places {
@@ -203,7 +216,7 @@ impl Acceptor {
             }
             match socket::accept(listener.inner().as_fd()) {
                 Ok((socket, peer)) => {
-                    if draining {
+                    if held_off {
                         socket::let_in(socket.as_fd());
                     }
                     let client = Client::accepted(door.shared, socket, peer);
@@ -219,7 +232,8 @@ impl Acceptor {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     if draining {
                         let tick = door.shared.reactor.clock.tick();
-                        if tick - *quiet_since.get_or_insert(tick) >= QUIET_TICKS {
+                        let quiet = tick - *quiet_since.get_or_insert(tick) >= QUIET_TICKS;
+                        if quiet && door.has_heard_all() {
                             return;
                         }
                     }

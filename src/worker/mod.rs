@@ -60,7 +60,7 @@ pub const KEEP: u8 = b'k';
 /// Of a listener that a drain empties and closes; no new client begins there any more.
 pub const CLOSE: u8 = b'c';
 
-/// Of a listener that a drain closes soon, since clients go on to begin there.
+/// Of a listener that a drain closes soon, since clients go on to begin there unless the worker can hold them off.
 pub const CLOSE_SOON: u8 = b's';
 
 /// What the master says when the logs were opened anew; the error log's descriptor comes along, and the access log's

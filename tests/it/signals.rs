@@ -2,6 +2,7 @@
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -76,7 +77,7 @@ fn quit_lets_a_download_complete() {
 }
 
 #[test]
-fn quit_with_nobody_there_ends_at_once() {
+fn quit_with_nobody_there_ends_by_itself() {
     let mut server = Launch::site().workers(2).start();
     server.get("/page.html").is(200, PAGE);
     server.signal(Signal::QUIT);
@@ -116,6 +117,23 @@ fn quit_under_load_answers_those_that_came_in_and_refuses_the_others() {
             clients.into_iter().map(|client| client.join().unwrap()).sum()
         });
         assert_eq!(lost, 0, "connections lost");
+        assert_eq!(server.exit_code(), Some(0));
+    }
+}
+
+#[test]
+fn quit_answers_a_client_that_had_connected_and_asks_late() {
+    let as_nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    let wrappers = if root() { vec![&[][..], &as_nobody] } else { vec![&[][..]] };
+    for wrapper in wrappers {
+        let mut server = Launch::site().workers(2).under(wrapper.iter().copied()).start();
+        let mut client = server.client();
+        server.signal(Signal::QUIT);
+        server.says("that it drains", |line| line.contains("serves its clients to their end"));
+        // The case itself: longer than the listeners need to find that nobody else comes, and less than they wait.
+        std::thread::sleep(Duration::from_millis(600));
+        client.send("GET /page.html HTTP/1.1\r\nHost: test\r\n\r\n");
+        client.response().is(200, PAGE);
         assert_eq!(server.exit_code(), Some(0));
     }
 }
