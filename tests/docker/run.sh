@@ -69,7 +69,7 @@ if command -v nginx >/dev/null; then provide nginx:1-alpine; fi
 
 step "the image, with the tests of its build"
 if ! docker build --network host --tag mayhttpd . >"$work/build" 2>&1; then
-    tail -100 "$work/build"
+    tail -500 "$work/build"
     exit 1
 fi
 grep -ahoE 'test result: .*|Successfully tagged .*' "$work/build"
