@@ -47,6 +47,8 @@ clean() {
     fi
     stop
     ip netns delete "$network" 2>/dev/null || true
+    # An engine that was ended in the middle of its work leaves this behind.
+    umount "$work"/exec/netns/* 2>/dev/null || true
     rm -rf "$work"
 }
 trap clean EXIT
