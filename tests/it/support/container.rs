@@ -15,7 +15,7 @@ use super::{eventually, skipped};
 
 const IMAGE: &str = "MAYHTTPD_IT_IMAGE";
 
-/// What `docker run` gets for every server: less than it needs by default, so that whatever it tried would show.
+/// What `docker run` takes away from every server. It needs none of it.
 const TIGHT: &[&str] = &["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"];
 
 /// A container, which is removed when this goes.
