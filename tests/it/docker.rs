@@ -111,11 +111,11 @@ fn a_mounted_file_wins_over_the_image_and_a_variable_and_a_flag_over_both() {
     };
     let server = started("# nothing\n", &[], &[]);
     server.get("/").is(200, INDEX);
-    let server = started("root = \"/srv\"\nname = \"by-file\"\n", &[], &[]);
+    let server = started("document_root /srv\nname by-file # as they are written\n", &[], &[]);
     let response = server.get("/");
     response.is(200, "index of dir\n");
     assert_eq!(response["server"], "by-file");
-    let both = "root = \"/srv\"\nlisten = \"0.0.0.0:81\"\nname = \"by-file\"\n";
+    let both = "document_root /srv\nlisten 0.0.0.0:81\nname by-file\n";
     for (environment, flags, port) in [
         (&[][..], &[][..], 81),
         (&[("MAYHTTPD_PORT", "82")], &[], 82),
@@ -187,7 +187,7 @@ fn health_goes_bad_when_serving_does_and_comes_back() {
     }
     // Where a file does without the admin listener, it is a page.
     let site = Tree::site();
-    let file = site.file("settings/httpd.conf", "admin = \"off\"\nport = 81\n");
+    let file = site.file("settings/httpd.conf", "admin off\nport 81\n");
     let mount = format!("{}:/etc/httpd.conf:ro", file.display());
     let server = by_default().docker(often).docker(["--volume", &mount]).start();
     assert!(server.admin().is_none());
