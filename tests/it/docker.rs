@@ -111,11 +111,9 @@ fn a_mounted_file_wins_over_the_image_and_a_variable_and_a_flag_over_both() {
     };
     let server = started("# nothing\n", &[], &[]);
     server.get("/").is(200, INDEX);
-    let server = started("document_root /srv\nname by-file # as they are written\n", &[], &[]);
-    let response = server.get("/");
-    response.is(200, "index of dir\n");
-    assert_eq!(response["server"], "by-file");
-    let both = "document_root /srv\nlisten 0.0.0.0:81\nname by-file\n";
+    let server = started("document_root /srv # mounted too\n", &[], &[]);
+    server.get("/").is(200, "index of dir\n");
+    let both = "document_root /srv\nlisten 0.0.0.0:81\n";
     for (environment, flags, port) in [
         (&[][..], &[][..], 81),
         (&[("MAYHTTPD_PORT", "82")], &[], 82),
@@ -185,11 +183,12 @@ fn health_goes_bad_when_serving_does_and_comes_back() {
         workers.iter().for_each(|worker| worker.signal(Signal::CONT));
         server.container().gets("healthy");
     }
-    // Where a file does without the admin listener, it is a page.
+    // Where a variable does without the admin listener, it is a page, at the port of the file.
     let site = Tree::site();
-    let file = site.file("settings/httpd.conf", "admin off\nport 81\n");
+    let file = site.file("settings/httpd.conf", "port 81\n");
     let mount = format!("{}:/etc/httpd.conf:ro", file.display());
-    let server = by_default().docker(often).docker(["--volume", &mount]).start();
+    let launch = by_default().docker(often).docker(["--volume", &mount]);
+    let server = launch.environment("MAYHTTPD_ADMIN", "off").start();
     assert!(server.admin().is_none());
     server.container().gets("healthy");
 }
