@@ -10,7 +10,7 @@ use super::content::Directory;
 use super::machine;
 use super::network::Network;
 use super::options::Options;
-use super::peers::{self, Peer, Setting};
+use super::peers::{self, Ability, Peer, Setting};
 use super::place::{self, Place, Split};
 use super::record::{self, Remark, Run};
 use super::sample::Measure;
@@ -218,6 +218,7 @@ impl Rounds<'_> {
                 home: self.home,
                 length: workload.length,
                 close: workload.close,
+                fixed: workload.needs.contains(&Ability::Fixed),
             };
             let place = Place { network, cpus: &split.servers };
             match Server::start(peer, workload, &setting, &place) {

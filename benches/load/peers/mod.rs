@@ -69,6 +69,8 @@ pub struct Setting<'a> {
     pub length: u64,
     /// Whether each connection has one request.
     pub close: bool,
+    /// Whether it is asked for a fixed reply.
+    pub fixed: bool,
 }
 
 /// How it is started.
@@ -95,7 +97,7 @@ pub const ALL: &[Peer] = &[
         name: OURS,
         what: "this server, with its defaults",
         tool: None,
-        can: &[Files, Keep, Pipelining, Crowd, Workers, Ranges, Validators],
+        can: &[Files, Keep, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
         quick: true,
         tuned: true,
         launch: ours,
@@ -269,8 +271,16 @@ fn is_root() -> bool {
 
 fn ours(setting: &Setting<'_>) -> Result<Launch, String> {
     let (listen, workers) = (format!("127.0.0.1:{}", setting.port), setting.workers.to_string());
-    let words = words([PROGRAM, "--root", &setting.root(), "--listen", &listen, "--workers", &workers]);
-    Ok(Launch { words, ..Launch::default() })
+    let mut words = words([PROGRAM, "--root", &setting.root(), "--listen", &listen, "--workers", &workers]);
+    let mut configuration = String::new();
+    if setting.fixed {
+        // Elsewhere a site without locations is measured, which is what most are.
+        configuration = "[[location]]\npath = \"/info\"\n\
+            return = { status = 200, body = \"a fixed reply, made by the server alone\\n\" }\n"
+            .to_owned();
+        words.extend(["--config".to_owned(), setting.write("mayhttpd.toml", &configuration)?]);
+    }
+    Ok(Launch { words, configuration, ..Launch::default() })
 }
 
 fn floor_of_length(setting: &Setting<'_>) -> Result<Launch, String> {
