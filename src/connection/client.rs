@@ -22,6 +22,8 @@ pub struct Client {
     pub(super) socket: OwnedFd,
     pub(super) presence: Presence,
     pub(super) visit: Visit,
+    /// Whether an end of its stream, or an error, has been announced.
+    pub ending: bool,
 }
 
 /// What is known of a connection beyond its single requests.
@@ -64,7 +66,7 @@ impl Client {
             idle_deadline: None,
             fresh: true,
         };
-        Client { socket, presence: shared.metrics.accepted(), visit }
+        Client { socket, presence: shared.metrics.accepted(), visit, ending: false }
     }
 
     /// Its socket.

@@ -12,6 +12,7 @@
 //!
 //! The subtle rule: before every wait for the client, whatever has gathered for it is sent, or both would wait.
 
+pub mod baton;
 pub mod client;
 pub mod clock;
 pub mod end;
@@ -59,9 +60,18 @@ pub enum Leave {
     Idle(Client),
 }
 
-/// Serves a client until its end, or until it has been idle for a while.
-pub fn serve(shared: &'static Shared, client: Client) -> Leave {
-    let mut connection = Connection::new(shared, client);
+/// How long a coroutine waits with an idle client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Not at all, unless the scheduler watches its socket already; then for a while.
+    Short,
+    /// For a while.
+    Long,
+}
+
+/// Serves a client until its end, or until it is idle.
+pub fn serve(shared: &'static Shared, client: Client, patience: Patience) -> Leave {
+    let mut connection = Connection::new(shared, client, patience);
     let stop = connection.serve();
     connection.release();
     match stop {
@@ -100,20 +110,22 @@ struct Connection {
     inbox: Inbox,
     pending: Pending,
     visit: Visit,
+    patience: Patience,
     /// Requests that are complete and whose replies the socket has not taken yet.
     under_way: Stopwatch,
 }
 
 impl Connection {
-    fn new(shared: &'static Shared, client: Client) -> Connection {
-        let Client { socket, presence, visit } = client;
+    fn new(shared: &'static Shared, client: Client, patience: Patience) -> Connection {
+        let Client { socket, presence, visit, ending } = client;
         Connection {
             shared,
-            transport: Transport::new(socket, &shared.reactor, presence),
+            transport: Transport::new(socket, &shared.reactor, presence, ending),
             transmit: Transmit::new(&shared.reactor, shared.timeouts, shared.files),
             inbox: Inbox::default(),
             pending: Pending::default(),
             visit,
+            patience,
             under_way: Stopwatch::default(),
         }
     }
@@ -136,7 +148,7 @@ impl Connection {
     fn leave(self) -> Leave {
         let Connection { shared, transport, visit, .. } = self;
         match transport.into_parts() {
-            Ok((socket, presence)) => Leave::Idle(Client { socket, presence, visit }),
+            Ok((socket, presence)) => Leave::Idle(Client { socket, presence, visit, ending: false }),
             Err(mut presence) => {
                 client::conclude(shared, &visit, &mut presence, End::Unwatchable);
                 Leave::Over(End::Unwatchable)
@@ -144,8 +156,9 @@ impl Connection {
         }
     }
 
-    /// Gives the buffers back.
+    /// Gives the buffers back, and settles for what was moved.
     fn release(&mut self) {
+        self.transport.settle();
         self.inbox.clear();
         self.inbox.release(&self.shared.pool);
         self.transmit.clear();
@@ -305,6 +318,9 @@ impl Connection {
         self.transmit.release(&self.shared.pool);
         if phase == Phase::Idle {
             self.pending = Pending::default();
+        }
+        if idle && self.patience == Patience::Short && !self.transport.is_registered() {
+            return Err(Stop::Idle);
         }
         match self.transport.wait_readable() {
             Ok(()) => Ok(()),

@@ -7,11 +7,13 @@
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use may::coroutine::Coroutine;
 use may::io::{CoIo, WaitIo, WaitIoWaker};
 
+use super::baton::Baton;
 use super::clock::Clock;
 use super::wheel::{Place, Wheel};
 use crate::metrics::{Phase, Presence};
@@ -28,6 +30,10 @@ const BURST: usize = 512 << 10;
 pub struct Reactor {
     /// The time.
     pub clock: Clock,
+    /// Whose turn it is to serve clients one after the other.
+    pub baton: Baton,
+    /// What those who left moved since one of them gave way.
+    moved: AtomicUsize,
     wheel: Mutex<Wheel<WaitIoWaker>>,
     turnstile: Turnstile,
 }
@@ -39,12 +45,27 @@ impl Reactor {
     /// What eventfd(2) says, such as `EMFILE`.
     pub fn new() -> io::Result<Reactor> {
         let turnstile = Turnstile { event: timer::event()?, waiting: Mutex::new(Vec::new()) };
-        Ok(Reactor { clock: Clock::start(), wheel: Mutex::new(Wheel::default()), turnstile })
+        Ok(Reactor {
+            clock: Clock::start(),
+            baton: Baton::default(),
+            moved: AtomicUsize::new(0),
+            wheel: Mutex::new(Wheel::default()),
+            turnstile,
+        })
     }
 
     /// Lets everybody else go first: those in the run queue and those that epoll finds ready.
     pub fn give_way(&self) {
+        self.baton.pass();
         self.turnstile.give_way();
+    }
+
+    /// Lets the others go first, after much was moved for clients that did not have to be waited for.
+    pub fn give_way_if_due(&self) {
+        if self.moved.load(Relaxed) >= BURST {
+            self.moved.store(0, Relaxed);
+            self.give_way();
+        }
     }
 
     /// Wakes connections whose deadline has come; true when there are more of them than should run before the others
@@ -153,10 +174,15 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// Takes over an accepted, non-blocking socket.
-    pub fn new(socket: OwnedFd, reactor: &'static Reactor, presence: Presence) -> Transport {
+    /// Takes over an accepted, non-blocking socket, for which an end may have been announced.
+    pub fn new(socket: OwnedFd, reactor: &'static Reactor, presence: Presence, ending: bool) -> Transport {
         let io = Io::Unregistered(socket);
-        Transport { io, reactor, deadline: 0, readable: true, ending: false, moved: 0, sent: 0, presence }
+        Transport { io, reactor, deadline: 0, readable: true, ending, moved: 0, sent: 0, presence }
+    }
+
+    /// Whether it has had to be waited for, and the scheduler watches it.
+    pub fn is_registered(&self) -> bool {
+        matches!(self.io, Io::Registered(..))
     }
 
     /// Gives the socket up, watched by nobody.
@@ -261,6 +287,12 @@ impl Transport {
         self.moved += cost;
     }
 
+    /// Counts what was moved since the last wait towards the turn of those who are served after the other.
+    pub fn settle(&mut self) {
+        let moved = std::mem::take(&mut self.moved);
+        self.reactor.moved.fetch_add(moved, Relaxed);
+    }
+
     /// Lets the others go first, after much was moved without a wait.
     pub fn give_way_if_due(&mut self) {
         if self.moved >= BURST {
@@ -294,6 +326,7 @@ impl Transport {
             return Err(WaitError::TimedOut);
         }
         self.register()?;
+        self.reactor.baton.pass();
         let Io::Registered(io, filed) = &self.io else { return Err(WaitError::Unwatchable) };
         if filed.place.alarm().set(self.deadline) {
             self.reactor.wheel.lock().unwrap_or_else(PoisonError::into_inner).file(&filed.place);

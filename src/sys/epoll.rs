@@ -1,23 +1,39 @@
 //! A set of descriptors that wait for something to come (epoll(7)), for those that no coroutine waits on.
 //!
-//! The subtle rule: a descriptor is told of once (`EPOLLONESHOT`), and as long as it is ready, not only when it becomes
-//! so. What came before it was added is therefore told of too, and one that nobody can take yet is not told of again.
+//! The subtle rule: a descriptor is told of each time something comes (`EPOLLET`), and what came before it was added
+//! counts as coming then. So one that stays in the set costs no call to be waited for again; and what a look has told of
+//! is not told again, taken or not.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::time::Timespec;
 
 /// The most events of one look.
-const BATCH: usize = 16;
+const BATCH: usize = 64;
 
 /// A set of descriptors, each under a key.
 #[derive(Debug)]
 pub struct Epoll(OwnedFd);
 
-/// The keys of those that were found ready.
-pub struct Ready(Vec<Event>);
+/// What was found ready and has not been taken yet.
+pub struct Ready {
+    found: Vec<News>,
+    taken: usize,
+    /// True when there may be more than the last look found.
+    more: bool,
+}
+
+/// Something that has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    /// The key of the descriptor.
+    pub key: u64,
+    /// Whether it was an end of stream or an error.
+    pub ending: bool,
+}
 
 impl Epoll {
     /// An empty set.
@@ -28,7 +44,7 @@ impl Epoll {
         Ok(Epoll(epoll::create(CreateFlags::CLOEXEC)?))
     }
 
-    /// A descriptor of the same set, which is readable while something in it is ready.
+    /// A descriptor of the same set, which becomes readable when something in it becomes ready.
     ///
     /// # Errors
     /// What fcntl(2) says, such as `EMFILE`.
@@ -36,50 +52,51 @@ impl Epoll {
         self.0.try_clone()
     }
 
-    /// Adds a socket; it is found ready once, when bytes, its end or an error have come.
+    /// Adds a socket until it is closed: bytes, its end and errors are told of as they come.
     ///
     /// # Errors
     /// `ENOSPC` beyond `/proc/sys/fs/epoll/max_user_watches`, `ENOMEM`.
     pub fn add(&self, socket: BorrowedFd<'_>, key: u64) -> io::Result<()> {
-        let interest = EventFlags::IN | EventFlags::RDHUP | EventFlags::ONESHOT;
+        let interest = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
         Ok(epoll::add(&self.0, socket, EventData::new_u64(key), interest)?)
     }
 
-    /// Takes a socket out.
-    pub fn remove(&self, socket: BorrowedFd<'_>) {
-        // It fails only for a socket that is not in the set.
-        let _ = epoll::delete(&self.0, socket);
+    /// Takes the next of what was found ready, and looks for more, without waiting, when all of it is taken. After a
+    /// `None` the [`Epoll::descriptor`] says when there is more.
+    pub fn next(&self, ready: &mut Ready) -> Option<News> {
+        if ready.taken == ready.found.len() && ready.more {
+            self.look(ready);
+        }
+        let news = ready.found.get(ready.taken).copied();
+        if news.is_some() {
+            ready.taken += 1
+        } else {
+            ready.more = true
+        }
+        news
     }
 
-    /// Looks for those that are ready, without waiting, and puts their keys in place of those of the last look.
-    pub fn look(&self, ready: &mut Ready) {
-        ready.0.clear();
+    fn look(&self, ready: &mut Ready) {
+        let mut events = [const { MaybeUninit::<Event>::uninit() }; BATCH];
         let no_wait = Timespec { tv_sec: 0, tv_nsec: 0 };
-        while let Err(rustix::io::Errno::INTR) =
-            epoll::wait(&self.0, rustix::buffer::spare_capacity(&mut ready.0), Some(&no_wait))
-        {}
+        let found = loop {
+            match epoll::wait(&self.0, &mut events, Some(&no_wait)) {
+                Err(rustix::io::Errno::INTR) => {}
+                found => break found.map_or(&mut [][..], |(found, _)| found),
+            }
+        };
+        ready.more = found.len() == BATCH;
+        ready.taken = 0;
+        ready.found.clear();
+        ready.found.extend(found.iter().map(|event| {
+            let (flags, ending) = (event.flags, EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+            News { key: event.data.u64(), ending: flags.intersects(ending) }
+        }));
     }
 }
 
 impl Default for Ready {
     fn default() -> Ready {
-        Ready(Vec::with_capacity(BATCH))
-    }
-}
-
-impl Ready {
-    /// The keys.
-    pub fn keys(&self) -> impl Iterator<Item = u64> + '_ {
-        self.0.iter().map(|event| event.data.u64())
-    }
-
-    /// True when nothing was ready.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// True when there may be more than one look finds.
-    pub fn is_full(&self) -> bool {
-        self.0.len() == self.0.capacity()
+        Ready { found: Vec::with_capacity(BATCH), taken: 0, more: true }
     }
 }

@@ -220,7 +220,7 @@ impl Acceptor {
                         socket::let_in(socket.as_fd());
                     }
                     let client = Client::accepted(door.shared, socket, peer);
-                    if !door.pool.serve(Guest { client, place: Place::take(door) }) {
+                    if !door.pool.serve(Guest { client, place: Place::take(door), ticket: None }) {
                         door.wait_for_place();
                     }
                     quiet_since = None;

@@ -190,15 +190,14 @@ fn start_coroutines(parts: Parts) -> io::Result<()> {
     if let Err(why) = door.shared().site.watch_changes(watches) {
         ::log::info!("changes of files are not reported here ({why}); --cache-valid says when they show");
     }
+    door.pool().start()?;
     let turnstile = door.shared().reactor.turnstile()?;
-    let attendant = door.pool().attendant()?;
     let ticker = ticker::Ticker::new(door, link::duplicate(&link)?)?;
     let control = control::Control::new(door, link, signals)?;
     let acceptors = listeners.into_iter().map(|l| door.acceptor(l)).collect::<io::Result<Vec<_>>>()?;
     // From here on all descriptors are made and all threads run, and what is left is to serve.
     sandbox.confine_calls(Work::Serving)?;
     start_vital(turnstile);
-    start_vital(attendant);
     start_vital(move || ticker.run());
     for acceptor in acceptors {
         start_vital(move || acceptor.run());

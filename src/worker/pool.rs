@@ -1,27 +1,31 @@
 //! The coroutines that serve clients.
 //!
-//! Those that have served wait for the next client, since waking one is cheaper than making one; a client whose
-//! connection has been idle for a while goes to the [`Parking`], and its coroutine comes here. The subtle rule: a client
-//! waits in the line until a coroutine that runs takes it out, so that one for which no coroutine can be made is not lost.
+//! One of them leads: it watches the [`Parking`] and serves who stirs there, one client after the other, on a stack that
+//! is in the processor's cache. Where a client has to be waited for, the leader stays with it, and another coroutine
+//! leads from there on (the pattern is known as leader and followers). Those that have served wait for the next client,
+//! since waking one is cheaper than making one. Two subtle rules: a client waits in the line until a coroutine that runs
+//! takes it out, so that one for which no coroutine can be made is not lost; and before every wait with a client the
+//! [`Baton`](crate::connection::baton::Baton) is passed on, or all parked clients would wait with it.
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use may::coroutine::{self, Coroutine};
 use may::go;
 use may::io::{CoIo, WaitIo};
 
 use super::accept::Place;
-use super::parking::Parking;
+use super::parking::{Parking, Refused, Ticket};
 use super::warning::Warning;
 use crate::connection::client::Client;
 use crate::connection::shared::Shared;
-use crate::connection::{self, Leave};
+use crate::connection::{self, Leave, Patience};
 use crate::site::TICK_MS;
-use crate::sys::epoll::Ready;
+use crate::sys::process;
 
 /// Waiting coroutines that are kept for clients to come; each holds the memory its stack ever touched.
 const KEPT: usize = 512;
@@ -35,12 +39,16 @@ pub struct Guest {
     pub client: Client,
     /// Its place.
     pub place: Place,
+    /// Its seat in the parking, once it has been there.
+    pub ticket: Option<Ticket>,
 }
 
 /// The coroutines that serve clients, and where clients wait for one.
 pub struct Pool {
     shared: &'static Shared,
     parking: Parking,
+    /// The parking's descriptor, which the leader waits on.
+    stir: OnceLock<CoIo<OwnedFd>>,
     crew: Mutex<Crew>,
     /// True while somebody may be in the line for whom no coroutine could be made.
     short: AtomicBool,
@@ -54,6 +62,8 @@ struct Crew {
     waiting: Vec<Coroutine>,
     /// Clients that no coroutine has taken yet. One is on its way to each of them, unless the pool is short.
     line: VecDeque<Guest>,
+    /// True when nobody leads, and whoever comes next is to.
+    vacancy: bool,
 }
 
 impl Pool {
@@ -64,6 +74,7 @@ impl Pool {
     pub fn new(shared: &'static Shared) -> io::Result<Pool> {
         Ok(Pool {
             shared,
+            stir: OnceLock::new(),
             parking: Parking::new(shared)?,
             crew: Mutex::default(),
             short: AtomicBool::new(false),
@@ -72,10 +83,37 @@ impl Pool {
         })
     }
 
+    /// Has a coroutine lead. To be called in a coroutine, for it makes the scheduler start.
+    ///
+    /// # Errors
+    /// What fcntl(2) and epoll_ctl(2) say, such as `EMFILE`.
+    pub fn start(&'static self) -> io::Result<()> {
+        let stir = CoIo::new(self.parking.descriptor()?)?;
+        self.stir.get_or_init(|| stir);
+        self.shared.reactor.baton.on_pass(|| self.replace_leader());
+        self.replace_leader();
+        Ok(())
+    }
+
     /// Has a coroutine serve a client: one that waits, or a new one. False when memory maps have run out, and the client
     /// waits until a coroutine is done with another or one can be made.
     pub fn serve(&'static self, guest: Guest) -> bool {
         self.lock().line.push_back(guest);
+        let called = self.call_one();
+        if !called && let Some(stir) = self.stir.get() {
+            // The leader, if it waits, has nothing else to do.
+            stir.waker().wakeup();
+        }
+        called
+    }
+
+    /// Has another coroutine lead, or, where none can be made, whoever is done first.
+    fn replace_leader(&'static self) {
+        self.lock().vacancy = true;
+        self.call_one();
+    }
+
+    fn call_one(&'static self) -> bool {
         self.wake_one() || (!self.short.load(Relaxed) && self.make_one())
     }
 
@@ -100,10 +138,15 @@ impl Pool {
         made.is_ok()
     }
 
-    /// The life of a coroutine: serve one client, then whoever comes next.
+    /// The life of a coroutine: lead if nobody does, else serve one client, then whoever comes next.
     fn run(&'static self) {
         loop {
             let mut crew = self.lock();
+            if std::mem::take(&mut crew.vacancy) {
+                drop(crew);
+                self.lead();
+                continue;
+            }
             if let Some(guest) = crew.line.pop_front() {
                 drop(crew);
                 self.attend(guest);
@@ -118,23 +161,49 @@ impl Pool {
         }
     }
 
-    /// Serves a client until it leaves or can be parked.
-    fn attend(&self, guest: Guest) {
-        let Guest { mut client, mut place } = guest;
-        let peer = client.peer();
+    /// Serves who stirs in the parking, until one of them had to be waited for and another coroutine leads.
+    fn lead(&'static self) {
+        let (reactor, Some(stir)) = (&self.shared.reactor, self.stir.get()) else { return };
+        let _leader = Leader(self);
         loop {
-            client = match connection::serve(self.shared, client) {
+            while let Some(guest) = self.neglected().or_else(|| self.parking.take()) {
+                reactor.baton.take();
+                self.attend(guest);
+                if !reactor.baton.put_down() {
+                    return;
+                }
+                reactor.give_way_if_due();
+            }
+            stir.wait_io();
+        }
+    }
+
+    /// A client for whom no coroutine could be made.
+    fn neglected(&self) -> Option<Guest> {
+        if self.short.load(Relaxed) { self.lock().line.pop_front() } else { None }
+    }
+
+    /// Serves a client until it leaves or can be parked.
+    fn attend(&'static self, guest: Guest) {
+        let Guest { mut client, mut place, mut ticket } = guest;
+        let peer = client.peer();
+        let mut patience = Patience::Short;
+        loop {
+            client = match connection::serve(self.shared, client, patience) {
                 Leave::Idle(client) => client,
                 Leave::Over(end) => {
                     ::log::trace!("{peer}: {end:?}");
                     return;
                 }
             };
-            // Where it can't be parked it waits here for another while.
-            match self.parking.park(Guest { client, place }) {
+            let guest;
+            (guest, patience) = match self.parking.park(Guest { client, place, ticket }) {
                 Ok(()) => return,
-                Err(guest) => Guest { client, place } = guest,
-            }
+                Err(Refused::Stirred(guest)) => (guest, Patience::Short),
+                // It waits here for another while.
+                Err(Refused::Unwatchable(guest)) => (guest, Patience::Long),
+            };
+            Guest { client, place, ticket } = guest;
         }
     }
 
@@ -143,8 +212,10 @@ impl Pool {
     pub fn tick(&'static self) -> bool {
         let now = self.shared.reactor.clock.tick();
         if self.short.load(Relaxed) && now - self.tried.load(Relaxed) >= RETRY_TICKS {
-            let line = self.lock().line.len();
-            let all = (0..line).all(|_| self.wake_one() || self.make_one());
+            let crew = self.lock();
+            let wanted = crew.line.len() + usize::from(crew.vacancy);
+            drop(crew);
+            let all = (0..wanted).all(|_| self.wake_one() || self.make_one());
             self.short.store(!all, Relaxed);
         }
         self.parking.time_out(now, |guest| {
@@ -152,29 +223,19 @@ impl Pool {
         })
     }
 
-    /// The coroutine that sees to parked connections when something comes. It runs for ever.
-    ///
-    /// # Errors
-    /// What epoll_ctl(2) and fcntl(2) say.
-    pub fn attendant(&'static self) -> io::Result<impl FnOnce() + Send> {
-        let parking = CoIo::new(self.parking.descriptor()?)?;
-        Ok(move || {
-            let mut ready = Ready::default();
-            loop {
-                parking.wait_io();
-                let serve = |guest| {
-                    self.serve(guest);
-                };
-                while self.parking.resume(&mut ready, serve) {
-                    if ready.is_full() {
-                        self.shared.reactor.give_way();
-                    }
-                }
-            }
-        })
-    }
-
     fn lock(&self) -> MutexGuard<'_, Crew> {
         self.crew.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The coroutine that leads. A panic that a client caused ends it, and another leads; any other ends the worker, to be
+/// replaced, for it would be neither well nor dead.
+struct Leader(&'static Pool);
+
+impl Drop for Leader {
+    fn drop(&mut self) {
+        if std::thread::panicking() && !self.0.shared.reactor.baton.pass() {
+            process::exit_now(1);
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Connections that have been idle for a second hold no stack any more; for their clients nothing is different.
+//! Connections that are idle hold no stack, and are served one after the other by whoever leads; for their clients nothing
+//! is different, whatever the others do meanwhile.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use crate::support::client::ASK_PAGE;
 use crate::support::exposition::Exposition;
 use crate::support::json::Json;
-use crate::support::tree::PAGE;
+use crate::support::tree::{LARGE, PAGE};
 use crate::support::{Client, DEADLINE, Launch, Server, Tree, eventually, root, skipped, within};
 
 /// What a parked connection may cost. The aim is 1 KiB.
@@ -17,6 +18,9 @@ const PARKED_MEMORY: u64 = 2 << 10;
 
 /// The clock by which the server measures timeouts moves in steps of this.
 const TICK: Duration = Duration::from_millis(100);
+
+/// So many bytes of a request are a part of its head.
+const HEAD_PART: usize = 20;
 
 /// Clients whose coroutines are more than the server keeps.
 const CROWD: usize = 1000;
@@ -109,9 +113,104 @@ fn a_parked_connection_answers_its_next_request_again_and_again() {
         assert_eq!(metrics.sum("mayhttpd_connections_open", "phase=\"idle\""), 1.0);
         assert_eq!(metrics.sum("mayhttpd_connections_open", ""), 1.0);
     }
-    client.still_serves();
-    assert_eq!(parked(admin), 0);
     assert_eq!(metrics(admin).sum("mayhttpd_connections_accepted_total", ""), 1.0);
+}
+
+/// Has a client send a part of a head, and waits until the worker waits for the rest with so many.
+#[track_caller]
+fn begin_a_head(admin: SocketAddr, client: &mut Client, count: usize) {
+    assert!(client.send(&ASK_PAGE[..HEAD_PART]));
+    until_in(admin, "head", count);
+}
+
+/// Waits until so many connections are in a phase.
+#[track_caller]
+fn until_in(admin: SocketAddr, phase: &str, count: usize) {
+    let label = format!("phase=\"{phase}\"");
+    within(DEADLINE, &format!("{count} connections are in the phase {phase}"), || {
+        (metrics(admin).sum("mayhttpd_connections_open", &label) == count as f64).then_some(())
+    });
+}
+
+#[test]
+fn a_connection_that_had_to_be_waited_for_is_parked_after_a_while() {
+    let (server, admin) = start(&[]);
+    let mut client = server.client();
+    for _ in 0..3 {
+        begin_a_head(admin, &mut client, 1);
+        assert_eq!(parked(admin), 0, "a part of a head is there");
+        client.send(&ASK_PAGE[HEAD_PART..]);
+        client.response().is(200, PAGE);
+        client.still_serves();
+        until_parked(admin, 1);
+        client.still_serves();
+        until_parked(admin, 1);
+    }
+}
+
+#[test]
+fn parked_clients_are_served_beside_any_number_that_are_waited_for() {
+    const MANY: usize = 60;
+    let (server, admin) = start(&[]);
+    let mut patient = crowd(&server, MANY);
+    let mut others = crowd(&server, 3);
+    until_parked(admin, MANY + 3);
+    for (index, client) in patient.iter_mut().enumerate() {
+        begin_a_head(admin, client, index + 1);
+        others.iter_mut().for_each(Client::still_serves);
+    }
+    // In another order than they began.
+    for (index, client) in patient.iter_mut().rev().enumerate() {
+        client.send(&ASK_PAGE[HEAD_PART..]);
+        client.response().is(200, PAGE);
+        others.iter_mut().for_each(Client::still_serves);
+        until_in(admin, "head", MANY - 1 - index);
+    }
+    until_parked(admin, MANY + 3);
+    patient.iter_mut().chain(&mut others).for_each(Client::still_serves);
+}
+
+#[test]
+fn parked_clients_are_served_beside_one_that_does_not_read() {
+    const ASK_LARGE: &[u8] = b"GET /large.html HTTP/1.1\r\nHost: test\r\n\r\n";
+    const MORE_THAN_SOCKETS_TAKE: usize = 12;
+    let (server, admin) = start(&[]);
+    let mut others = crowd(&server, 3);
+    let mut slow = Client::with_small_window(server.address());
+    slow.still_serves();
+    until_parked(admin, 4);
+    for _ in 0..3 {
+        slow.send(ASK_LARGE.repeat(MORE_THAN_SOCKETS_TAKE));
+        until_in(admin, "send", 1);
+        // The rest of what it asks comes while it is waited for, and is told of to nobody who could take it.
+        slow.send(ASK_PAGE);
+        others.iter_mut().for_each(Client::still_serves);
+        for _ in 0..MORE_THAN_SOCKETS_TAKE {
+            assert_eq!(slow.response().body.len(), LARGE);
+        }
+        slow.response().is(200, PAGE);
+        until_parked(admin, 4);
+        slow.still_serves();
+    }
+}
+
+#[test]
+fn clients_that_leave_in_the_middle_of_a_request_take_nobody_along() {
+    let (server, admin) = start(&[]);
+    let mut others = crowd(&server, 3);
+    for round in 0..20 {
+        let mut leaver = server.client();
+        leaver.still_serves();
+        begin_a_head(admin, &mut leaver, 1);
+        if round % 2 == 0 {
+            leaver.reset()
+        } else {
+            drop(leaver)
+        }
+        others.iter_mut().for_each(Client::still_serves);
+        until_in(admin, "head", 0);
+    }
+    until_parked(admin, 3);
 }
 
 #[test]
@@ -295,7 +394,7 @@ fn a_reload_leaves_parked_connections_to_the_worker_that_has_them() {
             .then_some(())
     });
     server.get("/page.html").is(200, PAGE);
-    assert_eq!(parked(admin), 3);
+    until_parked(admin, 3);
     let mut gone = clients.pop().unwrap();
     gone.half_close();
     gone.closed();
@@ -343,11 +442,14 @@ fn a_parked_connection_keeps_its_place_under_the_limit() {
 
 #[test]
 fn a_request_that_comes_while_its_connection_is_parked_is_not_lost() {
-    let (server, _) = start(&[]);
+    let (server, admin) = start(&[]);
     let mut clients: Vec<_> = (0..300)
         .map(|_| {
             let mut client = server.client();
-            client.still_serves();
+            // One that had to be waited for is parked a second after its last request.
+            begin_a_head(admin, &mut client, 1);
+            client.send(&ASK_PAGE[HEAD_PART..]);
+            client.response().is(200, PAGE);
             (client, Instant::now())
         })
         .collect();
@@ -413,11 +515,13 @@ fn parked_clients_for_whom_there_is_no_stack_are_served_in_turn() {
     until_parked(admin, CROWD);
     // A few stacks more, and nothing but stacks is a new map.
     worker.set_address_space_limit(Some(worker.address_space() + (1 << 20)));
-    clients.iter_mut().for_each(|client| assert!(client.send(ASK_PAGE)));
+    // Each of them has to be waited for.
+    clients.iter_mut().for_each(|client| assert!(client.send(&ASK_PAGE[..HEAD_PART])));
+    server.says("that stacks ran out", |line| line.contains("no memory map left"));
+    clients.iter_mut().for_each(|client| assert!(client.send(&ASK_PAGE[HEAD_PART..])));
     for client in &mut clients {
         client.response().is(200, PAGE);
     }
-    server.says("that stacks ran out", |line| line.contains("no memory map left"));
     assert!(worker.lives());
     until_parked(admin, CROWD);
 }
@@ -431,11 +535,12 @@ fn new_clients_for_whom_there_is_no_stack_are_served_in_turn() {
     let worker = server.workers()[0];
     worker.set_address_space_limit(Some(worker.address_space() + (1 << 20)));
     let mut clients: Vec<_> = (0..MANY).map(|_| server.client()).collect();
-    clients.iter_mut().for_each(|client| assert!(client.send(ASK_PAGE)));
+    clients.iter_mut().for_each(|client| assert!(client.send(&ASK_PAGE[..HEAD_PART])));
+    server.says("that stacks ran out", |line| line.contains("no memory map left"));
+    clients.iter_mut().for_each(|client| assert!(client.send(&ASK_PAGE[HEAD_PART..])));
     for client in &mut clients {
         client.response().is(200, PAGE);
     }
-    server.says("that stacks ran out", |line| line.contains("no memory map left"));
     assert!(worker.lives());
     until_parked(admin, MANY);
 }
