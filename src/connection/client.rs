@@ -1,5 +1,5 @@
-//! A client that no coroutine serves: one that has just been accepted, or one that is parked, having been idle for a
-//! while. It is all that there is of its connection then, a hundred bytes.
+//! A client that no coroutine serves: one that has just been accepted, or one that is parked, being
+//! idle. It is all that there is of its connection then, a hundred bytes.
 //!
 //! The subtle rule: nothing of a request is here, so a connection can be left to it only when it has consumed all that it
 //! received and sent all that had gathered.

@@ -13,8 +13,8 @@ pub use crate::metrics::Phase;
 /// How long a lingering close waits for the client's end of stream.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Ticks for which a connection is idle before it leaves its coroutine: a second. A client that loads a page has asked
-/// again by then, and need not be looked for a place to be served.
+/// Ticks for which a connection that the scheduler watches is idle before it leaves its coroutine: a second. A client that
+/// loads a page has asked again by then, and need not be moved from one epoll set to another and back.
 pub const PARKED_AFTER: u32 = 1000 / TICK_MS;
 
 /// The longest wait of each phase, in ticks.
