@@ -98,7 +98,7 @@ impl From<End> for Stop {
 
 /// What the inbox holds.
 enum Next {
-    Answer(Box<Exchange>),
+    Answer(Exchange),
     More,
     Reject(Reject),
 }
@@ -133,7 +133,7 @@ impl Connection {
     fn serve(&mut self) -> Stop {
         loop {
             let step = match self.next() {
-                Next::Answer(exchange) => self.exchange(*exchange).map_err(Stop::End),
+                Next::Answer(exchange) => self.exchange(exchange).map_err(Stop::End),
                 Next::More => self.fill(),
                 Next::Reject(reject) => Err(Stop::End(self.reject(reject))),
             };
@@ -192,7 +192,7 @@ impl Connection {
                 let now = self.shared.reactor.clock.now();
                 let answer = self.shared.site.answer(&request, self.visit.peer, now);
                 let draining = self.shared.draining.load(Relaxed);
-                Next::Answer(Box::new(Exchange::new(&request, used, answer, draining)))
+                Next::Answer(Exchange::new(&request, used, answer, draining))
             }
             Head::Partial => {
                 self.inbox.consume_empty_lines();

@@ -125,6 +125,9 @@ pub fn has_duration(format: AccessFormat) -> bool {
     format == AccessFormat::Json
 }
 
+/// Bytes that most lines fit into.
+const USUAL_LINE: usize = 256;
+
 /// A line whose beginning is known and whose outcome is not: the request's buffer may be reused before
 /// the answer is sent. The memory is kept for the next request; drop the value to give it back.
 #[derive(Debug, Default)]
@@ -145,6 +148,8 @@ impl Pending {
         self.format = format;
         self.since = asked.since;
         self.text.clear();
+        // Most lines are shorter, and to grow step by step would take longer than all the rest.
+        self.text.reserve(USUAL_LINE);
         if format == AccessFormat::Json {
             return write_json_request(&mut self.text, origin, asked);
         }
