@@ -99,6 +99,25 @@ pub enum StartupError {
         /// What went wrong, with what.
         what: String,
     },
+    /// A pid file does not tell whether its server runs.
+    Untold {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A running server could not be stopped.
+    Unstopped {
+        /// What went wrong, with what.
+        what: String,
+    },
+    /// A server that was to serve in the background does not.
+    Background {
+        /// Its exit code.
+        code: u8,
+        /// Its own words.
+        text: String,
+    },
     /// What the program before this one handed on can't be used.
     Inherited {
         /// What is wrong with it.
@@ -150,6 +169,7 @@ impl StartupError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Config { .. } | Self::File { .. } | Self::Line { .. } => 2,
+            Self::Background { code, .. } => *code,
             Self::Root { .. }
             | Self::Bind { .. }
             | Self::Lent { .. }
@@ -159,6 +179,8 @@ impl StartupError {
             | Self::System { .. }
             | Self::PidFile { .. }
             | Self::Signal { .. }
+            | Self::Untold { .. }
+            | Self::Unstopped { .. }
             | Self::Inherited { .. }
             | Self::Unhealthy { .. }
             | Self::Proc { .. }
@@ -198,6 +220,11 @@ impl fmt::Display for StartupError {
                 write!(f, "cannot write the pid file {}: {}", shown(path), cause(source))
             }
             Self::Signal { what } => write!(f, "cannot signal the running server: {what}"),
+            Self::Untold { path, source } => {
+                write!(f, "cannot tell by {} whether a server runs: {}", shown(path), cause(source))
+            }
+            Self::Unstopped { what } => write!(f, "cannot stop the running server: {what}"),
+            Self::Background { text, .. } => f.write_str(text),
             Self::Inherited { what } => write!(f, "cannot take over the listeners: {what}"),
             Self::System { step, source } => write!(f, "cannot {step}: {}", cause(source)),
             Self::Unhealthy { url, why } => write!(f, "{url:?} is not healthy: {why}"),
@@ -220,6 +247,7 @@ impl Error for StartupError {
             | Self::Lent { source, .. }
             | Self::Log { source, .. }
             | Self::PidFile { source, .. }
+            | Self::Untold { source, .. }
             | Self::Proc { source, .. }
             | Self::System { source, .. } => Some(source),
             Self::Usage(_)
@@ -228,6 +256,8 @@ impl Error for StartupError {
             | Self::User { .. }
             | Self::Kernel { .. }
             | Self::Signal { .. }
+            | Self::Unstopped { .. }
+            | Self::Background { .. }
             | Self::Inherited { .. }
             | Self::Unhealthy { .. }
             | Self::HeldBack { .. }

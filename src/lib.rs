@@ -15,6 +15,8 @@
 //! come out of [`http::head`]; `unsafe` stays in [`sys`]; imports go strictly downward in the order below.
 
 pub mod healthcheck;
+pub mod init;
+
 pub mod master;
 
 pub mod admin;
@@ -41,36 +43,39 @@ use std::process::ExitCode;
 
 use config::Invocation;
 use error::StartupError;
+use master::starter::Starter;
 
-/// Runs the program: settles what the command line and the environment ask for, and does it.
+/// Runs the program: settles what the command line and the environment ask for, and does it. Returns the exit code of a
+/// command that has several for what is no error.
 ///
 /// # Errors
 /// The step that kept it from starting.
-pub fn run() -> Result<(), StartupError> {
+pub fn run() -> Result<u8, StartupError> {
     match config::from_args(std::env::args_os(), std::env::vars_os())? {
-        Invocation::Print(text) => print(&text),
-        Invocation::Signal(order, file) => master::pidfile::signal(&file, order),
+        Invocation::Print(text) => print(&text)?,
+        Invocation::Signal(order, file) => master::pidfile::signal(&file, order)?,
         Invocation::Test(settings) => {
             say_warnings(&settings);
             master::generation::check(&settings)?;
             // Nobody may be reading; the exit code says it too.
             let _ = writeln!(std::io::stderr(), "mayhttpd: the settings are fine");
-            Ok(())
         }
         Invocation::Kernel(task, settings) => {
             say_warnings(&settings);
             let kernel::Report { text, outcome } = kernel::run(&task, &settings);
-            print(&text).and(outcome)
+            print(&text).and(outcome)?;
         }
-        Invocation::Healthcheck { url, timeout } => healthcheck::run(&url, timeout),
-        Invocation::Serve(settings) => {
-            log::init(&settings)?;
-            for warning in &settings.warnings {
-                ::log::warn!("{warning}");
+        Invocation::Healthcheck { url, timeout } => healthcheck::run(&url, timeout)?,
+        Invocation::Init(word, settings) => match init::run(word, *settings)? {
+            init::Outcome::Done { code, text } => {
+                print(&text)?;
+                return Ok(code);
             }
-            master::run(*settings)
-        }
+            init::Outcome::Serve(settings, starter) => master::run(*settings, starter)?,
+        },
+        Invocation::Serve(settings) => master::run(*settings, Starter::default())?,
     }
+    Ok(0)
 }
 
 fn print(text: &str) -> Result<(), StartupError> {
@@ -92,9 +97,9 @@ fn say_warnings(settings: &config::Settings) {
 }
 
 /// The exit code that goes with a result, after its error is said on standard error.
-pub fn report(result: Result<(), StartupError>) -> ExitCode {
+pub fn report(result: Result<u8, StartupError>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("mayhttpd: {error}");
             ExitCode::from(error.exit_code())

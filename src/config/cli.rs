@@ -12,7 +12,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::{Arg, CommandFactory, Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::location::Location;
 
@@ -219,6 +219,22 @@ pub struct Raw {
 /// What else the program does.
 #[derive(Subcommand, Debug, Clone, PartialEq, Eq)]
 pub enum Command {
+    /// Serve in the background; returns when the server serves, or says why it does not
+    Start {
+        /// The directory to serve
+        #[arg(value_name = "ROOT")]
+        site: Option<PathBuf>,
+    },
+    /// Have the server of --pid-file end when it has served its clients, and wait for it
+    Stop,
+    /// Have the server of --pid-file take up its settings anew, or start it
+    Restart {
+        /// The directory to serve
+        #[arg(value_name = "ROOT")]
+        site: Option<PathBuf>,
+    },
+    /// Say whether the server of --pid-file runs; exit with 0 if it does, 1 if it died, 3 if not, 4 if unknown
+    Status,
     /// Ask a running server for a page; exit with 0 if it answers well, else with 1 and the reason
     Healthcheck {
         /// A page, as http://HOST:PORT/PATH [default: /healthz at --admin, else / at the first address listened on]
@@ -264,8 +280,27 @@ impl Raw {
     /// # Errors
     /// The parser's, where it knows no such flag or the value can't be one of it.
     pub fn of(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        Self::try_parse_from(std::iter::once("mayhttpd".into()).chain(arguments))
+        Self::parsed(std::iter::once("mayhttpd".into()).chain(arguments))
     }
+
+    /// What a whole command line says, the program's name first.
+    ///
+    /// # Errors
+    /// As those of [`Raw::of`], and what is to be printed where help or version are asked for.
+    pub fn parsed(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut matches = parser().try_get_matches_from(line)?;
+        Self::from_arg_matches_mut(&mut matches)
+    }
+}
+
+/// The parser: flags may stand before a command, as before the word of an init script, and behind it.
+pub fn parser() -> clap::Command {
+    Raw::command().mut_args(|flag| if flag.is_positional() { flag } else { flag.global(true) })
+}
+
+/// The commands' names, in the order of the help.
+pub fn commands() -> Vec<String> {
+    parser().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
 /// `--long=value` in one word, so that a value with a leading dash is not taken for a flag.

@@ -2,7 +2,7 @@
 //!
 //! It owns the defaults and the order of the layers: flags over environment over file over the packager's file over
 //! defaults. It opens no socket and no file but those of the settings, and it does not ask whether a user or a root
-//! exists; the one who needs it does.
+//! exists, but to tell a root from a misspelt command; the one who needs it does.
 //!
 //! It remembers nothing between two calls of [`from_args`], so that a reload is the same call again.
 //!
@@ -28,15 +28,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ::log::LevelFilter;
-use clap::Parser;
-
 use self::layer::{Layer, Layers, Origin};
 use self::location::{Files, Location};
 use crate::error::StartupError;
+use ::log::LevelFilter;
 
 /// The directory that is served when none is named and it exists.
 pub const DOCUMENT_ROOT: &str = "DOCUMENT_ROOT";
+
+/// Where the error log of a server in the background goes when no file is named for it.
+pub const NO_LOG: &str = "/dev/null";
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -52,6 +53,8 @@ pub enum Invocation {
     },
     /// To compare the kernel with what these settings ask for, or to set it.
     Kernel(KernelTask, Box<Settings>),
+    /// To do with the server in the background what an init script is asked to.
+    Init(Init, Box<Settings>),
     /// To tell the running master that this file names what to do, and exit.
     Signal(Order, PathBuf),
     /// To check what these settings name, without serving, and exit with 0 where it is fine.
@@ -78,6 +81,19 @@ pub enum KernelTask {
         /// Where proc is mounted.
         proc: PathBuf,
     },
+}
+
+/// What an init script is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Init {
+    /// To serve in the background, unless a server runs already.
+    Start,
+    /// To have the running server end, when it has served its clients.
+    Stop,
+    /// To have the running server settle its settings anew, or to start one.
+    Restart,
+    /// To say whether a server runs.
+    Status,
 }
 
 /// What a running master can be told.
@@ -303,13 +319,23 @@ pub fn from_args(
     args: impl IntoIterator<Item = OsString>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Invocation, StartupError> {
-    let raw = match cli::Raw::try_parse_from(args) {
+    let mut raw = match cli::Raw::parsed(args) {
         Ok(raw) => raw,
         Err(error) if !error.use_stderr() => return Ok(Invocation::Print(error.to_string())),
         Err(error) => return Err(usage(&error)),
     };
     let (test, dump) = (raw.test, raw.dump);
-    let command = raw.command.clone();
+    let mut command = raw.command.take();
+    match &mut command {
+        Some(cli::Command::Start { site } | cli::Command::Restart { site }) if site.is_some() => {
+            if raw.positional_root.is_some() || raw.root.is_some() {
+                return Err(StartupError::Usage("the directory to serve is named twice".to_owned()));
+            }
+            raw.positional_root = site.take();
+        }
+        _ => {}
+    }
+    refuse_unknown_word(&raw)?;
     let (environment, mut warnings) = environment::layer(variables)?;
     let mut layers = vec![Layer { origin: Origin::Flag, raw }, environment];
     let machine = Machine::look();
@@ -329,6 +355,10 @@ pub fn from_args(
         Some(cli::Command::Kernel { task }) => {
             return Ok(Invocation::Kernel(kernel_task(task), Box::new(settings)));
         }
+        Some(cli::Command::Start { .. }) => return init(Init::Start, settings, &layers[0].raw),
+        Some(cli::Command::Stop) => return init(Init::Stop, settings, &layers[0].raw),
+        Some(cli::Command::Restart { .. }) => return init(Init::Restart, settings, &layers[0].raw),
+        Some(cli::Command::Status) => return init(Init::Status, settings, &layers[0].raw),
         None => {}
     }
     if let Some(order) = Layers(&layers).read("signal", |r| &r.signal, order)? {
@@ -352,6 +382,39 @@ fn layer_of(path: &Path) -> Result<(Layer, Vec<String>), StartupError> {
         return flat::parse(path, &bytes);
     }
     Ok((file::parse(path, &bytes)?, Vec::new()))
+}
+
+/// A word that is neither a command nor a directory is most likely a misspelt command. One with a slash is a path.
+fn refuse_unknown_word(raw: &cli::Raw) -> Result<(), StartupError> {
+    let Some(word) = raw.positional_root.as_deref().filter(|word| word.components().count() == 1) else {
+        return Ok(());
+    };
+    // What is there and can't be looked at is there.
+    let absent = std::fs::metadata(word).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    let name = word.as_os_str();
+    if !absent || name.as_encoded_bytes().contains(&b'/') {
+        return Ok(());
+    }
+    let words = cli::commands().join(", ");
+    let text = format!("{name:?} is no directory, and no command either; the commands are {words}");
+    Err(StartupError::Usage(text))
+}
+
+/// A server in the background has no standard streams: what would go there needs a file.
+fn init(word: Init, mut settings: Settings, flags: &cli::Raw) -> Result<Invocation, StartupError> {
+    if flags.test || flags.dump || flags.signal.is_some() {
+        let why =
+            "--test, --dump and --signal say themselves what to do, and go with no word of an init script";
+        return Err(StartupError::Usage(why.to_owned()));
+    }
+    if matches!(word, Init::Start | Init::Restart) {
+        if settings.access_log == AccessLog::Stdout {
+            let why = "a server in the background has no standard output: --access-log needs a file";
+            return Err(StartupError::Usage(why.to_owned()));
+        }
+        settings.log_file.get_or_insert_with(|| NO_LOG.into());
+    }
+    Ok(Invocation::Init(word, Box::new(settings)))
 }
 
 /// What a healthcheck asks, and for how long.
@@ -556,7 +619,8 @@ mod tests {
     const HERE: Machine = Machine { cpus: 4, document_root: false };
 
     fn settle_on(machine: Machine, flags: &[&str], variables: &[(&str, &str)]) -> Result<Settings, String> {
-        let raw = cli::Raw::try_parse_from(std::iter::once(&"mayhttpd").chain(flags)).unwrap();
+        let raw =
+            cli::Raw::parsed(std::iter::once(&"mayhttpd").chain(flags).map(|word| word.into())).unwrap();
         let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
         let (environment, _) = environment::layer(variables).unwrap();
         Settings::settle(&[Layer { origin: Origin::Flag, raw }, environment], machine)
@@ -733,6 +797,7 @@ mod tests {
         assert_eq!(check(&["healthcheck"], &[("MAYHTTPD_PORT", "80")]), "http://127.0.0.1:80/ 3s");
         assert_eq!(check(&["--listen", "[::]:81,82", "healthcheck"], &[]), "http://[::1]:81/ 3s");
         assert_eq!(check(&["--admin", "9000", "healthcheck"], &[]), "http://127.0.0.1:9000/healthz 3s");
+        assert_eq!(check(&["healthcheck", "--admin", "9000"], &[]), "http://127.0.0.1:9000/healthz 3s");
         let variables = [("MAYHTTPD_ADMIN", "[::]:9000")];
         assert_eq!(check(&["healthcheck"], &variables), "http://[::1]:9000/healthz 3s");
         assert_eq!(check(&["--admin", "off", "healthcheck"], &variables), "http://127.0.0.1:8080/ 3s");
@@ -744,6 +809,31 @@ mod tests {
 
     #[test]
     fn the_parser_has_no_contradiction_in_itself() {
-        <cli::Raw as clap::CommandFactory>::command().debug_assert();
+        cli::parser().debug_assert();
+    }
+
+    #[test]
+    fn the_words_of_an_init_script_take_the_flags_of_a_start() {
+        for line in [&["-w3", "start"][..], &["start", "-w3"], &["start", "-w", "3", "src"]] {
+            let Ok(Invocation::Init(Init::Start, settings)) = called(line, &[]) else { panic!("{line:?}") };
+            let root = if line.len() > 2 { Root::Directory("src".into()) } else { Root::Welcome };
+            assert_eq!((settings.workers, settings.root), (3, root), "{line:?}");
+            assert_eq!(settings.log_file.as_deref(), Some(Path::new(NO_LOG)));
+        }
+        for (line, word) in [(["stop"], Init::Stop), (["restart"], Init::Restart), (["status"], Init::Status)]
+        {
+            assert!(matches!(called(&line, &[]), Ok(Invocation::Init(found, _)) if found == word));
+        }
+        for line in [
+            &["-t", "start"][..],
+            &["stop", "--dump"],
+            &["-s", "quit", "status"],
+            &["start", "--access-log=-"],
+            &["a", "start", "b"],
+            &["start", "b", "--root=a"],
+            &["strat"],
+        ] {
+            assert!(matches!(called(line, &[]), Err(StartupError::Usage(_))), "{line:?}");
+        }
     }
 }

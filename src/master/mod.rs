@@ -15,6 +15,7 @@ pub mod perform;
 pub mod pidfile;
 pub mod report;
 pub mod sockets;
+pub mod starter;
 pub mod steering;
 pub mod supervisor;
 pub mod upgrade;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use crate::config::{self, Settings};
 use crate::error::StartupError;
+use crate::log;
 use crate::metrics::Table;
 use crate::sys::signal::{Request, Signals};
 use crate::sys::{file, process, socket, timer};
@@ -36,18 +38,42 @@ use generation::Generation;
 use pidfile::PidFile;
 use report::Report;
 use sockets::{Group, Sockets};
+use starter::Starter;
 use steering::Steering;
 use supervisor::{Action, Event, Id, Supervisor};
 use watchdog::Watchdog;
 
-/// Serves with these settings until a signal ends it.
+/// Serves with these settings until a signal ends it, and tells whoever waits for it how the start went.
 ///
 /// # Errors
 /// The step that failed, when the server can't start.
-pub fn run(settings: Settings) -> Result<(), StartupError> {
+pub fn run(settings: Settings, mut starter: Starter) -> Result<(), StartupError> {
+    let has_log_file = settings.log_file.is_some();
     // Bound and checked before any process is made, so that the first error is the only one.
-    let mut master = Master::prepare(settings)?;
-    master.supervise()
+    let end = match begin(settings) {
+        Ok(mut master) => {
+            master.starter = starter;
+            let end = master.supervise();
+            starter = std::mem::take(&mut master.starter);
+            end
+        }
+        Err(error) => Err(error),
+    };
+    end.inspect_err(|error| {
+        starter.failed(error);
+        if has_log_file {
+            // Standard error, which has it as well, may lead nowhere.
+            ::log::error!("{error}");
+        }
+    })
+}
+
+fn begin(settings: Settings) -> Result<Master, StartupError> {
+    log::init(&settings)?;
+    for warning in &settings.warnings {
+        ::log::warn!("{warning}");
+    }
+    Master::prepare(settings)
 }
 
 struct Master {
@@ -64,6 +90,7 @@ struct Master {
     metrics: Table,
     pid_file: Option<PidFile>,
     report: Report,
+    starter: Starter,
     /// The new program's master, while there is one.
     successor: Option<i32>,
     /// The master that handed the listeners on, if one did. While it lives it is this one's parent.
@@ -115,6 +142,7 @@ impl Master {
             metrics,
             pid_file,
             report: Report::from_environment(timer::monotonic(), predecessor.is_some()),
+            starter: Starter::default(),
             successor: None,
             predecessor,
             kept: Sockets::default(),

@@ -10,7 +10,7 @@ use super::pidfile::PidFile;
 use super::sockets::Sockets;
 use super::supervisor::{Event, Id};
 use super::{Master, upgrade};
-use crate::config::{self, Invocation};
+use crate::config::{self, Init, Invocation};
 use crate::error::{StartupError, cause};
 use crate::metrics::State;
 use crate::sys::signal::Request;
@@ -115,6 +115,7 @@ impl Master {
     fn next_generation(&mut self, number: u32) -> Result<Generation, StartupError> {
         let settings = match config::from_args(std::env::args_os(), std::env::vars_os())? {
             Invocation::Serve(settings) => *settings,
+            Invocation::Init(Init::Start | Init::Restart, settings) => *settings,
             // The same arguments asked to serve when this process started.
             _ => return Err(StartupError::Usage("the command line does not ask to serve".to_owned())),
         };

@@ -11,8 +11,10 @@ use super::attendance::Attendance;
 use super::attendant::{Forked, Means};
 use super::children::Children;
 use super::generation::Generation;
+use super::pidfile::PidFile;
 use super::report::Report;
 use super::sockets::Sockets;
+use super::starter::Starter;
 use super::supervisor::{Action, Event, Id};
 use super::{Master, name};
 use crate::config;
@@ -90,7 +92,8 @@ impl Master {
                 self.admin = Attendance::default();
                 self.generations.clear();
                 self.kept = Sockets::default();
-                std::mem::forget(self.pid_file.take());
+                self.starter = Starter::default();
+                self.pid_file.take().into_iter().for_each(PidFile::leave_to_master);
                 let metrics = self.metrics;
                 admin::run(admin::Start { master, link, address, identity, sandbox, metrics })
             }
@@ -136,8 +139,8 @@ impl Master {
         let mine = self.generations.swap_remove(index);
         self.generations.clear();
         self.kept = Sockets::default();
-        // The file is the master's, and dropping it here would remove it.
-        std::mem::forget(self.pid_file.take());
+        self.starter = Starter::default();
+        self.pid_file.take().into_iter().for_each(PidFile::leave_to_master);
         mine.become_worker(id.slot, master, link, metrics)
     }
 
@@ -225,8 +228,10 @@ impl Master {
             if let Some(address) = self.admin.address() {
                 text.push_str(&format!("  admin: http://{}/status\n", config::address::reachable(address)));
             }
-            // Nobody may be reading; that is no reason not to serve.
-            let _ = io::stdout().write_all(text.as_bytes());
+            if !self.starter.served(&text) {
+                // Nobody may be reading; that is no reason not to serve.
+                let _ = io::stdout().write_all(text.as_bytes());
+            }
         }
         self.report.ready(&format!("generation {number} serves {what} with {workers} workers"));
         let places = generation.places();

@@ -43,6 +43,15 @@ pub fn start(sockets: &Sockets) -> io::Result<i32> {
     process::spawn(&arguments, (VARIABLE, &text), &fds)
 }
 
+/// Whether this program was started by another one that handed its sockets on.
+pub fn is_successor() -> bool {
+    std::env::var(VARIABLE).is_ok_and(|text| is_meant(text.split(';').next().unwrap_or_default()))
+}
+
+fn is_meant(parent: &str) -> bool {
+    parent.parse() == Ok(process::parent())
+}
+
 /// The sockets that the program before this one handed on, if one did.
 ///
 /// # Errors
@@ -50,7 +59,7 @@ pub fn start(sockets: &Sockets) -> io::Result<i32> {
 pub fn inherited() -> Result<Option<Sockets>, String> {
     let Ok(text) = std::env::var(VARIABLE) else { return Ok(None) };
     let (parent, groups) = text.split_once(';').unwrap_or((&text, ""));
-    if parent.parse() != Ok(process::parent()) {
+    if !is_meant(parent) {
         return Ok(None);
     }
     let mut sockets = Sockets::default();

@@ -62,6 +62,57 @@ pub fn fork() -> io::Result<Fork> {
     })
 }
 
+/// Makes a process that is nobody's child, in a session of its own and with /dev/null as its standard streams. It is not
+/// the leader of that session, so that no terminal that it opens becomes its own. Call it only while this process has a
+/// single thread; the parent waits for nothing but the process between the two.
+///
+/// # Errors
+/// What open(2) says of /dev/null, and what setsid(2) and fork(2) say, all of it in the parent.
+pub fn fork_away() -> io::Result<Away> {
+    let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+    match fork()? {
+        Fork::Parent(between) => {
+            let code = exit_code(between)?;
+            if code == 0 { Ok(Away::Parent) } else { Err(io::Error::from_raw_os_error(code)) }
+        }
+        Fork::Child => match step_away(&null) {
+            Ok(Fork::Child) => Ok(Away::Child),
+            Ok(Fork::Parent(_)) => exit_now(0),
+            // Numbers of errors fit into an exit code.
+            Err(error) => exit_now(error.raw_os_error().unwrap_or(libc::EIO)),
+        },
+    }
+}
+
+/// Which side of [`fork_away`] this is.
+pub enum Away {
+    /// The new process.
+    Child,
+    /// The old one.
+    Parent,
+}
+
+fn step_away(null: &std::fs::File) -> io::Result<Fork> {
+    rustix::process::setsid()?;
+    rustix::stdio::dup2_stdin(null)?;
+    rustix::stdio::dup2_stdout(null)?;
+    rustix::stdio::dup2_stderr(null)?;
+    fork()
+}
+
+/// Waits for the end of a child that ends at once.
+fn exit_code(child: i32) -> io::Result<i32> {
+    loop {
+        match rustix::process::waitpid(Pid::from_raw(child), WaitOptions::empty()) {
+            Ok(Some((_, status))) => return Ok(status.exit_status().unwrap_or(libc::ECHILD)),
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            // Whoever started this process has it ignore the ends of children: there is no code to be had.
+            Err(rustix::io::Errno::CHILD) => return Ok(0),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Ends the process at once, without destructors: the scheduler's threads still run and must not meet torn-down state.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit(2) takes any code and does not return.

@@ -126,12 +126,7 @@ fn set_disposition(signal: Signal, handler: SigHandler) -> io::Result<()> {
     Ok(())
 }
 
-/// Sends a process the signal of a request.
-///
-/// # Errors
-/// `ESRCH` when there is no such process, `EPERM` without the right to.
-pub fn send(pid: i32, request: Request) -> io::Result<()> {
-    let found = REQUESTS.iter().find(|(_, known)| *known == request);
-    let Some((signal, _)) = found else { return Err(io::ErrorKind::InvalidInput.into()) };
-    Ok(nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), *signal)?)
+/// The number of the signal that stands for a request.
+pub fn number(request: Request) -> Option<i32> {
+    REQUESTS.iter().find(|(_, known)| *known == request).map(|(signal, _)| *signal as i32)
 }

@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "lib",
         &[
             "healthcheck",
+            "init",
             "master",
             "admin",
             "worker",
@@ -29,6 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("healthcheck", &["error"]),
+    ("init", &["master", "config", "sys", "error"]),
     ("master", &["worker", "admin", "sandbox", "config", "log", "metrics", "kernel", "sys", "error"]),
     ("worker", &["connection", "site", "sandbox", "config", "log", "metrics", "http", "sys", "error"]),
     ("admin", &["metrics", "sandbox", "log", "config", "sys", "error"]),

@@ -51,6 +51,7 @@ mod docker;
 mod error_log;
 mod exposition;
 mod healthcheck;
+mod init;
 mod kernel;
 mod large;
 mod notification;
