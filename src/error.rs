@@ -118,6 +118,13 @@ pub enum StartupError {
         /// Its own words.
         text: String,
     },
+    /// A file could not be written for whoever packages the server.
+    Generated {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// What the program before this one handed on can't be used.
     Inherited {
         /// What is wrong with it.
@@ -181,6 +188,7 @@ impl StartupError {
             | Self::Signal { .. }
             | Self::Untold { .. }
             | Self::Unstopped { .. }
+            | Self::Generated { .. }
             | Self::Inherited { .. }
             | Self::Unhealthy { .. }
             | Self::Proc { .. }
@@ -225,6 +233,7 @@ impl fmt::Display for StartupError {
             }
             Self::Unstopped { what } => write!(f, "cannot stop the running server: {what}"),
             Self::Background { text, .. } => f.write_str(text),
+            Self::Generated { path, source } => write!(f, "cannot write {}: {}", shown(path), cause(source)),
             Self::Inherited { what } => write!(f, "cannot take over the listeners: {what}"),
             Self::System { step, source } => write!(f, "cannot {step}: {}", cause(source)),
             Self::Unhealthy { url, why } => write!(f, "{url:?} is not healthy: {why}"),
@@ -248,6 +257,7 @@ impl Error for StartupError {
             | Self::Log { source, .. }
             | Self::PidFile { source, .. }
             | Self::Untold { source, .. }
+            | Self::Generated { source, .. }
             | Self::Proc { source, .. }
             | Self::System { source, .. } => Some(source),
             Self::Usage(_)

@@ -14,6 +14,7 @@
 //! Invariants: the scheduler starts after the fork; a path that is opened came out of [`http::target`]; header bytes
 //! come out of [`http::head`]; `unsafe` stays in [`sys`]; imports go strictly downward in the order below.
 
+pub mod generate;
 pub mod healthcheck;
 pub mod init;
 
@@ -66,6 +67,7 @@ pub fn run() -> Result<u8, StartupError> {
             print(&text).and(outcome)?;
         }
         Invocation::Healthcheck { url, timeout } => healthcheck::run(&url, timeout)?,
+        Invocation::Generate(product, out) => print(&generate::run(product, out.as_deref())?)?,
         Invocation::Init(word, settings) => match init::run(word, *settings)? {
             init::Outcome::Done { code, text } => {
                 print(&text)?;

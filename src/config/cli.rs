@@ -12,7 +12,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::location::Location;
 
@@ -249,6 +249,38 @@ pub enum Command {
         #[command(subcommand)]
         task: Option<KernelTask>,
     },
+    /// Write the manual page or the completions of a shell, for who packages the server
+    Generate {
+        /// What to write.
+        #[command(subcommand)]
+        product: Product,
+        /// A directory to write it to, under its usual name [default: to standard output]
+        #[arg(long, value_name = "DIR", global = true)]
+        out: Option<PathBuf>,
+    },
+}
+
+/// What `generate` writes.
+#[derive(Subcommand, Debug, Clone, PartialEq, Eq)]
+pub enum Product {
+    /// The manual page, mayhttpd(8)
+    Man,
+    /// What completes flags and commands in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// A shell that command lines can be completed in.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shell {
+    /// GNU bash, with bash-completion or without
+    Bash,
+    /// The Z shell
+    Zsh,
+    /// fish
+    Fish,
 }
 
 /// What `kernel` does.

@@ -28,6 +28,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use self::cli::Shell;
 use self::layer::{Layer, Layers, Origin};
 use self::location::{Files, Location};
 use crate::error::StartupError;
@@ -55,6 +56,8 @@ pub enum Invocation {
     Kernel(KernelTask, Box<Settings>),
     /// To do with the server in the background what an init script is asked to.
     Init(Init, Box<Settings>),
+    /// To write what a package has beside the program.
+    Generate(Product, Option<PathBuf>),
     /// To tell the running master that this file names what to do, and exit.
     Signal(Order, PathBuf),
     /// To check what these settings name, without serving, and exit with 0 where it is fine.
@@ -94,6 +97,15 @@ pub enum Init {
     Restart,
     /// To say whether a server runs.
     Status,
+}
+
+/// What a package has beside the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Product {
+    /// The manual page.
+    Man,
+    /// What completes a command line in this shell.
+    Completions(Shell),
 }
 
 /// What a running master can be told.
@@ -327,6 +339,9 @@ pub fn from_args(
     let (test, dump) = (raw.test, raw.dump);
     let mut command = raw.command.take();
     match &mut command {
+        Some(cli::Command::Generate { product, out }) => {
+            return Ok(Invocation::Generate(produced(product), out.take()));
+        }
         Some(cli::Command::Start { site } | cli::Command::Restart { site }) if site.is_some() => {
             if raw.positional_root.is_some() || raw.root.is_some() {
                 return Err(StartupError::Usage("the directory to serve is named twice".to_owned()));
@@ -359,7 +374,7 @@ pub fn from_args(
         Some(cli::Command::Stop) => return init(Init::Stop, settings, &layers[0].raw),
         Some(cli::Command::Restart { .. }) => return init(Init::Restart, settings, &layers[0].raw),
         Some(cli::Command::Status) => return init(Init::Status, settings, &layers[0].raw),
-        None => {}
+        Some(cli::Command::Generate { .. }) | None => {}
     }
     if let Some(order) = Layers(&layers).read("signal", |r| &r.signal, order)? {
         let file = settings.pid_file.ok_or_else(|| {
@@ -415,6 +430,14 @@ fn init(word: Init, mut settings: Settings, flags: &cli::Raw) -> Result<Invocati
         settings.log_file.get_or_insert_with(|| NO_LOG.into());
     }
     Ok(Invocation::Init(word, Box::new(settings)))
+}
+
+/// What is to be written.
+fn produced(product: &cli::Product) -> Product {
+    match product {
+        cli::Product::Man => Product::Man,
+        cli::Product::Completions { shell } => Product::Completions(*shell),
+    }
 }
 
 /// What a healthcheck asks, and for how long.

@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "lib",
         &[
+            "generate",
             "healthcheck",
             "init",
             "master",
@@ -29,6 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "error",
         ],
     ),
+    ("generate", &["config", "error"]),
     ("healthcheck", &["error"]),
     ("init", &["master", "config", "sys", "error"]),
     ("master", &["worker", "admin", "sandbox", "config", "log", "metrics", "kernel", "sys", "error"]),
@@ -55,7 +57,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("httpdate", &["http/", "log/line.rs"]),
     ("percent_encoding", &["http/", "site/listing.rs"]),
     ("mime_guess", &["http/"]),
-    ("clap", &["config/"]),
+    ("clap", &["config/", "generate/"]),
+    ("clap_mangen", &["generate/man.rs"]),
+    ("clap_complete", &["generate/"]),
     ("toml", &["config/file.rs", "config/location.rs"]),
     ("ipnet", &["config/access.rs"]),
     ("fern", &["log/"]),

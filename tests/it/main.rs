@@ -50,6 +50,7 @@ mod dist;
 mod docker;
 mod error_log;
 mod exposition;
+mod generate;
 mod healthcheck;
 mod init;
 mod kernel;
