@@ -145,14 +145,15 @@ fn the_units_do_their_work_under_systemd() {
     let tree = Tree::empty();
     let out = tree.dir("out");
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tests = here.join("tests/systemd");
     let enter = format!(
         "echo $$ >{}/cgroup.procs && exec timeout -s KILL 120 unshare --mount --pid --fork --kill-child --ipc --uts --net \
-         --cgroup bash {}/tests/systemd/boot.sh {} {}/dist {}",
+         --cgroup bash {tests}/boot.sh {} {tests}/drive.sh {tests}/units.sh {} {}/dist",
         group.0.display(),
-        here.display(),
+        out.display(),
         env!("CARGO_BIN_EXE_mayhttpd"),
         here.display(),
-        out.display()
+        tests = tests.display(),
     );
     let output = Command::new("bash").args(["-c", &enter]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

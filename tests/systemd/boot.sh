@@ -1,38 +1,16 @@
 #!/bin/bash
-# Boots a systemd of its own that has the units of dist/ and runs drive.sh as a service. In namespaces that the caller made
-# (mount, pid, ipc, uts, network, cgroup), over a copy-on-write view of this machine's files.
-# boot.sh PROGRAM DIST OUT: OUT is the directory that drive.sh writes its results to.
+# boot.sh OUT DRIVE [PREPARE ARGUMENT…]: boots a systemd of its own and runs DRIVE as a service. In namespaces that the
+# caller made (mount, pid, ipc, uts, network, cgroup), over a copy-on-write view of this machine's files, into which
+# PREPARE, with ARGUMENTs and the variable root, puts what is needed. OUT is the directory that DRIVE's results go to, and
+# /out in the view.
 set -euo pipefail
-program=$1 dist=$2 out=$3 here=$(dirname "$(realpath "$0")")
+out=$1 drive=$2 here=$(dirname "$(realpath "$0")")
+shift 2
 
-mount --make-rprivate /
-work=$out/work
-mkdir "$work"
-mount -t tmpfs tmpfs "$work"
-mkdir "$work/upper" "$work/work" "$work/root"
-root=$work/root
-mount -t overlay overlay -o "lowerdir=/,upperdir=$work/upper,workdir=$work/work" "$root"
-mount -t proc proc "$root/proc"
-mount -t sysfs sysfs "$root/sys"
+source "$here/view.sh" "$out" "$out"
 mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
-mount -t tmpfs tmpfs "$root/run"
-mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
-mount -t tmpfs -o mode=755 tmpfs "$root/dev"
-for device in null zero full random urandom tty; do
-    touch "$root/dev/$device"
-    mount --bind "/dev/$device" "$root/dev/$device"
-done
-mkdir "$root/dev/shm" "$root/out"
-mount --bind "$out" "$root/out"
-
-install -D "$program" "$root/usr/bin/mayhttpd"
-install -m 644 -t "$root/etc/systemd/system" "$dist/mayhttpd.service" "$dist/mayhttpd.socket"
-install -D -m 644 "$dist/mayhttpd.sysusers.conf" "$root/usr/lib/sysusers.d/mayhttpd.conf"
-install -D -m 644 "$dist/mayhttpd.tmpfiles.conf" "$root/usr/lib/tmpfiles.d/mayhttpd.conf"
-install -m 755 "$here/drive.sh" "$root/usr/local/bin/drive.sh"
-mkdir -p "$root/var/www/html"
-echo systemd >"$root/var/www/html/index.html"
-head -c 30000000 /dev/zero >"$root/var/www/html/large.bin"
+if [ $# != 0 ]; then root=$root bash "$@"; fi
+install -m 755 "$drive" "$root/usr/local/bin/drive.sh"
 echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
 
 cat >"$root/etc/systemd/system/drive.service" <<'UNIT'
