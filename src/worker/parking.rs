@@ -3,8 +3,8 @@
 //!
 //! A connection has a seat here from the first time that it is parked until it ends, and one epoll set has the sockets of
 //! all seats, so to be parked and to be taken costs no system call. Two subtle rules: what comes while a connection is
-//! out stirs its empty seat, and it is not parked then, for nobody would be told of that again; and a large crowd that
-//! becomes due at once is dealt with in lots, so that others get their turn in between.
+//! served is told of once, so its seat keeps it, and the connection is served again instead of parked; and a large crowd
+//! that becomes due at once is dealt with in lots, so that others get their turn in between.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -39,8 +39,8 @@ struct Lot {
 struct Seat {
     /// Who is parked here; nobody while the connection is served.
     guest: Option<Guest>,
-    /// Whether something came meanwhile.
-    stirred: bool,
+    /// What came meanwhile, if anything did: whether it was an end of stream or an error.
+    missed: Option<bool>,
     place: Place,
 }
 
@@ -55,9 +55,6 @@ impl Drop for Ticket {
         let mut lot = self.parking.lock();
         if let Some(seat) = lot.seats.try_remove(self.key) {
             lot.wheel.leave(&seat.place);
-        }
-        if lot.seats.capacity() > SMALL && lot.seats.len() < lot.seats.capacity() / 4 {
-            lot.seats.shrink_to_fit();
         }
     }
 }
@@ -102,13 +99,14 @@ impl Parking {
                 if self.epoll.add(guest.client.socket(), key as u64).is_err() {
                     return Err(Refused::Unwatchable(guest));
                 }
-                entry.insert(Seat { guest: None, stirred: false, place: wheel.enter(key) });
+                entry.insert(Seat { guest: None, missed: None, place: wheel.enter(key) });
                 guest.ticket = Some(Ticket { parking: self, key });
                 key
             }
         };
         let seat = &mut seats[key];
-        if std::mem::take(&mut seat.stirred) {
+        if let Some(ending) = seat.missed.take() {
+            guest.client.ending = ending;
             return Err(Refused::Stirred(guest));
         }
         if seat.place.alarm().set(guest.client.deadline()) {
@@ -132,7 +130,7 @@ impl Parking {
                 guest.client.ending = news.ending;
                 return Some(guest);
             }
-            seat.stirred = true;
+            seat.missed = Some(news.ending);
         }
         None
     }
@@ -144,6 +142,10 @@ impl Parking {
         let mut lot = self.lock();
         let Lot { seats, wheel, .. } = &mut *lot;
         let more = wheel.turn(tick, |key| due.extend(seats.get_mut(*key).and_then(|seat| seat.guest.take())));
+        // Not at each end, for what this costs grows with the table.
+        if seats.capacity() > SMALL && seats.len() < seats.capacity() / 4 {
+            seats.shrink_to_fit();
+        }
         drop(lot);
         for mut guest in due {
             guest.client.set_parked(false);

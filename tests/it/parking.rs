@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use crate::support::client::ASK_PAGE;
 use crate::support::exposition::Exposition;
 use crate::support::json::Json;
-use crate::support::tree::{LARGE, PAGE};
+use crate::support::tree::{LARGE, PAGE, TEXT};
 use crate::support::{Client, DEADLINE, Launch, Server, Tree, eventually, root, skipped, within};
 
 /// What a parked connection may cost. The aim is 1 KiB.
@@ -334,6 +334,64 @@ fn a_last_request_before_the_end_of_a_parked_clients_stream_is_answered() {
     client.response().is(200, PAGE);
     client.closed();
     until_ended(admin, "peer_closed", 1);
+}
+
+#[test]
+fn an_end_that_comes_with_a_request_while_its_client_is_served_is_noticed() {
+    // More than are answered in one turn, and no more than the server receives at once.
+    const REQUESTS: usize = 190;
+    const ASK_TEXT: &[u8] = b"GET /text.txt HTTP/1.1\r\nHost: test\r\n\r\n";
+    let (server, admin) = start(&["--idle-timeout", "1h"]);
+    // The first round leaves a coroutine for each client of the next, and they take turns.
+    for round in 1..=3 {
+        let mut clients = crowd(&server, 20);
+        until_parked(admin, 20);
+        clients.iter_mut().for_each(|client| assert!(client.send(ASK_TEXT.repeat(REQUESTS))));
+        for client in &mut clients {
+            // The first answers come while most requests wait for a turn.
+            assert_eq!(client.response().body.len(), TEXT);
+            client.send(ASK_PAGE);
+            client.half_close();
+        }
+        for client in &mut clients {
+            (1..REQUESTS).for_each(|_| assert_eq!(client.response().body.len(), TEXT));
+            client.response().is(200, PAGE);
+            client.closed();
+        }
+        until_ended(admin, "peer_closed", 20 * round);
+    }
+}
+
+#[test]
+fn a_crowd_that_leaves_at_once_keeps_nobody_else_waiting() {
+    let name = "a_crowd_that_leaves_at_once_keeps_nobody_else_waiting";
+    if !may_have_descriptors(name, CROWD as u64 * 2) {
+        return;
+    }
+    let (server, admin, logs) = start_logging(&[]);
+    let worker = server.workers()[0];
+    let mut clients = crowd(&server, CROWD);
+    until_parked(admin, CROWD);
+    // After this the leader has just let others go first.
+    clients[0].still_serves();
+    until_parked(admin, CROWD);
+    worker.stop();
+    clients.iter().for_each(Client::half_close);
+    let mut other = server.client();
+    other.send(ASK_PAGE);
+    worker.signal(Signal::CONT);
+    other.response().is(200, PAGE);
+    drop(clients);
+    drop(other);
+    until_ended(admin, "peer_closed", CROWD + 1);
+    // A line for each request, and one for each end. The stranger is the last whom the worker took in.
+    let text = eventually("the whole log", || {
+        let text = fs::read_to_string(logs.at("access.log")).unwrap();
+        (text.lines().count() == 2 * (CROWD + 1) + 1).then_some(text)
+    });
+    let stranger = |line| Json::parse(line).number("connection") == (CROWD + 1) as f64;
+    let before = text.lines().skip(CROWD + 1).position(stranger).unwrap();
+    assert!(before < CROWD / 2, "{before} of {CROWD} ended before a stranger was served");
 }
 
 #[test]
