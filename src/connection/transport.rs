@@ -26,13 +26,16 @@ const WOKEN: usize = 0x8000_0000;
 /// Bytes that a coroutine may move, and what its requests cost counted as bytes, before others get a turn.
 const BURST: usize = 512 << 10;
 
+/// What serving a client counts at least, in bytes: thousands may have nothing to say but that they leave.
+const VISIT_COST: usize = 2 << 10;
+
 /// What all transports of a worker share.
 pub struct Reactor {
     /// The time.
     pub clock: Clock,
     /// Whose turn it is to serve clients one after the other.
     pub baton: Baton,
-    /// What those who left moved since one of them gave way.
+    /// What was moved for those whose service is over, since the leader gave way.
     moved: AtomicUsize,
     wheel: Mutex<Wheel<WaitIoWaker>>,
     turnstile: Turnstile,
@@ -287,11 +290,12 @@ impl Transport {
         self.moved += cost;
     }
 
-    /// Counts what was moved since the last wait towards the turn of those who are served after the other.
+    /// Ends a service: what was moved since its last wait counts towards the turn of those who are served one after the
+    /// other.
     pub fn settle(&mut self) {
+        let moved = std::mem::take(&mut self.moved).max(VISIT_COST);
         // One thread runs all coroutines; a locked instruction would be for nothing.
-        let moved = self.reactor.moved.load(Relaxed).saturating_add(std::mem::take(&mut self.moved));
-        self.reactor.moved.store(moved, Relaxed);
+        self.reactor.moved.store(self.reactor.moved.load(Relaxed).saturating_add(moved), Relaxed);
     }
 
     /// Lets the others go first, after much was moved without a wait.
