@@ -1,7 +1,7 @@
-//! Whose turn it is to serve clients one after the other.
+//! The duty to serve parked clients one after the other, which one coroutine has at a time.
 //!
-//! Whoever does so holds the baton while it is with one of them. The subtle rule: it is passed on before every wait, so
-//! that it is never held by a coroutine that does not run.
+//! That coroutine holds the baton while it is with a client. The subtle rule: it passes the baton on before every wait, so
+//! that the baton is never held by a coroutine that does not run.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -21,6 +21,7 @@ impl Baton {
 
     /// The coroutine that runs takes it.
     pub fn take(&self) {
+        debug_assert!(!self.held.load(Relaxed), "somebody waits with the baton");
         self.held.store(true, Relaxed);
     }
 
@@ -32,11 +33,11 @@ impl Baton {
     }
 
     /// The coroutine that runs passes it on, if it has it.
-    pub fn pass(&self) -> bool {
-        let held = self.put_down();
-        if held && let Some(call) = self.on_pass.get() {
+    pub fn pass(&self) {
+        if self.put_down()
+            && let Some(call) = self.on_pass.get()
+        {
             call();
         }
-        held
     }
 }

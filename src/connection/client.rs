@@ -1,5 +1,5 @@
-//! A client that no coroutine serves: one that has just been accepted, or one that is parked, being
-//! idle. It is all that there is of its connection then, a hundred bytes.
+//! A client that no coroutine serves: one that has just been accepted, or one that is parked. It is all that there is of
+//! its connection then, a hundred bytes.
 //!
 //! The subtle rule: nothing of a request is here, so a connection can be left to it only when it has consumed all that it
 //! received and sent all that had gathered.
@@ -139,6 +139,7 @@ impl Visit {
 /// Tells log and counts of a connection's end.
 #[inline(never)]
 pub(super) fn conclude(shared: &Shared, visit: &Visit, presence: &mut Presence, end: End) {
+    ::log::trace!("{}: {end:?}", visit.peer);
     log_end(shared, visit, end);
     presence.end(end.reason());
     if let End::TimedOut(phase) = end {

@@ -52,34 +52,17 @@ use transport::{Received, Transport, WaitError};
 /// What answering one request counts towards the turn of the other connections, in bytes.
 const REQUEST_COST: usize = 8 * 1024;
 
-/// Why a coroutine is done with a client.
-pub enum Leave {
-    /// The connection is over.
-    Over(End),
-    /// It has been idle for a while, and needs no coroutine until something comes.
-    Idle(Client),
-}
-
-/// How long a coroutine waits with an idle client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// Not at all, unless the scheduler watches its socket already; then for a while.
-    Short,
-    /// For a while.
-    Long,
-}
-
-/// Serves a client until its end, or until it is idle.
-pub fn serve(shared: &'static Shared, client: Client, patience: Patience) -> Leave {
-    let mut connection = Connection::new(shared, client, patience);
+/// Serves a client until it is idle, and gives it back, or until the connection's end.
+pub fn serve(shared: &'static Shared, client: Client) -> Option<Client> {
+    let mut connection = Connection::new(shared, client);
     let stop = connection.serve();
     connection.release();
     match stop {
+        Stop::Idle => connection.leave(),
         Stop::End(end) => {
             client::conclude(shared, &connection.visit, connection.transport.presence(), end);
-            Leave::Over(end)
+            None
         }
-        Stop::Idle => connection.leave(),
     }
 }
 
@@ -110,13 +93,12 @@ struct Connection {
     inbox: Inbox,
     pending: Pending,
     visit: Visit,
-    patience: Patience,
     /// Requests that are complete and whose replies the socket has not taken yet.
     under_way: Stopwatch,
 }
 
 impl Connection {
-    fn new(shared: &'static Shared, client: Client, patience: Patience) -> Connection {
+    fn new(shared: &'static Shared, client: Client) -> Connection {
         let Client { socket, presence, visit, ending } = client;
         Connection {
             shared,
@@ -125,7 +107,6 @@ impl Connection {
             inbox: Inbox::default(),
             pending: Pending::default(),
             visit,
-            patience,
             under_way: Stopwatch::default(),
         }
     }
@@ -145,13 +126,13 @@ impl Connection {
 
     /// Ends the coroutine's part in an idle connection.
     #[inline(never)]
-    fn leave(self) -> Leave {
+    fn leave(self) -> Option<Client> {
         let Connection { shared, transport, visit, .. } = self;
         match transport.into_parts() {
-            Ok((socket, presence)) => Leave::Idle(Client { socket, presence, visit, ending: false }),
+            Ok((socket, presence)) => Some(Client { socket, presence, visit, ending: false }),
             Err(mut presence) => {
                 client::conclude(shared, &visit, &mut presence, End::Unwatchable);
-                Leave::Over(End::Unwatchable)
+                None
             }
         }
     }
@@ -305,8 +286,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for the client, in the phase that it is in. One that has nothing of a request there is waited for by this
-    /// coroutine for a while only.
+    /// Waits for the client, in the phase that it is in. With an idle one this coroutine stays for a while only where the
+    /// scheduler watches the socket already, and not at all where it does not.
     fn wait(&mut self) -> Result<(), Stop> {
         let idle = self.inbox.is_empty();
         let phase = if idle { self.visit.idle_phase() } else { Phase::Head };
@@ -319,7 +300,7 @@ impl Connection {
         if phase == Phase::Idle {
             self.pending = Pending::default();
         }
-        if idle && self.patience == Patience::Short && !self.transport.is_registered() {
+        if idle && !self.transport.is_registered() {
             return Err(Stop::Idle);
         }
         match self.transport.wait_readable() {

@@ -1,11 +1,11 @@
 //! The coroutines that serve clients.
 //!
-//! One of them leads: it watches the [`Parking`] and serves who stirs there, one client after the other, on a stack that
-//! is in the processor's cache. Where a client has to be waited for, the leader stays with it, and another coroutine
-//! leads from there on (the pattern is known as leader and followers). Those that have served wait for the next client,
-//! since waking one is cheaper than making one. Two subtle rules: a client waits in the line until a coroutine that runs
-//! takes it out, so that one for which no coroutine can be made is not lost; and before every wait with a client the
-//! [`Baton`](crate::connection::baton::Baton) is passed on, or all parked clients would wait with it.
+//! One of them leads: it watches the [`Parking`] and serves the clients for which something comes there, one after the
+//! other, on a stack that is in the processor's cache. Where a client has to be waited for, the leader stays with it, and
+//! another coroutine leads from then on (the pattern is known as leader and followers). Coroutines that have served wait
+//! here for the next client, since waking one is cheaper than making one. Two subtle rules: a client waits in the line until
+//! a coroutine that runs takes it out, so that one for which no coroutine can be made is not lost; and before every wait
+//! with a client the [`Baton`](crate::connection::baton::Baton) is passed on, or all parked clients would wait with it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -21,9 +21,10 @@ use may::io::{CoIo, WaitIo};
 use super::accept::Place;
 use super::parking::{Parking, Refused, Ticket};
 use super::warning::Warning;
+use crate::connection;
 use crate::connection::client::Client;
+use crate::connection::end::End;
 use crate::connection::shared::Shared;
-use crate::connection::{self, Leave, Patience};
 use crate::site::TICK_MS;
 use crate::sys::process;
 
@@ -140,6 +141,7 @@ impl Pool {
 
     /// The life of a coroutine: lead if nobody does, else serve one client, then whoever comes next.
     fn run(&'static self) {
+        let _vital = Vital;
         loop {
             let mut crew = self.lock();
             if std::mem::take(&mut crew.vacancy) {
@@ -161,10 +163,9 @@ impl Pool {
         }
     }
 
-    /// Serves who stirs in the parking, until one of them had to be waited for and another coroutine leads.
+    /// Serves parked clients for which something has come, until one of them had to be waited for and another leads.
     fn lead(&'static self) {
         let (reactor, Some(stir)) = (&self.shared.reactor, self.stir.get()) else { return };
-        let _leader = Leader(self);
         loop {
             while let Some(guest) = self.neglected().or_else(|| self.parking.take()) {
                 reactor.baton.take();
@@ -183,27 +184,17 @@ impl Pool {
         if self.short.load(Relaxed) { self.lock().line.pop_front() } else { None }
     }
 
-    /// Serves a client until it leaves or can be parked.
-    fn attend(&'static self, guest: Guest) {
-        let Guest { mut client, mut place, mut ticket } = guest;
-        let peer = client.peer();
-        let mut patience = Patience::Short;
+    /// Serves a client until its connection ends, be it by a panic, or it can be parked.
+    fn attend(&'static self, mut guest: Guest) {
         loop {
-            client = match connection::serve(self.shared, client, patience) {
-                Leave::Idle(client) => client,
-                Leave::Over(end) => {
-                    ::log::trace!("{peer}: {end:?}");
-                    return;
-                }
-            };
-            let guest;
-            (guest, patience) = match self.parking.park(Guest { client, place, ticket }) {
+            let Guest { client, place, ticket } = guest;
+            let served = catch_unwind(AssertUnwindSafe(|| connection::serve(self.shared, client)));
+            let Ok(Some(client)) = served else { return };
+            guest = match self.parking.park(Guest { client, place, ticket }) {
                 Ok(()) => return,
-                Err(Refused::Stirred(guest)) => (guest, Patience::Short),
-                // It waits here for another while.
-                Err(Refused::Unwatchable(guest)) => (guest, Patience::Long),
-            };
-            Guest { client, place, ticket } = guest;
+                Err(Refused::Stirred(guest)) => guest,
+                Err(Refused::Unwatchable(guest)) => return guest.client.end(self.shared, End::Unwatchable),
+            }
         }
     }
 
@@ -228,13 +219,13 @@ impl Pool {
     }
 }
 
-/// The coroutine that leads. A panic that a client caused ends it, and another leads; any other ends the worker, to be
-/// replaced, for it would be neither well nor dead.
-struct Leader(&'static Pool);
+/// Ends the worker, to be replaced, where a coroutine panics that is not with a client: without a leader, or without one
+/// that a client waits for, the worker would be neither well nor dead.
+struct Vital;
 
-impl Drop for Leader {
+impl Drop for Vital {
     fn drop(&mut self) {
-        if std::thread::panicking() && !self.0.shared.reactor.baton.pass() {
+        if std::thread::panicking() {
             process::exit_now(1);
         }
     }
