@@ -41,3 +41,29 @@ impl Baton {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_passed_on_once() {
+        let (baton, passed) = (Baton::default(), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&passed);
+        baton.on_pass(move || {
+            count.fetch_add(1, Relaxed);
+        });
+        baton.pass();
+        assert_eq!(passed.load(Relaxed), 0, "nobody had it");
+        baton.take();
+        assert!(baton.put_down());
+        baton.take();
+        baton.pass();
+        baton.pass();
+        assert_eq!(passed.load(Relaxed), 1);
+        assert!(!baton.put_down(), "it was passed on");
+    }
+}
