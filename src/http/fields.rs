@@ -123,6 +123,12 @@ impl<'a> Fields<'a> {
         self.present & field.bit() != 0
     }
 
+    /// The value of every line of this name, for fields that few requests are asked for.
+    pub fn lines_named(&self, name: &'static str) -> impl DoubleEndedIterator<Item = &'a [u8]> + '_ {
+        let named = move |line: &&Line<'a>| line.name.eq_ignore_ascii_case(name.as_bytes());
+        self.lines.iter().filter(named).map(|line| line.value)
+    }
+
     /// The value of every line of `field`.
     pub fn lines(&self, field: Field) -> impl Iterator<Item = &'a [u8]> + '_ {
         let lines = if self.has(field) { self.lines.as_slice() } else { &[] };
@@ -235,6 +241,14 @@ mod tests {
         check(Field::IfRange, &[""]);
         check(Field::Range, &[]);
         check(Field::ContentLength, &[]);
+    }
+
+    #[test]
+    fn other_fields_are_found_by_name_in_any_case_from_either_end() {
+        let fields = Fields::from_pairs(&[("X-A", b"1"), ("X-B", b"2"), ("x-a", b"3")]);
+        assert_eq!(fields.lines_named("X-A").collect::<Vec<_>>(), [b"1", b"3"]);
+        assert_eq!(fields.lines_named("x-A").rev().collect::<Vec<_>>(), [b"3", b"1"]);
+        assert_eq!(fields.lines_named("X-").count(), 0);
     }
 
     #[test]

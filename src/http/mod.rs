@@ -1,15 +1,19 @@
-//! HTTP/1.1 as a pure protocol: bytes in, decisions and bytes out. RFC 9110 for what things mean, RFC 9112
-//! for how they are written.
+//! HTTP/1.1 as a pure protocol, and what a balancer says in front of it: bytes in, decisions and bytes out. RFC 9110 for
+//! what things mean, RFC 9112 for how they are written.
 //!
 //! Knows no sockets, files, clocks or settings; where the time matters, it is an argument. The subtle rule:
 //! each noun has one owner. Heads are read in `request.rs` alone and written in `head.rs` alone, and only
 //! `target.rs` makes a [`SitePath`](target::SitePath), so that nothing else can be opened.
+
+pub mod proxy_header;
 
 pub mod request;
 
 pub mod host;
 
 pub mod fields;
+
+pub mod forwarded;
 
 pub mod framing;
 
