@@ -14,13 +14,17 @@ use crate::error::{StartupError, cause};
 /// A status line is shorter than this; whatever is longer is none.
 const LONGEST_LINE: usize = 1024;
 
+/// What begins a connection to a listener behind a balancer, from somebody who asks for himself (PROXY protocol 1, §2.1).
+const ANNOUNCEMENT: &str = "PROXY UNKNOWN\r\n";
+
 /// Asks for `url` and waits `limit` at most, the resolver's own time for a name apart. Statuses from 200 to 399 are well.
+/// Where connections must be `announced` there, this one is.
 ///
 /// # Errors
 /// [`StartupError::Unhealthy`] with what is wrong.
-pub fn run(url: &str, limit: Duration) -> Result<(), StartupError> {
+pub fn run(url: &str, limit: Duration, announced: bool) -> Result<(), StartupError> {
     let unhealthy = |why| StartupError::Unhealthy { url: url.to_owned(), why };
-    let status = Page::parse(url).and_then(|page| ask(&page, limit)).map_err(unhealthy)?;
+    let status = Page::parse(url).and_then(|page| ask(&page, limit, announced)).map_err(unhealthy)?;
     if (200..400).contains(&status) { Ok(()) } else { Err(unhealthy(format!("it answers {status}"))) }
 }
 
@@ -62,7 +66,7 @@ impl<'a> Page<'a> {
 }
 
 /// Asks and returns the status, or what kept it from coming.
-fn ask(page: &Page<'_>, limit: Duration) -> Result<u16, String> {
+fn ask(page: &Page<'_>, limit: Duration, announced: bool) -> Result<u16, String> {
     let until = Instant::now() + limit;
     let late = || format!("no answer within {limit:?}");
     let failed = |error: std::io::Error| match error.kind() {
@@ -82,8 +86,9 @@ fn ask(page: &Page<'_>, limit: Duration) -> Result<u16, String> {
     }
     let mut stream = result?;
     let Page { authority, path, .. } = page;
+    let announcement = if announced { ANNOUNCEMENT } else { "" };
     let ask = format!(
-        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: mayhttpd-healthcheck\r\nConnection: close\r\n\r\n"
+        "{announcement}GET {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: mayhttpd-healthcheck\r\nConnection: close\r\n\r\n"
     );
     stream.set_write_timeout(Some(left()?)).map_err(failed)?;
     stream.write_all(ask.as_bytes()).map_err(failed)?;

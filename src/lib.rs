@@ -57,6 +57,12 @@ pub fn run() -> Result<u8, StartupError> {
         Invocation::Signal(order, file) => master::pidfile::signal(&file, order)?,
         Invocation::Test(settings) => {
             say_warnings(&settings);
+            for name in settings.listeners_to_be_lent() {
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "mayhttpd: --proxy-protocol names {name}, which is none of these settings and must be passed on"
+                );
+            }
             master::generation::check(&settings)?;
             // Nobody may be reading; the exit code says it too.
             let _ = writeln!(std::io::stderr(), "mayhttpd: the settings are fine");
@@ -66,7 +72,9 @@ pub fn run() -> Result<u8, StartupError> {
             let kernel::Report { text, outcome } = kernel::run(&task, &settings);
             print(&text).and(outcome)?;
         }
-        Invocation::Healthcheck { url, timeout } => healthcheck::run(&url, timeout)?,
+        Invocation::Healthcheck { url, timeout, announced } => {
+            healthcheck::run(&url, timeout, announced)?
+        },
         Invocation::Generate(product, out) => print(&generate::run(product, out.as_deref())?)?,
         Invocation::Init(word, settings) => match init::run(word, *settings)? {
             init::Outcome::Done { code, text } => {

@@ -80,7 +80,11 @@ pub fn admin(text: &str) -> Result<Option<SocketAddr>, String> {
         .ok_or_else(|| "expected ADDR:PORT, [IPv6]:PORT, :PORT, PORT or off".to_owned())
 }
 
-fn listen(text: &str) -> Result<SocketAddr, String> {
+/// An address to listen on, at every IPv4 address of the machine where only a port is given.
+///
+/// # Errors
+/// What may be written instead.
+pub fn listen(text: &str) -> Result<SocketAddr, String> {
     read(text, DEFAULT.ip()).ok_or_else(|| {
         "expected ADDR:PORT, [IPv6]:PORT, :PORT or PORT (no name but localhost is looked up)".to_owned()
     })

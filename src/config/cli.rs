@@ -109,6 +109,18 @@ pub struct Raw {
     #[arg(long, value_name = "N", help_heading = "Listening")]
     pub backlog: Option<String>,
 
+    /// Listeners on which a balancer sends a PROXY header, of those of --listen, or all [default: off]
+    #[arg(long, value_name = "ADDR:PORT|all|off", value_delimiter = ',', help_heading = "Balancer")]
+    pub proxy_protocol: Option<Vec<String>>,
+
+    /// Proxies that are believed whom they pass a request on for, as 10.0.0.0/8 [default: off]
+    #[arg(long, value_name = "NETWORK|off", value_delimiter = ',', help_heading = "Balancer")]
+    pub trusted_proxies: Option<Vec<String>>,
+
+    /// The field in which they say it: x-forwarded-for, forwarded or x-real-ip [default: x-forwarded-for]
+    #[arg(long, value_name = "FIELD", help_heading = "Balancer")]
+    pub real_ip_header: Option<String>,
+
     /// Worker processes; auto: one for each CPU allowed [default: auto]
     #[arg(short, long, value_name = "N|auto", visible_alias = "wqty", help_heading = "Workers")]
     pub workers: Option<String>,
@@ -322,6 +334,12 @@ impl Raw {
     pub fn parsed(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut matches = parser().try_get_matches_from(line)?;
         Self::from_arg_matches_mut(&mut matches)
+    }
+
+    /// How many values the lists have, for one that was read of a single argument.
+    pub fn list_length(&self) -> Option<usize> {
+        let lists = [&self.listen, &self.proxy_protocol, &self.trusted_proxies];
+        lists.into_iter().flatten().map(Vec::len).max()
     }
 }
 

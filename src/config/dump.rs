@@ -40,6 +40,9 @@ const ROWS: &[Row] = &[
         |s| s.admin.map_or_else(|| quoted("off"), |address| quoted(&address.to_string())),
     ),
     Row("backlog", |r| r.backlog.is_some(), |s| plain(s.backlog)),
+    Row("proxy-protocol", |r| r.proxy_protocol.is_some(), |s| list(&s.proxy_protocol)),
+    Row("trusted-proxies", |r| r.trusted_proxies.is_some(), |s| list(&s.trusted_proxies.0)),
+    Row("real-ip-header", |r| r.real_ip_header.is_some(), |s| quoted(s.real_ip_header.name())),
     Row("workers", |r| r.workers.is_some(), |s| plain(s.workers)),
     Row(
         "max-connections",
@@ -120,9 +123,6 @@ fn locations(page: &mut String, settings: &Settings, layers: &[Layer]) {
 
 /// Keys and values of a location, all but those that it does not have.
 fn location_entries(location: &Location) -> Vec<(&'static str, String)> {
-    let string = |text: &str| match quoted(text) {
-        Value::Said(text) | Value::Unsaid(text) => text,
-    };
     let mut entries = vec![("path", string(&location.path))];
     match &location.files {
         Files::Site => {}
@@ -198,8 +198,16 @@ fn missing_index(status: MissingIndex) -> Value {
 }
 
 fn listen(settings: &Settings) -> Value {
-    let list: Vec<String> = settings.listen.iter().map(|address| format!("\"{address}\"")).collect();
-    Value::Said(format!("[{}]", list.join(", ")))
+    list(&settings.listen)
+}
+
+/// A list that is off where it has no values.
+fn list(values: &[impl ToString]) -> Value {
+    if values.is_empty() {
+        return quoted("off");
+    }
+    let values: Vec<String> = values.iter().map(|value| string(&value.to_string())).collect();
+    Value::Said(format!("[{}]", values.join(", ")))
 }
 
 fn access_log(log: &AccessLog) -> Value {
@@ -261,8 +269,12 @@ fn size(bytes: u64) -> Value {
     }
 }
 
-/// A basic string of TOML.
 fn quoted(text: &str) -> Value {
+    Value::Said(string(text))
+}
+
+/// A basic string of TOML.
+fn string(text: &str) -> String {
     let mut string = String::with_capacity(text.len() + 2);
     for letter in text.chars() {
         match letter {
@@ -271,7 +283,7 @@ fn quoted(text: &str) -> Value {
             _ => string.push(letter),
         }
     }
-    Value::Said(format!("\"{string}\""))
+    format!("\"{string}\"")
 }
 
 /// A comment must not end before its line does, whatever names are in it.
@@ -334,6 +346,9 @@ mod tests {
             &["--root=é", "--missing-index=404", "--listing", "--dotfiles=serve", "--name=\"a\\b\" # c"],
             &["-a::1", "-p0"],
             &["--listen=[fe80::1%2]:80,:81,0", "--backlog=2147483647", "-w1024"],
+            &["--proxy-protocol=all", "--trusted-proxies=off"],
+            &["--listen=80", "--proxy-protocol=:80,unix:/a \"b\",unix:@c", "--real-ip-header=x-real-ip"],
+            &["--trusted-proxies=10.0.0.0/8,::1,unix:", "--trusted-proxies=all", "--proxy-protocol=off"],
             &["--max-connections=4294967295", "--cpu-affinity", "--user=www", "--group=33"],
             &["--sandbox=require"],
             &["--sandbox=off"],

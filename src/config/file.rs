@@ -71,7 +71,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Layer, StartupError> {
             let raw = Raw::of([argument.clone()])
                 .map_err(|_| fault(at, format!("invalid value {text:?} (expected {})", shape(flag))))?;
             // A text with commas may make several values, all of which stand in this place.
-            let values = raw.listen.map_or(1, |list| list.len());
+            let values = raw.list_length().unwrap_or(1);
             its_places.extend(std::iter::repeat_n(source.place(at), values));
             arguments.push(argument);
         }

@@ -67,7 +67,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<(Layer, Vec<String>), StartupE
             )
         })?;
         // A text with commas may make several values, all of which stand in this place.
-        let values = raw.listen.map_or(1, |list| list.len());
+        let values = raw.list_length().unwrap_or(1);
         let first = document.note(long, key, vec![text.place(value_at); values]);
         if !first && long != "listen" {
             return Err(text.fault(

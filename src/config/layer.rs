@@ -110,6 +110,30 @@ impl<'a> Layers<'a> {
         read(text).map(Some).map_err(|why| origin.refuse(long, 0, text, why))
     }
 
+    /// The highest list of the setting called `long`, each value read by `read`; `None` where no layer gives it. `off` alone
+    /// is a list without values.
+    ///
+    /// # Errors
+    /// As [`Layers::read`], for the first value that is not allowed.
+    pub fn read_list<T>(
+        &self,
+        long: &str,
+        field: fn(&Raw) -> &Option<Vec<String>>,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<Vec<T>>, StartupError> {
+        let given = self.0.iter().find_map(|layer| Some((&layer.origin, field(&layer.raw).as_ref()?)));
+        let Some((origin, texts)) = given else { return Ok(None) };
+        if let [text] = &texts[..]
+            && text.eq_ignore_ascii_case("off")
+        {
+            return Ok(Some(Vec::new()));
+        }
+        let refuse = |nth, text: &str, why| origin.refuse(long, nth, text, why);
+        let values =
+            texts.iter().enumerate().map(|(nth, text)| read(text).map_err(|why| refuse(nth, text, why)));
+        values.collect::<Result<_, _>>().map(Some)
+    }
+
     /// The highest path, taken as it stands.
     pub fn path(&self, field: fn(&Raw) -> &Option<PathBuf>) -> Option<&'a PathBuf> {
         self.0.iter().find_map(|layer| field(&layer.raw).as_ref())

@@ -20,6 +20,7 @@ pub mod flat;
 pub mod kubernetes;
 pub mod layer;
 pub mod location;
+pub mod proxies;
 pub mod spelling;
 pub mod units;
 
@@ -29,8 +30,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::cli::Shell;
+use self::access::{Network, Networks};
 use self::layer::{Layer, Layers, Origin};
 use self::location::{Files, Location};
+use self::proxies::{ListenerName, RealIpHeader};
 use crate::error::StartupError;
 use ::log::LevelFilter;
 
@@ -51,6 +54,8 @@ pub enum Invocation {
         url: String,
         /// 100 ms to 24 h.
         timeout: Duration,
+        /// Whether connections begin with a PROXY header there, by these settings.
+        announced: bool,
     },
     /// To compare the kernel with what these settings ask for, or to set it.
     Kernel(KernelTask, Box<Settings>),
@@ -192,6 +197,12 @@ pub struct Settings {
     pub root: Root,
     /// Where to listen: at least one address, none of them twice unless its port is 0.
     pub listen: Vec<SocketAddr>,
+    /// The listeners whose connections begin with a PROXY header.
+    pub proxy_protocol: Vec<ListenerName>,
+    /// Who is believed whom it passes a request on for.
+    pub trusted_proxies: Networks,
+    /// In which field.
+    pub real_ip_header: RealIpHeader,
     /// Where the admin listener is, if there is one.
     pub admin: Option<SocketAddr>,
     /// Worker processes, 1 to 1024.
@@ -263,6 +274,9 @@ impl Default for Settings {
         Self {
             root: Root::Welcome,
             listen: vec![address::DEFAULT],
+            proxy_protocol: Vec::new(),
+            trusted_proxies: Networks::default(),
+            real_ip_header: RealIpHeader::default(),
             admin: None,
             workers: 1,
             pid_file: None,
@@ -446,10 +460,10 @@ fn healthcheck(
     timeout: Option<String>,
     settings: &Settings,
 ) -> Result<Invocation, StartupError> {
-    let url = url.unwrap_or_else(|| settings.page_to_check());
+    let (url, announced) = url.map_or_else(|| settings.page_to_check(), |url| (url, false));
     let text = timeout.as_deref().unwrap_or("3s");
     let timeout = units::timeout(text).map_err(|why| Origin::Flag.refuse("timeout", 0, text, why))?;
-    Ok(Invocation::Healthcheck { url, timeout })
+    Ok(Invocation::Healthcheck { url, timeout, announced })
 }
 
 /// What `kernel` is to do; without a word, to check.
@@ -465,12 +479,15 @@ fn kernel_task(task: Option<cli::KernelTask>) -> KernelTask {
 
 impl Settings {
     /// Where a server with these settings says whether it is well: at its admin listener, which also tells a drain and
-    /// silent workers, else by a page at its first address. An admin listener at port 0 can't be found from outside.
-    fn page_to_check(&self) -> String {
-        match self.admin.filter(|address| address.port() != 0) {
-            Some(address) => format!("http://{}/healthz", address::reachable(address)),
-            None => format!("http://{}/", address::reachable(self.listen[0])),
+    /// silent workers, else by a page at its first address. An admin listener at port 0 can't be found from outside. With
+    /// it, whether connections begin with a PROXY header there.
+    fn page_to_check(&self) -> (String, bool) {
+        if let Some(address) = self.admin.filter(|address| address.port() != 0) {
+            return (format!("http://{}/healthz", address::reachable(address)), false);
         }
+        let first = self.listen[0];
+        let announced = self.proxy_protocol.iter().any(|name| name.is_of(first));
+        (format!("http://{}/", address::reachable(first)), announced)
     }
 
     /// Settles what `layers`, the one that wins first, and the defaults of `machine` say.
@@ -495,6 +512,15 @@ impl Settings {
         set(&mut s.dotfiles, given.read("dotfiles", |r| &r.dotfiles, dotfiles)?);
         s.take_locations(layers);
         set(&mut s.name, given.read("name", |r| &r.name, units::name)?);
+
+        // For whom.
+        set(
+            &mut s.proxy_protocol,
+            given.read_list("proxy-protocol", |r| &r.proxy_protocol, ListenerName::read)?,
+        );
+        let trusted = given.read_list("trusted-proxies", |r| &r.trusted_proxies, Network::read)?;
+        set(&mut s.trusted_proxies, trusted.map(Networks));
+        set(&mut s.real_ip_header, given.read("real-ip-header", |r| &r.real_ip_header, RealIpHeader::read)?);
 
         // By whom.
         s.admin = given.read("admin", |r| &r.admin, address::admin)?.flatten();
@@ -534,6 +560,12 @@ impl Settings {
 }
 
 impl Settings {
+    /// Names of listeners that are none of these settings, so that only a socket that is passed on can have them.
+    pub fn listeners_to_be_lent(&self) -> impl Iterator<Item = &ListenerName> {
+        let known = |name: &ListenerName| self.listen.iter().any(|address| name.is_of(*address));
+        self.proxy_protocol.iter().filter(move |name| !known(name))
+    }
+
     /// The directories beside the root that locations name, each once.
     pub fn directories(&self) -> Vec<&Path> {
         let mut directories: Vec<&Path> = Vec::new();
@@ -676,6 +708,22 @@ mod tests {
             (&["--root_document=site"], Settings { root: Root::Directory("site".into()), ..base() }),
             (&["--admin", "9000"], Settings { admin: "127.0.0.1:9000".parse().ok(), ..base() }),
             (&["--admin", "off"], base()),
+            (&["--proxy-protocol", "all"], {
+                Settings { proxy_protocol: vec![ListenerName::All], ..base() }
+            }),
+            (&["--proxy-protocol", "8080,unix:/run/x"], {
+                let names = ["0.0.0.0:8080", "unix:/run/x"].map(|name| ListenerName::read(name).unwrap());
+                Settings { proxy_protocol: names.into(), ..base() }
+            }),
+            (&["--proxy-protocol", "off"], base()),
+            (&["--trusted-proxies", "10.0.0.0/8", "--trusted-proxies", "unix:"], {
+                let networks = ["10.0.0.0/8", "unix:"].map(|network| Network::read(network).unwrap());
+                Settings { trusted_proxies: Networks(networks.into()), ..base() }
+            }),
+            (&["--trusted-proxies", "OFF"], base()),
+            (&["--real-ip-header", "Forwarded"], {
+                Settings { real_ip_header: RealIpHeader::Forwarded, ..base() }
+            }),
             (&["-w", "2"], Settings { workers: 2, ..base() }),
             (&["-w", "auto"], base()),
             (&["-l", "WARNING"], Settings { log_level: LevelFilter::Warn, ..base() }),
@@ -754,7 +802,7 @@ mod tests {
     #[test]
     fn a_bad_value_names_its_flag_or_variable_and_what_is_allowed() {
         type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
-        let cases: [Case<'_>; 6] = [
+        let cases: [Case<'_>; 9] = [
             (
                 &["-w", "0"],
                 &[],
@@ -769,6 +817,24 @@ mod tests {
                 &["--missing-index", "500"],
                 &[],
                 "invalid value \"500\" for --missing-index: expected 403 or 404",
+            ),
+            (
+                &["--trusted-proxies", "10.0.0.1/8"],
+                &[],
+                "invalid value \"10.0.0.1/8\" for --trusted-proxies: has bits beyond its prefix: \
+                 expected 10.0.0.0/8, or 10.0.0.1 alone",
+            ),
+            (
+                &[],
+                &[("MAYHTTPD_TRUSTED_PROXIES", "::1,off")],
+                "invalid value \"off\" for MAYHTTPD_TRUSTED_PROXIES: \
+                 expected a network as 10.0.0.0/8, an IP address, unix: or all",
+            ),
+            (
+                &["--real-ip-header", "cf-connecting-ip"],
+                &[],
+                "invalid value \"cf-connecting-ip\" for --real-ip-header: \
+                 expected x-forwarded-for, forwarded or x-real-ip",
             ),
             (&["--dotfiles", "on"], &[], "invalid value \"on\" for --dotfiles: expected hide or serve"),
             (
@@ -813,7 +879,8 @@ mod tests {
     #[test]
     fn a_healthcheck_asks_the_admin_or_else_the_first_address_unless_told_otherwise() {
         let check = |args: &[&str], variables: &[(&str, &str)]| match called(args, variables) {
-            Ok(Invocation::Healthcheck { url, timeout }) => format!("{url} {timeout:?}"),
+            Ok(Invocation::Healthcheck { url, timeout, announced: false }) => format!("{url} {timeout:?}"),
+            Ok(Invocation::Healthcheck { url, announced: true, .. }) => format!("{url} announced"),
             other => format!("{other:?}"),
         };
         assert_eq!(check(&["healthcheck"], &[]), "http://127.0.0.1:8080/ 3s");
@@ -825,6 +892,15 @@ mod tests {
         assert_eq!(check(&["healthcheck"], &variables), "http://[::1]:9000/healthz 3s");
         assert_eq!(check(&["--admin", "off", "healthcheck"], &variables), "http://127.0.0.1:8080/ 3s");
         assert_eq!(check(&["--admin", "0", "healthcheck"], &[]), "http://127.0.0.1:8080/ 3s");
+        let marked = |name| ["--listen", "80,81", "--proxy-protocol", name, "healthcheck"];
+        assert_eq!(check(&marked("all"), &[]), "http://127.0.0.1:80/ announced");
+        assert_eq!(check(&marked("81,80"), &[]), "http://127.0.0.1:80/ announced");
+        assert_eq!(check(&marked("81"), &[]), "http://127.0.0.1:80/ 3s");
+        let variables = [("MAYHTTPD_PROXY_PROTOCOL", "all")];
+        assert_eq!(
+            check(&["--admin", "9000", "healthcheck"], &variables),
+            "http://127.0.0.1:9000/healthz 3s"
+        );
         assert_eq!(check(&["healthcheck", "http://a/b", "--timeout", "500ms"], &[]), "http://a/b 500ms");
         assert!(check(&["healthcheck", "--timeout", "0"], &[]).starts_with("Err(Config"));
         assert!(matches!(called(&["./healthcheck"], &[]), Ok(Invocation::Serve(_))));
