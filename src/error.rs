@@ -61,6 +61,11 @@ pub enum StartupError {
         /// What the system said.
         source: io::Error,
     },
+    /// No listener has the name by which one is marked for PROXY headers.
+    NoListener {
+        /// The name that was given.
+        name: String,
+    },
     /// A socket that whoever started this has passed on is not one to serve on.
     Lent {
         /// Its number.
@@ -179,6 +184,7 @@ impl StartupError {
             Self::Background { code, .. } => *code,
             Self::Root { .. }
             | Self::Bind { .. }
+            | Self::NoListener { .. }
             | Self::Lent { .. }
             | Self::User { .. }
             | Self::Log { .. }
@@ -215,6 +221,9 @@ impl fmt::Display for StartupError {
             Self::Root { path, source } => write!(f, "cannot serve {}: {}", shown(path), cause(source)),
             Self::Bind { addr, source } => {
                 write!(f, "cannot listen on {addr}: {}{}", cause(source), bind_hint(addr, source))
+            }
+            Self::NoListener { name } => {
+                write!(f, "cannot take PROXY headers on {}: no listener is there", name.escape_debug())
             }
             Self::Lent { descriptor, source } => {
                 write!(f, "cannot listen on inherited descriptor {descriptor}: {}", cause(source))
@@ -263,6 +272,7 @@ impl Error for StartupError {
             Self::Usage(_)
             | Self::Config { .. }
             | Self::Line { .. }
+            | Self::NoListener { .. }
             | Self::User { .. }
             | Self::Kernel { .. }
             | Self::Signal { .. }
@@ -345,6 +355,11 @@ mod tests {
             1,
             "cannot listen on 192.0.2.1:80: cannot assign requested address \
              (no interface of this machine has this address)",
+        );
+        check(
+            StartupError::NoListener { name: "127.0.0.1:81".to_owned() },
+            1,
+            "cannot take PROXY headers on 127.0.0.1:81: no listener is there",
         );
         check(
             StartupError::Lent { descriptor: 3, source: os(88) },

@@ -12,6 +12,7 @@ use super::end::End;
 use super::phase::Phase;
 use super::shared::Shared;
 use crate::config::AccessFormat;
+use crate::http::proxy_header::Source;
 use crate::log::line::{self, Origin, Peer};
 use crate::metrics::Presence;
 use crate::sys::socket::{self, PeerAddress};
@@ -29,7 +30,11 @@ pub struct Client {
 /// What is known of a connection beyond its single requests.
 #[derive(Debug)]
 pub(super) struct Visit {
+    /// The other end, or for whom a balancer's PROXY header has announced the connection.
     pub(super) peer: PeerAddress,
+    /// Whether the peer is believed whom it passes requests on for.
+    pub(super) believed: bool,
+    pub(super) stage: Stage,
     /// Which one this is of the worker's connections.
     pub(super) number: u64,
     /// Requests that were logged, or are to be.
@@ -39,8 +44,17 @@ pub(super) struct Visit {
     /// The tick by which the next head must be complete, or begun; fixed at the first wait for it.
     pub(super) head_deadline: Option<u32>,
     pub(super) idle_deadline: Option<u32>,
-    /// True until the first request is complete.
-    pub(super) fresh: bool,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The PROXY header that it must begin with is not complete.
+    Unannounced,
+    /// No request has been complete.
+    Fresh,
+    /// One has.
+    Asked,
 }
 
 /// What a client has done while nobody served it.
@@ -55,16 +69,18 @@ pub enum News {
 }
 
 impl Client {
-    /// A client that has just been accepted, by a non-blocking socket.
-    pub fn accepted(shared: &Shared, socket: OwnedFd, peer: PeerAddress) -> Client {
+    /// A client that has just been accepted, by a non-blocking socket; `announced` where a PROXY header must come first.
+    pub fn accepted(shared: &Shared, socket: OwnedFd, peer: PeerAddress, announced: bool) -> Client {
         let visit = Visit {
             peer,
+            // Who that will be is not known yet where the connection is announced.
+            believed: !announced && shared.proxies.trust(peer),
+            stage: if announced { Stage::Unannounced } else { Stage::Fresh },
             number: shared.connections.fetch_add(1, Relaxed) + 1,
             requests: 0,
             told: None,
             head_deadline: None,
             idle_deadline: None,
-            fresh: true,
         };
         Client { socket, presence: shared.metrics.accepted(), visit, ending: false }
     }
@@ -72,11 +88,6 @@ impl Client {
     /// Its socket.
     pub fn socket(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
-    }
-
-    /// Who it is.
-    pub fn peer(&self) -> PeerAddress {
-        self.visit.peer
     }
 
     /// Says whether it is parked, for the counts.
@@ -114,7 +125,7 @@ impl Client {
 impl Visit {
     /// What the connection is doing while nothing of a request is there.
     pub(super) fn idle_phase(&self) -> Phase {
-        if self.fresh { Phase::Handshake } else { Phase::Idle }
+        if self.stage == Stage::Asked { Phase::Idle } else { Phase::Handshake }
     }
 
     /// The tick at which `phase` has lasted for too long, if it has been waited in.
@@ -129,10 +140,19 @@ impl Visit {
         *fixed.get_or_insert(otherwise)
     }
 
-    /// Whose the next line of the access log is.
-    pub(super) fn origin(&self, shared: &Shared) -> Origin {
+    /// Takes in what the PROXY header has said of the connection.
+    pub(super) fn announce(&mut self, shared: &Shared, source: Source) {
+        if let Source::Client(address) = source {
+            self.peer = PeerAddress::Ip(address);
+        }
+        self.believed = shared.proxies.trust(self.peer);
+        self.stage = Stage::Fresh;
+    }
+
+    /// Whose the next line of the access log is, which `client` has asked for.
+    pub(super) fn origin(&self, shared: &Shared, client: PeerAddress) -> Origin {
         let (worker, connection) = (shared.slot, self.number);
-        Origin { worker, connection, request: self.requests, peer: Peer::new(self.peer) }
+        Origin { worker, connection, request: self.requests, peer: Peer::new(client) }
     }
 }
 
@@ -153,6 +173,11 @@ fn log_end(shared: &Shared, visit: &Visit, end: End) {
     let due = shared.access_format == AccessFormat::Json && visit.requests > 0;
     if due && visit.told != Some(end) {
         let mut access = access.lock().unwrap_or_else(PoisonError::into_inner);
-        line::push_end(&mut access, &shared.reactor.clock.stamp(), &visit.origin(shared), end.name());
+        line::push_end(
+            &mut access,
+            &shared.reactor.clock.stamp(),
+            &visit.origin(shared, visit.peer),
+            end.name(),
+        );
     }
 }

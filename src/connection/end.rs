@@ -15,6 +15,8 @@ pub enum End {
     Finished,
     /// A request that can't be answered as asked got this status, and the connection its end.
     Rejected(Status),
+    /// The connection did not begin with a PROXY header, as it must at its listener.
+    Unannounced,
     /// The client was too slow in this phase.
     TimedOut(Phase),
     /// A file became shorter while it was sent. The reply can't be completed, so the connection is cut.
@@ -33,6 +35,7 @@ impl End {
             End::Broken => "broken",
             End::Finished => "finished",
             End::Rejected(_) => "rejected",
+            End::Unannounced => "unannounced",
             End::TimedOut(Phase::Handshake) => "handshake_timeout",
             End::TimedOut(Phase::Idle) => "idle_timeout",
             End::TimedOut(Phase::Head) => "head_timeout",
@@ -52,6 +55,7 @@ impl End {
             End::Broken => Reason::Broken,
             End::Finished => Reason::Finished,
             End::Rejected(_) => Reason::Rejected,
+            End::Unannounced => Reason::Unannounced,
             End::TimedOut(_) => Reason::TimedOut,
             End::BodyCut => Reason::BodyCut,
             End::ReadFailed => Reason::ReadFailed,

@@ -4,6 +4,7 @@
 //! client still sends is read first, for a bounded time.
 
 use super::Connection;
+use super::client::Stage;
 use super::end::End;
 use super::exchange::Exchange;
 use super::phase::Phase;
@@ -17,16 +18,26 @@ impl Connection {
     #[inline(never)]
     pub(super) fn reject(&mut self, reject: Reject) -> End {
         let status = reject.status();
-        ::log::debug!("{}: {} ({})", self.visit.peer, status.code(), reject.reason());
+        ::log::debug!("{}: {} ({})", self.client, status.code(), reject.reason());
         let end = End::Rejected(status);
         self.close_with(status, end);
         end
     }
 
-    /// Tells a client that was too slow with its request so (RFC 9110 §15.5.9).
+    /// Ends a connection that does not begin as it must, without a word: whoever made it may speak anything.
+    #[inline(never)]
+    pub(super) fn refuse(&mut self, why: &str) -> End {
+        ::log::debug!("{}: closed ({why})", self.visit.peer);
+        End::Unannounced
+    }
+
+    /// Tells a client that was too slow with its request so (RFC 9110 §15.5.9); not one that has not been announced.
     #[inline(never)]
     pub(super) fn time_out(&mut self, phase: Phase) -> End {
         let end = End::TimedOut(phase);
+        if self.visit.stage == Stage::Unannounced {
+            return end;
+        }
         self.close_with(Status::REQUEST_TIMEOUT, end);
         end
     }
@@ -38,7 +49,7 @@ impl Connection {
             let line = &line[..memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len()).min(1024)];
             let (referer, user_agent, since) = (None, None, self.shared.log_clock());
             self.visit.requests += 1;
-            let origin = self.visit.origin(self.shared);
+            let origin = self.visit.origin(self.shared, self.client);
             let asked = Asked { line, referer, user_agent, since };
             self.pending.capture(self.shared.access_format, &origin, &asked);
         }

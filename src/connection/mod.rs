@@ -3,6 +3,7 @@
 //!
 //! The steps of serving:
 //!
+//! 0. Where a balancer announces its clients: receive until the inbox holds the PROXY header, or there can be none.
 //! 1. Receive until the inbox holds a complete head, or the request ends: 400, 408, 414, 431, 501, 505.
 //! 2. Have the site answer. From here on nothing of the request is borrowed any more.
 //! 3. Pass over the request's body, or decide to close after the reply.
@@ -21,6 +22,7 @@ mod farewell;
 pub mod inbox;
 mod leftover;
 pub mod phase;
+pub mod proxies;
 pub mod shared;
 pub mod stopwatch;
 pub mod transmit;
@@ -33,12 +35,14 @@ use std::sync::{Arc, PoisonError};
 use crate::http::fields::Field;
 use crate::http::framing::Framing;
 use crate::http::head;
+use crate::http::proxy_header::Preface;
 use crate::http::reply::{Body, FieldBlock};
 use crate::http::request::{Head, Reject};
 use crate::log::line::{Asked, Outcome, Pending};
 use crate::site::entry::Entry;
+use crate::sys::socket::PeerAddress;
 
-use client::{Client, Visit};
+use client::{Client, Stage, Visit};
 use end::End;
 use exchange::Exchange;
 use inbox::Inbox;
@@ -93,6 +97,8 @@ struct Connection {
     inbox: Inbox,
     pending: Pending,
     visit: Visit,
+    /// Whose the request at hand is.
+    client: PeerAddress,
     /// Requests that are complete and whose replies the socket has not taken yet.
     under_way: Stopwatch,
 }
@@ -102,6 +108,7 @@ impl Connection {
         let Client { socket, presence, visit, ending } = client;
         Connection {
             shared,
+            client: visit.peer,
             transport: Transport::new(socket, &shared.reactor, presence, ending),
             transmit: Transmit::new(&shared.reactor, shared.timeouts, shared.files),
             inbox: Inbox::default(),
@@ -112,6 +119,11 @@ impl Connection {
     }
 
     fn serve(&mut self) -> Stop {
+        if self.visit.stage == Stage::Unannounced
+            && let Err(stop) = self.take_announcement()
+        {
+            return stop;
+        }
         loop {
             let step = match self.next() {
                 Next::Answer(exchange) => self.exchange(exchange).map_err(Stop::End),
@@ -120,6 +132,23 @@ impl Connection {
             };
             if let Err(stop) = step {
                 return stop;
+            }
+        }
+    }
+
+    /// Step 0.
+    #[inline(never)]
+    fn take_announcement(&mut self) -> Result<(), Stop> {
+        loop {
+            match Preface::parse(self.inbox.bytes()) {
+                Preface::Complete(source, used) => {
+                    self.inbox.consume(used);
+                    self.visit.announce(self.shared, source);
+                    self.client = self.visit.peer;
+                    return Ok(());
+                }
+                Preface::Partial => self.fill()?,
+                Preface::Malformed(why) => return Err(self.refuse(why).into()),
             }
         }
     }
@@ -152,16 +181,23 @@ impl Connection {
         if !self.inbox.worth_parsing() {
             return Next::More;
         }
+        if self.visit.believed {
+            // Until the fields of a request say otherwise.
+            self.client = self.visit.peer;
+        }
         match Head::parse(self.inbox.bytes()) {
             Head::Complete(request, used) => {
                 self.visit.head_deadline = None;
                 self.visit.idle_deadline = None;
-                self.visit.fresh = false;
+                self.visit.stage = Stage::Asked;
+                if self.visit.believed {
+                    self.client = self.shared.proxies.client(self.visit.peer, &request.fields);
+                }
                 self.under_way.start();
                 self.transport.count(REQUEST_COST);
                 if self.shared.access.is_some() {
                     self.visit.requests += 1;
-                    let origin = self.visit.origin(self.shared);
+                    let origin = self.visit.origin(self.shared, self.client);
                     let asked = Asked {
                         line: request.line,
                         referer: request.fields.first(Field::Referer),
@@ -171,7 +207,7 @@ impl Connection {
                     self.pending.capture(self.shared.access_format, &origin, &asked);
                 }
                 let now = self.shared.reactor.clock.now();
-                let answer = self.shared.site.answer(&request, self.visit.peer, now);
+                let answer = self.shared.site.answer(&request, self.client, now);
                 let draining = self.shared.draining.load(Relaxed);
                 Next::Answer(Exchange::new(&request, used, answer, draining))
             }

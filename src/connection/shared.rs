@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::inbox::Pool;
 use super::phase::Timeouts;
+use super::proxies::Proxies;
 use super::transmit::FileWay;
 use super::transport::Reactor;
 use crate::config::AccessFormat;
@@ -19,6 +20,8 @@ use crate::sys::timer;
 pub struct Shared {
     /// Clock, deadlines and turns.
     pub reactor: Reactor,
+    /// Who is believed to speak for others.
+    pub proxies: Proxies,
     /// What answers.
     pub site: Site,
     /// How long each phase may last.

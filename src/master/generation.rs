@@ -68,6 +68,7 @@ impl Generation {
         let watches = Proc::running().max_user_watches();
         let watches = places::watches(watches, settings.workers);
         let sockets = Sockets::open(&settings.listen, settings.workers, settings.backlog, others)?;
+        sockets.check_names(&settings.proxy_protocol)?;
         // The queue of a lent socket is its owner's.
         if sockets.lent.is_empty()
             && let Some(most) = kernel::backlog_cut(&Proc::running(), settings.backlog)
@@ -93,10 +94,14 @@ impl Generation {
 
     /// In the child: becomes the worker of a slot.
     pub fn become_worker(mut self, slot: usize, master: i32, link: OwnedFd, metrics: Row) -> ! {
+        let announced = self.sockets.are_named(slot, &self.settings.proxy_protocol);
         let listeners = self.sockets.of_slot(slot);
         drop(std::mem::take(&mut self.sockets));
         // The other slots' sockets are closed, and of each of these the last copy is this one.
-        let listeners = listeners.into_iter().filter_map(Arc::into_inner).collect();
+        let listeners = listeners.into_iter().zip(announced).filter_map(|(socket, announced)| {
+            Some(worker::Listener { socket: Arc::into_inner(socket)?, announced })
+        });
+        let listeners = listeners.collect();
         // Opened anew, for the path may lead elsewhere by now, and with the master's rights, for it may lead through
         // where the workers' user may not go. A path that leads nowhere leaves the root of the start.
         let anew = |(root, path): (Root, PathBuf)| (Root::open(&path).unwrap_or(root), path);

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use crate::config::proxies::ListenerName;
 use crate::error::StartupError;
 use crate::sys::{activation, socket};
 
@@ -79,6 +80,28 @@ impl Sockets {
         own.chain(&self.lent).cloned().collect()
     }
 
+    /// Of each of a slot's listeners, in the order of [`Sockets::of_slot`], whether one of `names` is its.
+    pub fn are_named(&self, slot: usize, names: &[ListenerName]) -> Vec<bool> {
+        let own = self.groups.iter().filter(|group| slot < group.listeners.len());
+        let own = own.map(|group| names.iter().any(|name| name.is_of(group.asked)));
+        own.chain(self.lent.iter().map(|lent| names.iter().any(|name| names_lent(name, lent)))).collect()
+    }
+
+    /// Checks that there is a listener for each name.
+    ///
+    /// # Errors
+    /// [`StartupError::NoListener`] for the first name that is nobody's.
+    pub fn check_names(&self, names: &[ListenerName]) -> Result<(), StartupError> {
+        let known = |name: &&ListenerName| {
+            self.groups.iter().any(|group| name.is_of(group.asked))
+                || self.lent.iter().any(|lent| names_lent(name, lent))
+        };
+        match names.iter().find(|name| !known(name)) {
+            Some(name) => Err(StartupError::NoListener { name: name.to_string() }),
+            None => Ok(()),
+        }
+    }
+
     /// Opens one slot more, at each address.
     ///
     /// # Errors
@@ -118,6 +141,15 @@ impl Sockets {
     /// True for a socket that its owner goes on with.
     pub fn is_lent(&self, listener: &Arc<OwnedFd>) -> bool {
         self.lent.iter().any(|mine| Arc::ptr_eq(mine, listener))
+    }
+}
+
+/// Whether a name is that of a socket that was lent.
+fn names_lent(name: &ListenerName, lent: &OwnedFd) -> bool {
+    match name {
+        ListenerName::Unix(path) => socket::local_path(lent).is_some_and(|bound| bound == *path),
+        ListenerName::All => true,
+        ListenerName::Address(_) => socket::local_address(lent).is_ok_and(|bound| name.is_of(bound)),
     }
 }
 

@@ -99,6 +99,8 @@ labelled! {
         Finished = "finished",
         /// A request could not be answered as asked.
         Rejected = "rejected",
+        /// There was no PROXY header where there must be one.
+        Unannounced = "unannounced",
         /// The client was too slow.
         TimedOut = "timed_out",
         /// A file became shorter while it was sent.

@@ -209,12 +209,8 @@ impl Site {
         client: PeerAddress,
         now: Now,
     ) -> Answer {
-        let address = match client {
-            PeerAddress::Ip(address) => Some(address),
-            PeerAddress::Unix => None,
-        };
         let reply = match &location.fixed {
-            _ if !location.admits(address) => error_page::reply(Status::FORBIDDEN, b""),
+            _ if !location.admits(client.ip()) => error_page::reply(Status::FORBIDDEN, b""),
             Some(fixed) => fixed.reply(),
             None => self.serve(path, &location.place, location.shown, request, now),
         };

@@ -176,6 +176,16 @@ pub enum PeerAddress {
     Unix,
 }
 
+impl PeerAddress {
+    /// Its address, if it has one.
+    pub fn ip(self) -> Option<IpAddr> {
+        match self {
+            PeerAddress::Ip(address) => Some(address),
+            PeerAddress::Unix => None,
+        }
+    }
+}
+
 impl std::fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

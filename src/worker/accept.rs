@@ -14,7 +14,7 @@ use may::io::{CoIo, WaitIo, WaitIoWaker};
 
 use super::pool::{Guest, Pool};
 use super::warning::Warning;
-use super::{CLOSE, CLOSE_SOON, KEEP, address_of, control};
+use super::{CLOSE, CLOSE_SOON, KEEP, Listener, address_of, control};
 use crate::connection::client::Client;
 use crate::connection::shared::Shared;
 use crate::sys::socket;
@@ -99,11 +99,12 @@ impl Door {
     ///
     /// # Errors
     /// What epoll_ctl(2) says.
-    pub fn acceptor(&'static self, listener: OwnedFd) -> io::Result<Acceptor> {
-        let listener = CoIo::new(listener)?;
+    pub fn acceptor(&'static self, listener: Listener) -> io::Result<Acceptor> {
+        let Listener { socket, announced } = listener;
+        let listener = CoIo::new(socket)?;
         lock(&self.wakers).push(listener.waker());
         let index = self.open.fetch_add(1, Relaxed);
-        Ok(Acceptor { door: self, index, listener })
+        Ok(Acceptor { door: self, index, listener, announced })
     }
 
     /// Accepts no more from listeners that somebody else goes on with; from those that are to be closed, who is in the
@@ -176,13 +177,14 @@ pub struct Acceptor {
     door: &'static Door,
     index: usize,
     listener: CoIo<OwnedFd>,
+    announced: bool,
 }
 
 impl Acceptor {
     /// Accepts until the worker drains, and the queue has been empty for a while or is somebody else's.
     pub fn run(self) {
         self.accept();
-        let Acceptor { door, index, listener } = self;
+        let Acceptor { door, index, listener, .. } = self;
         let close = door.fate(index) != KEEP;
         // This takes the listener out of epoll while it is still open.
         let listener = listener.into_inner();
@@ -197,7 +199,7 @@ impl Acceptor {
     }
 
     fn accept(&self) {
-        let Acceptor { door, index, listener } = self;
+        let Acceptor { door, index, listener, announced } = self;
         let mut accepted = 0;
         let mut quiet_since = None;
         let mut held_off = false;
@@ -219,7 +221,7 @@ impl Acceptor {
                     if held_off {
                         socket::let_in(socket.as_fd());
                     }
-                    let client = Client::accepted(door.shared, socket, peer);
+                    let client = Client::accepted(door.shared, socket, peer, *announced);
                     if !door.pool.serve(Guest { client, place: Place::take(door), ticket: None }) {
                         door.wait_for_place();
                     }

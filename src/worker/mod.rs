@@ -25,6 +25,7 @@ use may::go;
 use crate::config::Settings;
 use crate::connection::inbox::Pool;
 use crate::connection::phase::Timeouts;
+use crate::connection::proxies::Proxies;
 use crate::connection::shared::Shared;
 use crate::connection::transmit::FileWay;
 use crate::connection::transport::Reactor;
@@ -70,6 +71,14 @@ pub const LOGS: &[u8] = b"logs";
 /// What a confined worker says when its root's path leads to another directory, where it can't follow.
 pub const MOVED: &[u8] = b"moved";
 
+/// A listener, and how connections begin there.
+pub struct Listener {
+    /// The socket.
+    pub socket: OwnedFd,
+    /// Whether with a PROXY header.
+    pub announced: bool,
+}
+
 /// All that a worker is given.
 pub struct Start {
     /// Its slot's index.
@@ -79,7 +88,7 @@ pub struct Start {
     /// The worker's end of the link.
     pub link: OwnedFd,
     /// Its slot's listeners, one for each address.
-    pub listeners: Vec<OwnedFd>,
+    pub listeners: Vec<Listener>,
     /// The site's root and the path it was opened by; none serves the welcome page.
     pub root: Option<(Root, PathBuf)>,
     /// The directories of locations and the paths they were opened by, as [`Settings::directories`] has them.
@@ -137,6 +146,7 @@ fn serve(start: Start) -> Result<(), (&'static str, io::Error)> {
     let shared: &'static Shared = Box::leak(Box::new(Shared {
         site,
         reactor,
+        proxies: Proxies::new(&start.settings),
         timeouts: Timeouts::new(&start.settings),
         files: FileWay { sendfile: start.settings.sendfile, chunk: start.settings.send_chunk },
         server: start.settings.name.clone().into_bytes(),
@@ -160,7 +170,7 @@ struct Parts {
     door: &'static Door,
     signals: Signals,
     link: OwnedFd,
-    listeners: Vec<OwnedFd>,
+    listeners: Vec<Listener>,
     sandbox: Sandbox,
     watches: usize,
 }
