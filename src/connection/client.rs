@@ -73,8 +73,7 @@ impl Client {
     pub fn accepted(shared: &Shared, socket: OwnedFd, peer: PeerAddress, announced: bool) -> Client {
         let visit = Visit {
             peer,
-            // Who that will be is not known yet where the connection is announced.
-            believed: !announced && shared.proxies.trust(peer),
+            believed: shared.proxies.trust(peer),
             stage: if announced { Stage::Unannounced } else { Stage::Fresh },
             number: shared.connections.fetch_add(1, Relaxed) + 1,
             requests: 0,
