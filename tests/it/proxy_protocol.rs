@@ -390,6 +390,30 @@ fn a_reload_marks_and_unmarks_listeners() {
 }
 
 #[test]
+fn an_upgrade_keeps_the_marks() {
+    let launch = Launch::site().listen(&["127.0.0.1:0", "127.0.0.2:0"]);
+    let mut server = launch.flags(["--proxy-protocol", "127.0.0.2:0"]).start();
+    let [plain, marked] = server.addresses[..] else { panic!("{:?}", server.addresses) };
+    let serves = || server.log().matches("generation 1 serves").count();
+    server.signal(Signal::USR2);
+    eventually("the new program serves", || (serves() == 2).then_some(()));
+    let successor = eventually("it has a worker", || {
+        server.master.children().into_iter().find(|child| child.children().len() == 1)
+    });
+    server.signal(Signal::QUIT);
+    assert_eq!(server.exit_code(), Some(0));
+    Client::connect(plain).still_serves();
+    let mut client = Client::connect(marked);
+    client.send(LINE);
+    client.still_serves();
+    let mut client = Client::connect(marked);
+    client.send(ASK_PAGE);
+    client.closed();
+    successor.signal(Signal::TERM);
+    eventually("the new program ends", || (!successor.lives()).then_some(()));
+}
+
+#[test]
 fn a_connection_that_waits_for_its_header_or_its_request_is_parked() {
     let (server, logs) = start(&["--admin", "0"]);
     let admin = server.admin_address();
