@@ -9,8 +9,10 @@ COPY . .
 # build scripts, which need the dynamic loader. The tests are run in this form too, and drive the program that is shipped.
 # What needs other programs, or rights that a build has not, is skipped with a word; .ci/run has them all.
 ENV RUSTFLAGS="-C target-feature=+crt-static"
+ARG TESTS="--lib --test it"
 RUN target=$(rustc --print host-tuple) \
-    && cargo test --release --locked --target "$target" --lib --test it \
+    && cargo build --release --locked --target "$target" \
+    && cargo test --release --locked --target "$target" $TESTS \
     && install -D "target/$target/release/mayhttpd" /image/usr/local/bin/mayhttpd \
     && install -D -m 644 -t /image/etc dist/docker/httpd.conf \
     && install -D -m 644 -t /image/usr/share/mayhttpd dist/docker/defaults.toml \

@@ -1,6 +1,7 @@
 #!/bin/bash
 # run.sh [TEST…]: builds the image as its user does, and tries it: the tests of the image itself, and those of the protocol
 # against its published port, or the TESTs that are named.
+# With MAYHTTPD_BUILD_TESTS=--lib the build runs the unit tests alone, where all others have been run just before.
 # The engine is its own, with everything below a temporary directory, and ends with this. It builds without a bridge, so that
 # the machine's network stays as it is, and then runs in a network namespace, whose bridge and packet filter are its own.
 set -euo pipefail
@@ -70,7 +71,7 @@ provide rust:1-slim-bookworm
 if command -v nginx >/dev/null; then provide nginx:1-alpine; fi
 
 step "the image, with the tests of its build"
-if ! docker build --network host --tag mayhttpd . >"$work/build" 2>&1; then
+if ! docker build --network host ${MAYHTTPD_BUILD_TESTS:+--build-arg "TESTS=$MAYHTTPD_BUILD_TESTS"} --tag mayhttpd . >"$work/build" 2>&1; then
     tail -500 "$work/build"
     exit 1
 fi

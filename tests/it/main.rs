@@ -46,6 +46,7 @@ mod activation;
 mod admin;
 mod admin_reload;
 mod confined_admin;
+mod deploy;
 mod dist;
 mod docker;
 mod error_log;

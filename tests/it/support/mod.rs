@@ -2,6 +2,7 @@
 //! answers strictly, and facts about processes. Nothing here sleeps to be safe: it waits for a condition,
 //! with a deadline that only a broken server meets.
 
+pub mod balancer;
 pub mod browser;
 pub mod client;
 pub mod confined;
