@@ -72,9 +72,7 @@ pub fn run() -> Result<u8, StartupError> {
             let kernel::Report { text, outcome } = kernel::run(&task, &settings);
             print(&text).and(outcome)?;
         }
-        Invocation::Healthcheck { url, timeout, announced } => {
-            healthcheck::run(&url, timeout, announced)?
-        },
+        Invocation::Healthcheck { url, timeout, announced } => healthcheck::run(&url, timeout, announced)?,
         Invocation::Generate(product, out) => print(&generate::run(product, out.as_deref())?)?,
         Invocation::Init(word, settings) => match init::run(word, *settings)? {
             init::Outcome::Done { code, text } => {

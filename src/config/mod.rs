@@ -29,8 +29,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use self::cli::Shell;
 use self::access::{Network, Networks};
+pub use self::cli::Shell;
 use self::layer::{Layer, Layers, Origin};
 use self::location::{Files, Location};
 use self::proxies::{ListenerName, RealIpHeader};

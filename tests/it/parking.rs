@@ -430,6 +430,10 @@ fn a_connection_is_parked_in_a_drain_as_well() {
     let mut client = server.client();
     client.still_serves();
     server.signal(Signal::QUIT);
+    // Once it listens no more it drains, and says so in each answer.
+    eventually("nobody can connect any more", || {
+        std::net::TcpStream::connect(server.address()).is_err().then_some(())
+    });
     until_parked(admin, 1);
     client.send(ASK_PAGE);
     let response = client.response();
