@@ -171,6 +171,10 @@ pub struct Raw {
     #[arg(long, value_name = "SIZE", help_heading = "Files")]
     pub cache_size: Option<String>,
 
+    /// Names that find_by_name holds of a directory, a worker [default: 200000]
+    #[arg(long, value_name = "N", help_heading = "Files")]
+    pub find_limit: Option<String>,
+
     /// How long a kept-alive connection may be silent [default: 60s]
     #[arg(long, value_name = "TIME", help_heading = "Timeouts")]
     pub idle_timeout: Option<String>,

@@ -62,6 +62,7 @@ const ROWS: &[Row] = &[
     Row("cache-valid", |r| r.cache_valid.is_some(), |s| time(s.cache_valid)),
     Row("cache-entries", |r| r.cache_entries.is_some(), |s| plain(s.cache_entries)),
     Row("cache-size", |r| r.cache_size.is_some(), |s| size(s.cache_size)),
+    Row("find-limit", |r| r.find_limit.is_some(), |s| plain(s.find_limit)),
     Row("idle-timeout", |r| r.idle_timeout.is_some(), |s| time(s.idle_timeout)),
     Row("head-timeout", |r| r.head_timeout.is_some(), |s| time(s.head_timeout)),
     Row("send-timeout", |r| r.send_timeout.is_some(), |s| time(s.send_timeout)),
@@ -132,6 +133,7 @@ fn location_entries(location: &Location) -> Vec<(&'static str, String)> {
     entries.extend(location.index.as_ref().map(|name| ("index", string(name))));
     entries.extend(location.expires.map(|time| ("expires", format!("\"{}s\"", time.as_secs()))));
     entries.extend(location.cache_control.as_ref().map(|value| ("cache_control", string(value))));
+    entries.extend(location.find_by_name.then(|| ("find_by_name", "true".to_owned())));
     entries.extend((!location.access_log).then(|| ("access_log", "false".to_owned())));
     let fields: Vec<String> = location
         .headers
@@ -354,6 +356,7 @@ mod tests {
             &["--sandbox=off"],
             &["--sendfile=off", "--cache-valid=0", "--cache-entries=7", "--cache-size=18446744073709551615"],
             &["--cache-size=0"],
+            &["--find-limit=10000000"],
             &["--cache-size=3G", "--idle-timeout=24h", "--head-timeout=100ms", "--send-timeout=1m 30s 5ms"],
             &["--cache-size=64kB", "--drain-timeout=1500us"],
             &["-l", "WARNING", "-f", "/var/log/may.log", "--access-log=-"],
@@ -374,10 +377,17 @@ mod tests {
                     cache_control = 'public'\naccess_log = false\nheaders = { X-A = ['1', '2'], Y = 'é' }\n\
                     allow = ['10.0.0.0/8', '::1']\ndeny = ['all']\n\n[[location]]\npath = '/b'\nalias = 'c'\n\
                     [[location]]\npath = '/c'\nreturn = { status = 404, body = \"test 成功\\n\", type = 'a/b' }\n\
-                    [[location]]\npath = '/d'\nreturn = { status = 204 }\n";
+                    [[location]]\npath = '/d'\nreturn = { status = 204 }\n\
+                    [[location]]\npath = '/e'\nfind_by_name = true\n[[location]]\npath = '/f'\nfind_by_name = false\n";
         let (settings, page) = dumped(&layers(&["-w", "1"], &[], text));
-        assert_eq!(settings.locations.len(), 4);
+        assert_eq!(settings.locations.len(), 6);
         assert!(page.contains("\n[[location]]  # may.toml:12\npath = \"/b\"\nalias = \"c\"\n"), "{page}");
+        assert!(
+            page.ends_with(
+                "path = \"/e\"\nfind_by_name = true\n\n[[location]]  # may.toml:24\npath = \"/f\"\n"
+            ),
+            "{page}"
+        );
         let again = file::parse(Path::new("may.toml"), page.as_bytes()).unwrap();
         assert_eq!(Settings::settle(&[again], HERE).unwrap(), settings, "{page}");
     }

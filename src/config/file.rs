@@ -293,7 +293,8 @@ mod tests {
         let examples = document.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
         let examples: Vec<_> = examples.map(|example| settled(example).unwrap()).collect();
         assert_eq!((examples[0].workers, examples[0].listen.len()), (4, 2));
-        assert_eq!((examples[1].locations.len(), examples.len()), (3, 2));
+        assert_eq!((examples[1].locations.len(), examples.len()), (3, 3));
+        assert!(examples[2].locations[0].find_by_name);
     }
 
     #[test]

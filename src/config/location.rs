@@ -21,11 +21,12 @@ use crate::error::StartupError;
 pub const KEY: &str = "location";
 
 /// The keys of a location, and what each takes, as the end of a sentence.
-const KEYS: [(&str, &str); 11] = [
+const KEYS: [(&str, &str); 12] = [
     ("path", "a string: /PATH"),
     ("root", "a string: DIR"),
     ("alias", "a string: DIR"),
     ("index", "a string: NAME"),
+    ("find_by_name", "true or false"),
     ("expires", "a number or a string: TIME"),
     ("cache_control", "a string: the field's value"),
     ("access_log", "true or false"),
@@ -70,6 +71,8 @@ pub struct Location {
     pub files: Files,
     /// The file that answers for a directory; `None` is the site's.
     pub index: Option<String>,
+    /// Whether a file is found by its bare name too, wherever it lies beneath the root.
+    pub find_by_name: bool,
     /// How long what is served may be kept, 0 to 3650 days.
     pub expires: Option<Duration>,
     /// The value of Cache-Control, one line.
@@ -160,6 +163,7 @@ fn location(table: &DeTable<'_>, header: usize) -> Result<Location, Fault> {
         path: String::new(),
         files: Files::Site,
         index: None,
+        find_by_name: false,
         expires: None,
         cache_control: None,
         access_log: true,
@@ -185,6 +189,7 @@ fn location(table: &DeTable<'_>, header: usize) -> Result<Location, Fault> {
                 let text = text()?;
                 location.index = Some(units::file_name(text).map_err(|why| read(text, why))?);
             }
+            "find_by_name" => location.find_by_name = value.get_ref().as_bool().ok_or_else(wrong)?,
             "expires" => {
                 let text = file::number_or_text(value).ok_or_else(wrong)?;
                 location.expires = Some(units::lifetime(&text).map_err(|why| read(&text, why))?);
@@ -237,7 +242,13 @@ fn contradictions(
     given: &BTreeMap<&str, usize>,
     fields: Option<&DeTable<'_>>,
 ) -> Result<(), Fault> {
-    for (key, other) in [("alias", "root"), ("return", "root"), ("return", "alias"), ("return", "index")] {
+    for (key, other) in [
+        ("alias", "root"),
+        ("return", "root"),
+        ("return", "alias"),
+        ("return", "index"),
+        ("return", "find_by_name"),
+    ] {
         if let (Some(at), Some(_)) = (given.get(key), given.get(other)) {
             let why = format!("contradicts {other} (one of the two is allowed)");
             return Err((*at, Some(key.to_owned()), why));
@@ -441,6 +452,7 @@ mod tests {
             path: path.to_owned(),
             files: Files::Site,
             index: None,
+            find_by_name: false,
             expires: None,
             cache_control: None,
             access_log: true,
@@ -463,6 +475,8 @@ mod tests {
             ("root = '/srv'", Location { files: Files::Root("/srv".into()), ..plain("/x/") }),
             ("alias = '/srv'", Location { files: Files::Alias("/srv".into()), ..plain("/x/") }),
             ("index = 'a.htm'", Location { index: Some("a.htm".to_owned()), ..plain("/x/") }),
+            ("find_by_name = true", Location { find_by_name: true, ..plain("/x/") }),
+            ("find_by_name = false", plain("/x/")),
             ("expires = '30d'", Location { expires: days(30), ..plain("/x/") }),
             ("expires = 86400", Location { expires: days(1), ..plain("/x/") }),
             ("expires = 0", Location { expires: days(0), ..plain("/x/") }),
@@ -539,7 +553,10 @@ mod tests {
             ("", "1:1: location: has no path (each location needs one)"),
             ("root = 'x'", "1:1: location: has no path"),
             ("pth = '/'", "2:1: pth: unknown key (the nearest known one is path)"),
-            ("zzzzzz = 1", "2:1: zzzzzz: unknown key (expected path, root, alias, index, expires, "),
+            (
+                "zzzzzz = 1",
+                "2:1: zzzzzz: unknown key (expected path, root, alias, index, find_by_name, expires, ",
+            ),
             ("name = 'x'", "2:1: name: is no key of a location (expected it above the first [[location]])"),
             ("path = 1", "2:8: path: is an integer (expected a string: /PATH)"),
             ("path = 'x'", "2:8: path: invalid value \"x\" (expected a slash and whole names, decoded and "),
@@ -560,6 +577,12 @@ mod tests {
             ),
             ("path = '/'\nindex = 'a/b'", "3:9: index: invalid value \"a/b\" (expected the name of a file, "),
             ("path = '/'\nindex = false", "3:9: index: is a boolean (expected a string: NAME)"),
+            ("path = '/'\nfind_by_name = 'on'", "3:16: find_by_name: is a string (expected true or false)"),
+            ("path = '/'\nfind_by_name = 1", "3:16: find_by_name: is an integer (expected true or false)"),
+            (
+                "path = '/'\nfind_by_nam = true",
+                "3:1: find_by_nam: unknown key (the nearest known one is find_by_name)",
+            ),
             (
                 "path = '/'\nexpires = '30 parsecs'",
                 "3:11: expires: invalid value \"30 parsecs\" (expected a time ",
@@ -663,6 +686,10 @@ mod tests {
                 "4:1: return: contradicts root (one of the two is allowed)",
             ),
             ("path = '/'\nreturn = { status = 200 }\nindex = 'x'", "3:1: return: contradicts index (one of "),
+            (
+                "path = '/'\nfind_by_name = true\nreturn = { status = 200 }",
+                "4:1: return: contradicts find_by_name (one of the two is allowed)",
+            ),
             ("path = '/'\nallow = '::1'", "3:9: allow: is a string (expected a list of strings: NETWORK)"),
             ("path = '/'\ndeny = []", "3:8: deny: is empty (expected a list of strings: NETWORK)"),
             ("path = '/'\ndeny = [1]", "3:9: deny: is an integer (expected a list of strings: NETWORK)"),

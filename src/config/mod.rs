@@ -244,6 +244,8 @@ pub struct Settings {
     pub cache_entries: usize,
     /// Bytes that files which a worker's cache has in memory may take; 0 to keep none.
     pub cache_size: u64,
+    /// Names that a worker holds of each directory whose files are found by them, 1 to 10,000,000.
+    pub find_limit: usize,
     /// Whether each worker is bound to a CPU of its own.
     pub cpu_affinity: bool,
     /// The user, by name or number, that the workers of root become; `None` is nobody.
@@ -297,6 +299,7 @@ impl Default for Settings {
             cache_valid: Duration::from_secs(1),
             cache_entries: 4096,
             cache_size: 64 << 20,
+            find_limit: 200_000,
             cpu_affinity: false,
             user: None,
             group: None,
@@ -542,6 +545,8 @@ impl Settings {
         let entries = |text: &str| units::integer(text, 1..=1_000_000).map(|n| n as usize);
         set(&mut s.cache_entries, given.read("cache-entries", |r| &r.cache_entries, entries)?);
         set(&mut s.cache_size, given.read("cache-size", |r| &r.cache_size, units::size)?);
+        let names = |text: &str| units::integer(text, 1..=10_000_000).map(|n| n as usize);
+        set(&mut s.find_limit, given.read("find-limit", |r| &r.find_limit, names)?);
         set(&mut s.idle_timeout, given.read("idle-timeout", |r| &r.idle_timeout, units::timeout)?);
         set(&mut s.head_timeout, given.read("head-timeout", |r| &r.head_timeout, units::timeout)?);
         set(&mut s.send_timeout, given.read("send-timeout", |r| &r.send_timeout, units::timeout)?);
@@ -753,6 +758,7 @@ mod tests {
             (&["--cache-valid", "0"], Settings { cache_valid: seconds(0), ..base() }),
             (&["--cache-entries", "7"], Settings { cache_entries: 7, ..base() }),
             (&["--cache-size", "1K"], Settings { cache_size: 1024, ..base() }),
+            (&["--find-limit", "9"], Settings { find_limit: 9, ..base() }),
             (&["--cpu-affinity"], Settings { cpu_affinity: true, ..base() }),
             (&["--cpu-affinity", "off"], base()),
             (&["--user", "www", "--group", "33"], {

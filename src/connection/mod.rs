@@ -88,6 +88,7 @@ enum Next {
     Answer(Exchange),
     More,
     Reject(Reject),
+    End(End),
 }
 
 struct Connection {
@@ -129,6 +130,7 @@ impl Connection {
                 Next::Answer(exchange) => self.exchange(exchange).map_err(Stop::End),
                 Next::More => self.fill(),
                 Next::Reject(reject) => Err(Stop::End(self.reject(reject))),
+                Next::End(end) => Err(Stop::End(end)),
             };
             if let Err(stop) = step {
                 return stop;
@@ -175,7 +177,8 @@ impl Connection {
         self.transmit.release(&self.shared.pool);
     }
 
-    /// Steps 1 and 2 on what the inbox holds. Its frame is gone before anything waits, which keeps idle stacks small.
+    /// Steps 1 and 2 on what the inbox holds. Its frame is gone before anything waits, which keeps idle stacks small; but
+    /// where files are found by their names and these are being read, it waits for that, and sends before what has gathered.
     #[inline(never)]
     fn next(&mut self) -> Next {
         if !self.inbox.worth_parsing() {
@@ -206,8 +209,16 @@ impl Connection {
                     };
                     self.pending.capture(self.shared.access_format, &origin, &asked);
                 }
-                let now = self.shared.reactor.clock.now();
-                let answer = self.shared.site.answer(&request, self.client, now);
+                let answer = loop {
+                    let now = self.shared.reactor.clock.now();
+                    match self.shared.site.answer(&request, self.client, now) {
+                        Some(answer) => break answer,
+                        None => match self.transmit.flush(&mut self.transport) {
+                            Ok(()) => self.shared.reactor.give_way(),
+                            Err(end) => return Next::End(end),
+                        },
+                    }
+                };
                 let draining = self.shared.draining.load(Relaxed);
                 Next::Answer(Exchange::new(&request, used, answer, draining))
             }

@@ -26,6 +26,10 @@ pub struct SitePath<'a> {
     directory: bool,
 }
 
+/// What a file may be called that is not hidden: not empty, without a slash or NUL, and no dot at its beginning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlainName<'a>(Cow<'a, [u8]>);
+
 /// The target's path names nothing that could be below a root. The answer is a 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadPath;
@@ -81,6 +85,12 @@ impl<'a> SitePath<'a> {
         resolve(&decoded)
     }
 
+    /// The path of a file in the directory at this one.
+    pub fn file(&self, name: &PlainName<'_>) -> SitePath<'static> {
+        let slash: &[u8] = if self.path.is_empty() { b"" } else { b"/" };
+        SitePath { path: Cow::Owned([&*self.path, slash, &*name.0].concat()), directory: false }
+    }
+
     /// The decoded path relative to the root, without a slash at either end; empty for the root itself.
     pub fn as_bytes(&self) -> &[u8] {
         &self.path
@@ -120,6 +130,15 @@ impl<'a> SitePath<'a> {
             location.extend(percent_encode(query, IN_QUERY).flat_map(str::bytes));
         }
         location
+    }
+}
+
+impl<'a> PlainName<'a> {
+    /// The name that this says when it is percent-decoded, once, as a path is; a plus sign is one. `None` where it is none.
+    pub fn decode(encoded: &'a [u8]) -> Option<PlainName<'a>> {
+        let name = decode(encoded).ok()?;
+        let plain = !name.is_empty() && name[0] != b'.' && memchr::memchr2(b'/', 0, &name).is_none();
+        plain.then_some(PlainName(name))
     }
 }
 
@@ -359,6 +378,32 @@ mod tests {
         let path = SitePath::parse(b"/.a/b/.c").unwrap();
         assert!(path.has_hidden_segment_from(2) && path.has_hidden_segment_from(4));
         assert!(!SitePath::parse(b"/.a/b").unwrap().has_hidden_segment_from(2));
+    }
+
+    #[test]
+    fn a_plain_name_is_one_name_that_is_not_hidden() {
+        for (encoded, name) in [
+            ("deep.txt", "deep.txt"),
+            ("%64eep.txt", "deep.txt"),
+            ("a+b&c=d", "a+b&c=d"),
+            ("%25%32%66", "%2f"),
+            ("a..", "a.."),
+            ("%20", " "),
+        ] {
+            assert_eq!(PlainName::decode(encoded.as_bytes()).unwrap().0, name.as_bytes(), "{encoded}");
+        }
+        for encoded in
+            ["", ".", "..", ".env", "%2eenv", "a/b", "/", "a%2fb", "..%2fa", "a%00", "a%", "a%4", "%zz"]
+        {
+            assert_eq!(PlainName::decode(encoded.as_bytes()), None, "{encoded}");
+        }
+        assert_eq!(PlainName::decode(b"%ff").unwrap().0, b"\xff".as_slice());
+        let name = PlainName::decode(b"%62").unwrap();
+        for (directory, file) in [("/", "b"), ("/a", "a/b"), ("/a/", "a/b"), ("/a/c/", "a/c/b")] {
+            let path = SitePath::parse(directory.as_bytes()).unwrap().file(&name);
+            assert_eq!((path.as_bytes(), path.is_directory()), (file.as_bytes(), false));
+            check_invariants(&path);
+        }
     }
 
     #[track_caller]

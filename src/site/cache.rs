@@ -13,6 +13,7 @@ use lru::LruCache;
 
 use super::entry::Entry;
 use super::watch::Sight;
+use crate::http::target::SitePath;
 
 /// What an entry takes in memory beside its content, in bytes: its key, fields and validators, and what is known of its
 /// watches. Measured at 0.8 to 1 KiB.
@@ -20,6 +21,21 @@ const OVERHEAD: u64 = 1024;
 
 /// Inotify watches that an entry may need: its file, and some directories and links on the way.
 const WATCHES: usize = 4;
+
+/// Under what an entry is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    /// A site path, or what no site path can be.
+    pub path: &'a [u8],
+    /// Whether a directory was asked for.
+    pub is_directory: bool,
+}
+
+impl<'a> From<&'a SitePath<'_>> for Key<'a> {
+    fn from(path: &'a SitePath<'_>) -> Key<'a> {
+        Key { path: path.as_bytes(), is_directory: path.is_directory() }
+    }
+}
 
 /// A bounded map of site path to entry.
 pub struct Cache {

@@ -6,11 +6,13 @@
 //! site path as its key never mixes two roots.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cache::Key;
 use super::entry::Entry;
 use super::{Now, SiteReply, error_page};
 use crate::config::Settings;
@@ -49,6 +51,8 @@ pub struct Location {
     pub fixed: Option<Fixed>,
     /// Where its files are.
     pub place: Place,
+    /// Where files are found by their bare names, if they are.
+    pub by_name: Option<ByName>,
     /// How many bytes of a site path may begin names with a dot, because the settings name what lies there.
     pub shown: usize,
     /// Whether requests are written to the access log.
@@ -56,6 +60,15 @@ pub struct Location {
     /// The rendered fields of each reply.
     fields: Vec<u8>,
     keeping: Keeping,
+}
+
+/// Where files are found by their bare names.
+#[derive(Debug)]
+pub struct ByName {
+    /// What their keys in the cache begin with: a NUL, so that no site path is one, and the number of the source.
+    pub prefix: Box<[u8]>,
+    /// Where they are, by their keys.
+    pub place: Place,
 }
 
 /// How long what is served may be kept.
@@ -91,7 +104,33 @@ impl Locations {
 
     /// The location of a path, if it has one.
     pub fn of(&self, path: &SitePath<'_>) -> Option<&Location> {
+        self.of_key(path.into())
+    }
+
+    fn of_key(&self, path: Key<'_>) -> Option<&Location> {
         self.0.iter().find(|location| location.covers(path))
+    }
+
+    /// Whether a file, by its path beneath the root of `location`, is closed to a look-up by name: its own path belongs to
+    /// another location that has a fixed reply or says who may ask.
+    pub fn close(&self, location: &Location, file: &[u8]) -> bool {
+        let path = match location.place.at {
+            0 => file.to_vec(),
+            at => [&location.prefix[..at], b"/", file].concat(),
+        };
+        let owner = self.of_key(Key { path: &path, is_directory: false });
+        owner.is_some_and(|owner| {
+            !std::ptr::eq(owner, location) && (owner.fixed.is_some() || !owner.access.0.is_empty())
+        })
+    }
+
+    /// The sources whose files are found by their names, each once.
+    pub fn sources_by_name(&self) -> BTreeSet<usize> {
+        self.0
+            .iter()
+            .filter(|location| location.by_name.is_some())
+            .map(|location| location.place.source)
+            .collect()
     }
 }
 
@@ -106,6 +145,7 @@ impl Location {
         // `directories` has all that locations name.
         let source = directory.and_then(|directory| directories.iter().position(|other| other == directory));
         let index = setting.index.as_ref().unwrap_or(&settings.index);
+        let source = source.map_or(0, |nth| nth + 1);
         let mut fields = Vec::new();
         for (name, value) in &setting.headers {
             head::field(&mut fields, name, value.as_bytes());
@@ -115,7 +155,8 @@ impl Location {
             beneath: setting.path.ends_with('/') && !names.is_empty(),
             access: setting.access.clone(),
             fixed: setting.reply.as_ref().map(Fixed::new),
-            place: Place { source: source.map_or(0, |nth| nth + 1), at, index: index.clone().into_bytes() },
+            place: Place { source, at, index: index.clone().into_bytes() },
+            by_name: setting.find_by_name.then(|| ByName::of(source)),
             shown: if directory.is_some() { names.len() } else { 0 },
             logged: setting.access_log,
             fields,
@@ -124,13 +165,18 @@ impl Location {
     }
 
     /// Whether a path is this one's.
-    fn covers(&self, path: &SitePath<'_>) -> bool {
-        match path.as_bytes().strip_prefix(&*self.prefix) {
+    fn covers(&self, path: Key<'_>) -> bool {
+        match path.path.strip_prefix(&*self.prefix) {
             Some(_) if self.prefix.is_empty() => true,
-            Some([]) => !self.beneath || path.is_directory(),
+            Some([]) => !self.beneath || path.is_directory,
             Some([b'/', ..]) => true,
             _ => false,
         }
+    }
+
+    /// The name, encoded, that is asked for by a query at the location's own path: `/?=name`.
+    pub fn name_asked<'a>(&self, path: &SitePath<'_>, query: Option<&'a [u8]>) -> Option<&'a [u8]> {
+        query?.strip_prefix(b"=").filter(|_| path.as_bytes() == &*self.prefix)
     }
 
     /// Whether a client may ask; none is one without an address.
@@ -159,6 +205,18 @@ fn owned(fields: FieldBlock<Arc<Entry>>) -> Vec<u8> {
     match fields {
         FieldBlock::Owned(fields) => fields,
         FieldBlock::Of(entry) => entry.whole_fields().to_vec(),
+    }
+}
+
+impl ByName {
+    fn of(source: usize) -> ByName {
+        let prefix: Box<[u8]> = [b"\0".as_slice(), source.to_string().as_bytes()].concat().into();
+        ByName { place: Place { source, at: prefix.len(), index: Vec::new() }, prefix }
+    }
+
+    /// The key in the cache of a file by its path beneath the root.
+    pub fn key(&self, file: &[u8]) -> Vec<u8> {
+        [&*self.prefix, b"/", file].concat()
     }
 }
 
@@ -222,7 +280,9 @@ impl Fixed {
 mod tests {
     use std::time::SystemTime;
 
+    use super::super::resolve::Wanted;
     use super::*;
+    use crate::config::access::{Network, Rule};
     use crate::config::location::STATUSES;
 
     fn settings(locations: &[(&str, Files)]) -> Settings {
@@ -236,6 +296,7 @@ mod tests {
             headers: Vec::new(),
             reply: None,
             access: AccessList::default(),
+            find_by_name: false,
         });
         Settings { locations: locations.collect(), ..Settings::default() }
     }
@@ -279,6 +340,82 @@ mod tests {
         }
         assert_eq!(found(&["/a"], "/b"), None);
         assert_eq!(found(&[], "/"), None);
+    }
+
+    #[test]
+    fn a_name_is_asked_for_at_the_location_s_own_path() {
+        let list = [("/", Files::Site), ("/a", Files::Site), ("/b/", Files::Site)];
+        let locations = Locations::new(&settings(&list));
+        for (path, query, name) in [
+            ("/", Some("=x"), Some("x")),
+            ("/", Some("="), Some("")),
+            ("/", Some("=a%2Fb&c=d"), Some("a%2Fb&c=d")),
+            ("/", Some("x"), None),
+            ("/", Some("a=x"), None),
+            ("/", None, None),
+            ("/z", Some("=x"), None),
+            ("/z/", Some("=x"), None),
+            ("/a", Some("=x"), Some("x")),
+            ("/a/", Some("=x"), Some("x")),
+            ("/a/b", Some("=x"), None),
+            ("/b/", Some("=x"), Some("x")),
+            ("/b", Some("=x"), None),
+        ] {
+            let parsed = SitePath::parse(path.as_bytes()).unwrap();
+            let location = locations.of(&parsed).unwrap();
+            let found = location.name_asked(&parsed, query.map(str::as_bytes));
+            assert_eq!(found, name.map(str::as_bytes), "{path} {query:?}");
+        }
+    }
+
+    #[test]
+    fn what_another_location_closes_is_not_found_by_its_name() {
+        let all = |allow| vec![Rule { network: Network::All, allow }];
+        let mut settings = settings(&[
+            ("/", Files::Site),
+            ("/closed", Files::Site),
+            ("/fixed/", Files::Site),
+            ("/kept", Files::Site),
+            ("/alias", Files::Alias("/x".into())),
+            ("/alias/in", Files::Site),
+            ("/root", Files::Root("/y".into())),
+        ]);
+        settings.locations[1].access = AccessList(all(true));
+        settings.locations[2].reply =
+            Some(FixedReply { status: 404, body: None, media_type: "a/b".to_owned() });
+        settings.locations[3].expires = Some(Duration::from_secs(1));
+        settings.locations[5].access = AccessList(all(false));
+        let locations = Locations::new(&settings);
+        let at = |path: &str| locations.of(&SitePath::parse(path.as_bytes()).unwrap()).unwrap();
+        for (location, file, closed) in [
+            ("/", "x", false),
+            ("/", "closed/x", true),
+            ("/", "closedness/x", false),
+            ("/", "closed", true),
+            ("/", "fixed", false),
+            ("/", "fixed/x", true),
+            ("/", "kept/x", false),
+            ("/", "a/closed/x", false),
+            ("/closed/", "closed/x", false),
+            ("/closed/", "x", false),
+            ("/alias/", "x", false),
+            ("/alias/", "in/x", true),
+            ("/alias/", "closed/x", false),
+            ("/root/", "closed/x", true),
+            ("/root/", "root/x", false),
+        ] {
+            assert_eq!(locations.close(at(location), file.as_bytes()), closed, "{location} {file}");
+        }
+    }
+
+    #[test]
+    fn the_key_of_a_file_that_is_found_by_name_is_no_site_path_and_leads_to_it() {
+        let by_name = ByName::of(12);
+        let key = by_name.key(b"a/b");
+        assert_eq!(key[0], 0);
+        let wanted = Wanted::of(Key { path: &key, is_directory: false }, by_name.place.at, b"");
+        assert_eq!((wanted.path, wanted.index), (b"a/b".as_slice(), None));
+        assert_ne!(ByName::of(1).key(b"2/x"), ByName::of(12).key(b"x"));
     }
 
     #[test]

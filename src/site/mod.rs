@@ -3,6 +3,7 @@
 //! 1. The method: GET and HEAD only.
 //! 2. The target's path becomes a site path, or 400.
 //! 3. The site path becomes an entry: from the cache while nothing is known against it, else opened beneath the root.
+//!    Where nothing is there, and the location has it so, the file of that name, wherever it is.
 //! 4. Preconditions (RFC 9110 §13.2.2) against the entry's validators: 304, 412.
 //! 5. The range (RFC 9110 §14): 206, 416.
 //! 6. Otherwise the whole content, 200.
@@ -12,10 +13,14 @@
 pub mod cache;
 pub mod entry;
 pub mod error_page;
+mod find;
 pub mod listing;
 pub mod location;
+pub mod names;
+pub mod notice;
 pub mod resolve;
 pub mod trail;
+pub mod upkeep;
 pub mod watch;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -34,13 +39,14 @@ use crate::http::target::SitePath;
 use crate::http::{head, multipart};
 use crate::metrics::Row;
 use crate::sys::file::{self, Root};
-use crate::sys::inotify::{Inotify, WatchError};
+use crate::sys::inotify::{self, Inotify, WatchError};
 use crate::sys::socket::PeerAddress;
 
-use cache::{Cache, Slot};
+use cache::{Cache, Key, Slot};
 use entry::Entry;
 use location::{Location, Locations, Place};
 use resolve::{Found, Refusal, Wanted};
+use upkeep::Upkeep;
 use watch::{Sight, Watches};
 
 /// The moment a request is answered at, as its worker's clock has it.
@@ -95,6 +101,8 @@ struct Rules {
     dotfiles: bool,
     /// How many ticks an entry whose changes can't be seen is believed without a look at its name.
     valid_ticks: u32,
+    /// The most names that are held for each source.
+    find_limit: usize,
 }
 
 struct State {
@@ -103,6 +111,21 @@ struct State {
     cache: Cache,
     /// What tells of changes; none where entries are looked at again at each request by wish.
     watches: Option<Watches>,
+    /// The names of the sources, by number, whose files are found by them.
+    upkeeps: Vec<(usize, Upkeep)>,
+}
+
+/// Why there is no entry to serve.
+enum Miss {
+    Refused(Refusal),
+    WithoutSlash,
+    WithoutIndex(OwnedFd),
+}
+
+impl From<Refusal> for Miss {
+    fn from(refusal: Refusal) -> Miss {
+        Miss::Refused(refusal)
+    }
 }
 
 /// Whether a root's path is followed to where it leads now.
@@ -146,9 +169,11 @@ impl Site {
             dotfiles: settings.dotfiles,
             valid_ticks: u32::try_from(settings.cache_valid.as_millis() / u128::from(TICK_MS))
                 .unwrap_or(u32::MAX),
+            find_limit: settings.find_limit,
         };
         let cache = Cache::new(settings.cache_entries, settings.cache_size);
-        Site { rules, metrics, state: Mutex::new(State { sources, cache, watches: None }) }
+        let state = State { sources, cache, watches: None, upkeeps: Vec::new() };
+        Site { rules, metrics, state: Mutex::new(state) }
     }
 
     /// Has changes of what is cached reported to the calling thread, which must be the one that answers; by `bound`
@@ -174,8 +199,8 @@ impl Site {
 
     /// Lets go of what has changed; called now and then, for a file that is deleted takes up its space as long as it is
     /// open here.
-    pub fn catch_up(&self) {
-        self.lock().catch_up();
+    pub fn catch_up(&self, now: Now) {
+        self.lock().catch_up(now);
     }
 
     /// True once, when watches have run out.
@@ -183,8 +208,9 @@ impl Site {
         self.lock().watches.as_mut().is_some_and(Watches::take_shortage)
     }
 
-    /// Answers one request of `client`, who is whoever the networks of locations are about.
-    pub fn answer(&self, request: &Request<'_>, client: PeerAddress, now: Now) -> Answer {
+    /// Answers one request of `client`, who is whoever the networks of locations are about. `None` while names are being
+    /// read that it depends on: it is to be asked again when others have had their turn.
+    pub fn answer(&self, request: &Request<'_>, client: PeerAddress, now: Now) -> Option<Answer> {
         let reply = match SitePath::parse(request.target.path) {
             _ if request.method == Method::Other => {
                 error_page::reply(Status::METHOD_NOT_ALLOWED, b"Allow: GET, HEAD\r\n")
@@ -195,7 +221,7 @@ impl Site {
                 Some(location) => return self.answer_in(location, &path, request, client, now),
             },
         };
-        Answer { reply, logged: true }
+        Some(Answer { reply, logged: true })
     }
 
     /// The answer of a location: to who may ask, what is fixed, or what lies there. Apart, so that its frame is not on the
@@ -208,13 +234,14 @@ impl Site {
         request: &Request<'_>,
         client: PeerAddress,
         now: Now,
-    ) -> Answer {
-        let reply = match &location.fixed {
+    ) -> Option<Answer> {
+        let reply = match (&location.fixed, &location.by_name) {
             _ if !location.admits(client.ip()) => error_page::reply(Status::FORBIDDEN, b""),
-            Some(fixed) => fixed.reply(),
-            None => self.serve(path, &location.place, location.shown, request, now),
+            (Some(fixed), _) => fixed.reply(),
+            (None, None) => self.serve(path, &location.place, location.shown, request, now),
+            (None, Some(by_name)) => self.find(location, by_name, path, request, now)?,
         };
-        Answer { reply: location.complete(reply, now), logged: location.logged }
+        Some(Answer { reply: location.complete(reply, now), logged: location.logged })
     }
 
     /// What lies at a path whose files are at `place`; the first `shown` bytes of it may begin names with a dot.
@@ -229,9 +256,19 @@ impl Site {
         if !self.rules.dotfiles && path.has_hidden_segment_from(shown) {
             return error_page::reply(Status::NOT_FOUND, b"");
         }
-        match self.entry(path, place, request, now) {
+        let found = self.look(&mut self.lock(), path.into(), place, now);
+        match found {
             Ok(entry) => represent(entry, request, now),
-            Err(reply) => *reply,
+            Err(miss) => self.explain(miss, path, request),
+        }
+    }
+
+    /// The reply that says why there is nothing to serve at a path.
+    fn explain(&self, miss: Miss, path: &SitePath<'_>, request: &Request<'_>) -> SiteReply {
+        match miss {
+            Miss::Refused(refusal) => refuse(refusal),
+            Miss::WithoutSlash => redirect(path, request),
+            Miss::WithoutIndex(directory) => self.without_index(path, &directory),
         }
     }
 
@@ -260,18 +297,12 @@ impl Site {
         self.metrics.cache_watches(watches.as_ref().map_or(0, Watches::len));
     }
 
-    /// The entry at `path`, or the reply that says why there is none.
-    fn entry(
-        &self,
-        path: &SitePath<'_>,
-        place: &Place,
-        request: &Request<'_>,
-        now: Now,
-    ) -> Result<Arc<Entry>, Box<SiteReply>> {
-        let mut state = self.lock();
-        state.catch_up();
+    /// The entry of `key`, which leads to a file at `place`, or why there is none. Inlined, because all requests come here.
+    #[inline(always)]
+    fn look(&self, state: &mut State, key: Key<'_>, place: &Place, now: Now) -> Result<Arc<Entry>, Miss> {
+        state.catch_up(now);
         state.follow_root(place.source, self.rules.valid_ticks, now);
-        if let Some(slot) = state.cached(path)
+        if let Some(slot) = state.cached(key)
             && now.tick.wrapping_sub(slot.entry.checked()) < self.rules.believed_ticks(&slot.sight)
             && slot.entry.is_intact()
         {
@@ -279,15 +310,15 @@ impl Site {
             return Ok(Arc::clone(&slot.entry));
         }
         if let Source::Welcome(entry) = &state.sources[place.source] {
-            let found = path.as_bytes().is_empty().then(|| Arc::clone(entry));
-            return found.ok_or_else(|| Box::new(refuse(Refusal::NotFound)));
+            let found = key.path.is_empty().then(|| Arc::clone(entry));
+            return found.ok_or(Refusal::NotFound.into());
         }
         self.metrics.cache_miss();
-        let wanted = Wanted::of(path, place.at, &place.index);
+        let wanted = Wanted::of(key, place.at, &place.index);
         let mut found = state.resolve(place, &wanted);
         if matches!(found, Err(Refusal::Exhausted)) {
             // An entry that can't be re-checked for want of descriptors is better than no answer.
-            if let Some(slot) = state.cached(path) {
+            if let Some(slot) = state.cached(key) {
                 return Ok(Arc::clone(&slot.entry));
             }
             // The cache holds files open that nobody is waiting for.
@@ -295,17 +326,14 @@ impl Site {
             found = state.resolve(place, &wanted);
         }
         if !matches!(found, Ok(Found::File(..))) {
-            state.forget(path.as_bytes());
+            state.forget(key.path);
         }
-        match found {
-            Ok(Found::File(file, stamp)) => state
-                .settle(path, (place, &wanted), file, stamp, now)
-                .map_err(|_| Box::new(refuse(Refusal::Failed))),
-            Ok(Found::DirectoryWithoutSlash) => Err(Box::new(redirect(path, request))),
-            Ok(Found::DirectoryWithoutIndex(directory)) => {
-                Err(Box::new(self.without_index(path, &directory)))
+        match found? {
+            Found::File(file, stamp) => {
+                state.settle(key, (place, &wanted), file, stamp, now).map_err(|_| Refusal::Failed.into())
             }
-            Err(refusal) => Err(Box::new(refuse(refusal))),
+            Found::DirectoryWithoutSlash => Err(Miss::WithoutSlash),
+            Found::DirectoryWithoutIndex(directory) => Err(Miss::WithoutIndex(directory)),
         }
     }
 
@@ -342,21 +370,31 @@ impl Rules {
 
 impl State {
     /// What the cache has for a path, whether it holds or not.
-    fn cached(&mut self, path: &SitePath<'_>) -> Option<&mut Slot> {
-        self.cache.get(path.as_bytes()).filter(|slot| slot.entry.is_index == path.is_directory())
+    fn cached(&mut self, key: Key<'_>) -> Option<&mut Slot> {
+        self.cache.get(key.path).filter(|slot| slot.entry.is_index == key.is_directory)
     }
 
-    /// Forgets what has changed.
-    fn catch_up(&mut self) {
-        if let Some(watches) = &mut self.watches
-            && watches.have_changes()
-        {
-            let changes = watches.changes();
-            if changes.all {
-                self.clear();
+    /// Forgets what has changed, and notes which names have. Where nothing has, it costs a load.
+    fn catch_up(&mut self, now: Now) {
+        if inotify::has_news() {
+            self.take_changes(now);
+        }
+    }
+
+    #[cold]
+    fn take_changes(&mut self, now: Now) {
+        while inotify::take_news() {
+            if let Some(watches) = &mut self.watches {
+                let changes = watches.changes();
+                if changes.all {
+                    self.clear();
+                }
+                for key in changes.keys {
+                    self.forget(&key);
+                }
             }
-            for key in changes.keys {
-                self.forget(&key);
+            for (_, upkeep) in &mut self.upkeeps {
+                upkeep.take_events(now.tick);
             }
         }
     }
@@ -364,14 +402,14 @@ impl State {
     /// Watches a file that was just opened, and the way there.
     fn watch(
         &mut self,
-        path: &SitePath<'_>,
+        key: Key<'_>,
         (place, wanted): (&Place, &Wanted<'_>),
         file: BorrowedFd<'_>,
         identity: (u64, u64),
         now: Now,
     ) -> Option<Sight> {
         let Source::Directory { root, .. } = &self.sources[place.source] else { return None };
-        let names = (&*wanted.name(), path.as_bytes());
+        let names = (&*wanted.name(), key.path);
         Some(self.watches.as_mut()?.watch(root, names, (file, identity), now.tick))
     }
 
@@ -406,6 +444,9 @@ impl State {
         match stay {
             Stay::No if new != old => {
                 *root = found;
+                for (_, upkeep) in self.upkeeps.iter_mut().filter(|(number, _)| *number == source) {
+                    upkeep.begin(now.tick);
+                }
                 self.clear();
             }
             Stay::No => {}
@@ -416,23 +457,23 @@ impl State {
     /// The entry for a file that was just opened: the cached one when it still has the same content, else a new one.
     fn settle(
         &mut self,
-        path: &SitePath<'_>,
+        key: Key<'_>,
         at: (&Place, &Wanted<'_>),
         file: OwnedFd,
         mut stamp: file::Stamp,
         now: Now,
     ) -> std::io::Result<Arc<Entry>> {
-        let (looks, is_unwatched) = match self.cached(path) {
+        let (looks, is_unwatched) = match self.cached(key) {
             Some(slot) => (slot.looks.saturating_add(1), matches!(slot.sight, Sight::Unwatched)),
             None => (0, true),
         };
         let mut sight = None;
         if is_unwatched && looks >= WORTH_WATCHING {
-            sight = self.watch(path, at, file.as_fd(), stamp.identity, now);
+            sight = self.watch(key, at, file.as_fd(), stamp.identity, now);
             // Between the open and the watch it may have changed unseen.
             stamp = file::stat(file.as_fd()).inspect_err(|_| self.lose(&sight))?.1;
         }
-        if let Some(slot) = self.cached(path)
+        if let Some(slot) = self.cached(key)
             && slot.entry.confirm(&stamp, now)
         {
             slot.looks = looks;
@@ -445,7 +486,7 @@ impl State {
         let entry = Arc::new(loaded.inspect_err(|_| self.lose(&sight))?);
         let slot = Slot { entry: Arc::clone(&entry), sight: sight.unwrap_or_default(), looks };
         let State { cache, watches, .. } = self;
-        cache.insert(path.as_bytes(), slot, |left| lose(watches, &left.sight));
+        cache.insert(key.path, slot, |left| lose(watches, &left.sight));
         Ok(entry)
     }
 

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::os::fd::{AsFd, OwnedFd};
 
-use crate::http::target::SitePath;
+use super::cache::Key;
 use crate::sys::file::{self, Kind, OpenError, Root, Stamp};
 
 /// What lies at a site path.
@@ -53,12 +53,12 @@ pub struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// What a site path leads to whose first `at` bytes, with the slash behind them, lead to the root itself; a
-    /// directory is answered for by `index`.
-    pub fn of(path: &'a SitePath<'_>, at: usize, index: &'a [u8]) -> Wanted<'a> {
-        let rest = &path.as_bytes()[at..];
+    /// What a path leads to whose first `at` bytes, with the slash behind them, lead to the root itself; a directory is
+    /// answered for by `index`.
+    pub fn of(key: Key<'a>, at: usize, index: &'a [u8]) -> Wanted<'a> {
+        let rest = &key.path[at..];
         let rest = if at > 0 { rest.strip_prefix(b"/").unwrap_or(rest) } else { rest };
-        Wanted { path: rest, index: path.is_directory().then_some(index) }
+        Wanted { path: rest, index: key.is_directory.then_some(index) }
     }
 
     /// The name, beneath the root, of the file that answers.

@@ -61,6 +61,14 @@ enum Dependent {
     Lease(u64),
 }
 
+/// An event that matters here.
+#[derive(Clone, Copy)]
+enum Told {
+    Changed(Watch),
+    Ended(Watch),
+    Lost,
+}
+
 /// What changed.
 #[derive(Debug, Default)]
 pub struct Changes {
@@ -254,35 +262,34 @@ impl Watches {
         }
     }
 
-    /// True when there may be changes to take. It costs a load.
-    pub fn have_changes(&self) -> bool {
-        inotify::has_news() && self.inotify.is_ok()
-    }
-
-    /// All that changed since the last call, and ends the leases that it is about.
+    /// All that changed since the last call, and ends the leases that it is about. The ends of watches that are given up
+    /// here are events too.
     pub fn changes(&mut self) -> Changes {
         let mut changes = Changes::default();
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let Ok(inotify) = &self.inotify else { return changes };
         let mut events = Vec::new();
-        // The ends of watches that are given up here are events too.
-        while let (true, Ok(inotify)) = (inotify::has_news(), &self.inotify) {
-            while inotify.take(&mut buffer, |event| events.push(event)) {}
-            for event in events.drain(..) {
-                self.apply(event, &mut changes);
-            }
+        let mut heed = |event: Event<'_>| match event {
+            Event::Changed(watch) => events.push(Told::Changed(watch)),
+            Event::Ended(watch) => events.push(Told::Ended(watch)),
+            Event::Lost => events.push(Told::Lost),
+            // What goes on in a directory beside what is cached.
+            Event::Named(..) => {}
+        };
+        while inotify.take(&mut self.buffer, &mut heed) {}
+        for event in events {
+            self.apply(event, &mut changes);
         }
-        self.buffer = buffer;
         changes
     }
 
-    fn apply(&mut self, event: Event, changes: &mut Changes) {
+    fn apply(&mut self, event: Told, changes: &mut Changes) {
         match event {
-            Event::Changed(watch) => self.end_dependents(watch, changes),
-            Event::Ended(watch) => {
+            Told::Changed(watch) => self.end_dependents(watch, changes),
+            Told::Ended(watch) => {
                 self.end_dependents(watch, changes);
                 self.dependents.remove(&watch);
             }
-            Event::Lost => {
+            Told::Lost => {
                 changes.all = true;
                 let all: Vec<_> = self.leases.keys().copied().collect();
                 for id in all {

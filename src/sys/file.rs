@@ -4,10 +4,11 @@
 //! beneath the root (openat2(2) `RESOLVE_BENEATH`), and an open never waits for a FIFO's other end (`O_NONBLOCK`).
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags};
 use rustix::io::Errno;
 
 /// How often an open is tried again when a concurrent rename made the kernel unsure (`EAGAIN`, openat2(2)).
@@ -95,8 +96,21 @@ impl Root {
     /// See [`OpenError`]; openat2(2) names the causes.
     pub fn open_beneath(&self, relative: &[u8]) -> Result<OwnedFd, OpenError> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        self.open_at(relative, flags, ResolveFlags::empty())
+    }
+
+    /// Opens the directory at `relative`, to which no symbolic link leads.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; a link on the way is `Outside`.
+    pub fn open_directory(&self, relative: &[u8]) -> Result<OwnedFd, OpenError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        self.open_at(relative, flags, ResolveFlags::NO_SYMLINKS)
+    }
+
+    fn open_at(&self, relative: &[u8], flags: OFlags, further: ResolveFlags) -> Result<OwnedFd, OpenError> {
         let path = if relative.is_empty() { b"." } else { relative };
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | further;
         let mut tries = 0;
         loop {
             match rustix::fs::openat2(&self.directory, path, flags, Mode::empty(), resolve) {
@@ -135,12 +149,7 @@ impl AsFd for Root {
 /// What fstat(2) says.
 pub fn stat(fd: BorrowedFd<'_>) -> io::Result<(Kind, Stamp)> {
     let stat = rustix::fs::fstat(fd)?;
-    let kind = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Kind::Regular,
-        FileType::Directory => Kind::Directory,
-        FileType::Symlink => Kind::Link,
-        _ => Kind::Special,
-    };
+    let kind = kind(FileType::from_raw_mode(stat.st_mode));
     let nanos = |n: u64| u32::try_from(n).unwrap_or(0);
     let stamp = Stamp {
         identity: (stat.st_dev, stat.st_ino),
@@ -149,6 +158,15 @@ pub fn stat(fd: BorrowedFd<'_>) -> io::Result<(Kind, Stamp)> {
         ctime: (stat.st_ctime, nanos(stat.st_ctime_nsec)),
     };
     Ok((kind, stamp))
+}
+
+fn kind(file_type: FileType) -> Kind {
+    match file_type {
+        FileType::RegularFile => Kind::Regular,
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Link,
+        _ => Kind::Special,
+    }
 }
 
 /// Opens what `name`, which is no path, is in a directory: itself where it is a link, and not to be read (`O_PATH`).
@@ -168,6 +186,15 @@ pub fn look_up(directory: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, OpenEr
 pub fn identity_of(directory: BorrowedFd<'_>, name: &[u8]) -> Result<(u64, u64), OpenError> {
     let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok((stat.st_dev, stat.st_ino))
+}
+
+/// Kind, device and inode number of what `name` is in a directory, itself where it is a link.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn kind_of(directory: BorrowedFd<'_>, name: &[u8]) -> Result<(Kind, (u64, u64)), OpenError> {
+    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok((kind(FileType::from_raw_mode(stat.st_mode)), (stat.st_dev, stat.st_ino)))
 }
 
 /// Where an open link leads to.
@@ -212,6 +239,31 @@ pub fn list(fd: BorrowedFd<'_>, limit: usize) -> io::Result<Vec<(Vec<u8>, bool)>
         }
     }
     Ok(names)
+}
+
+/// Has `each` see the next names in an open directory, without `.` and `..`: as many as the buffer holds. The kind is none
+/// where the file system does not tell it here. False at the end of the directory.
+///
+/// # Errors
+/// What getdents64(2) says.
+pub fn entries(
+    directory: BorrowedFd<'_>,
+    buffer: &mut [MaybeUninit<u8>],
+    mut each: impl FnMut(&[u8], Option<Kind>),
+) -> io::Result<bool> {
+    let mut entries = RawDir::new(directory, buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            let told = entry.file_type() != FileType::Unknown;
+            each(name, told.then(|| kind(entry.file_type())));
+        }
+        if entries.is_buffer_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Puts another file behind an open descriptor (dup2(2)), for all who use its number.

@@ -26,6 +26,18 @@ const PLACE: WatchFlags = WatchFlags::MOVE_SELF.union(WatchFlags::DELETE_SELF).u
 /// of links, so a name that is taken away or put on another file is reported at once, who ever has the file open.
 const CONTENT: WatchFlags = PLACE.union(WatchFlags::MODIFY).union(WatchFlags::CLOSE_WRITE);
 
+/// What is reported of a directory for the sake of the names in it: each that comes, goes or gets other attributes.
+const NAMES: WatchFlags = WatchFlags::CREATE
+    .union(WatchFlags::DELETE)
+    .union(WatchFlags::MOVED_FROM)
+    .union(WatchFlags::MOVED_TO)
+    .union(WatchFlags::ATTRIB)
+    .union(WatchFlags::ONLYDIR);
+
+/// The events by which a name comes or goes.
+const COMES_OR_GOES: ReadFlags =
+    ReadFlags::CREATE.union(ReadFlags::DELETE).union(ReadFlags::MOVED_FROM).union(ReadFlags::MOVED_TO);
+
 /// The bytes of an event before its name: watch, mask, cookie, length of the name.
 const HEADER: usize = 16;
 
@@ -78,6 +90,12 @@ pub fn has_news() -> bool {
     NEWS.load(Relaxed)
 }
 
+/// Takes the flag down, and tells whether it was up. The events of all instances are to be taken after it: what comes
+/// later raises it again.
+pub fn take_news() -> bool {
+    NEWS.swap(false, Relaxed)
+}
+
 /// Why something is not watched.
 #[derive(Debug)]
 pub enum WatchError {
@@ -107,9 +125,11 @@ pub type Watch = i32;
 
 /// What was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum Event<'a> {
     /// What is watched here changed.
     Changed(Watch),
+    /// This name came or went in the directory that is watched here, or is a directory whose attributes changed.
+    Named(Watch, &'a [u8]),
     /// The watch is no more.
     Ended(Watch),
     /// Events were lost, since too many waited.
@@ -123,7 +143,8 @@ pub struct Inotify {
 }
 
 impl Inotify {
-    /// An instance whose flag is for the calling thread, which must be the one that reads it. There is one to a process.
+    /// An instance whose flag is for the calling thread, which must be the one that reads it. All instances of a process
+    /// have one flag, which is up after this.
     ///
     /// # Errors
     /// `Exhausted` when the user has as many as are allowed; `Unseen` where the kernel has no such means, or does not
@@ -133,6 +154,8 @@ impl Inotify {
         raise_flag_at_signal()?;
         inotify.signal_this_thread()?;
         inotify.prove()?;
+        // Another instance's events may have raised it before.
+        NEWS.store(true, Relaxed);
         Ok(inotify)
     }
 
@@ -168,11 +191,22 @@ impl Inotify {
     /// # Errors
     /// See [`WatchError`].
     pub fn watch(&self, node: BorrowedFd<'_>, kind: Kind) -> Result<Watch, WatchError> {
+        self.add(node, if kind == Kind::Regular { CONTENT } else { PLACE })
+    }
+
+    /// Watches the names in an open directory.
+    ///
+    /// # Errors
+    /// See [`WatchError`].
+    pub fn watch_names(&self, directory: BorrowedFd<'_>) -> Result<Watch, WatchError> {
+        self.add(directory, NAMES)
+    }
+
+    fn add(&self, node: BorrowedFd<'_>, mask: WatchFlags) -> Result<Watch, WatchError> {
         if !is_local(node)? {
             return Err(io::Error::from(io::ErrorKind::Unsupported).into());
         }
         let path = format!("/proc/self/fd/{}", node.as_raw_fd());
-        let mask = if kind == Kind::Regular { CONTENT } else { PLACE };
         Ok(inotify::add_watch(&self.fd, path, mask)?)
     }
 
@@ -181,11 +215,8 @@ impl Inotify {
         let _ = inotify::remove_watch(&self.fd, watch);
     }
 
-    /// Takes events by way of `buffer`, as many as it holds, and tells whether there may be more. The flag is down from
-    /// here on until another event comes.
-    pub fn take(&self, buffer: &mut [u8], mut heed: impl FnMut(Event)) -> bool {
-        // In this order: what comes after the read raises it again.
-        NEWS.store(false, Relaxed);
+    /// Takes events by way of `buffer`, as many as it holds, and tells whether there may be more.
+    pub fn take(&self, buffer: &mut [u8], mut heed: impl FnMut(Event<'_>)) -> bool {
         let Ok(length) = rustix::io::read(&self.fd, &mut *buffer) else { return false };
         let mut rest = &buffer[..length];
         while let Some((event, after)) = split_event(rest) {
@@ -197,17 +228,22 @@ impl Inotify {
 }
 
 /// The first event, unless it is none to heed, and what comes after it.
-fn split_event(bytes: &[u8]) -> Option<(Option<Event>, &[u8])> {
+fn split_event(bytes: &[u8]) -> Option<(Option<Event<'_>>, &[u8])> {
     let word = |index: usize| Some(u32::from_ne_bytes(*bytes.get(4 * index..)?.first_chunk()?));
     let (watch, mask, name) = (word(0)?.cast_signed(), ReadFlags::from_bits_retain(word(1)?), word(3)?);
-    let rest = bytes.get(HEADER + usize::try_from(name).ok()?..)?;
+    let (name, rest) = bytes.get(HEADER..)?.split_at_checked(usize::try_from(name).ok()?)?;
     let event = if mask.contains(ReadFlags::QUEUE_OVERFLOW) {
         Some(Event::Lost)
     } else if mask.contains(ReadFlags::IGNORED) {
         Some(Event::Ended(watch))
+    } else if name.is_empty() {
+        Some(Event::Changed(watch))
     } else {
-        // What has a name is about something in a directory, which has a watch of its own if it matters.
-        (name == 0).then_some(Event::Changed(watch))
+        // Of other attributes than a directory's, what they are about is told if it has a watch of its own.
+        let told = mask.intersects(COMES_OR_GOES) || mask.contains(ReadFlags::ISDIR);
+        // Zeros fill the name up.
+        let name = &name[..memchr::memchr(0, name).unwrap_or(name.len())];
+        told.then_some(Event::Named(watch, name))
     };
     Some((event, rest))
 }
@@ -242,10 +278,12 @@ mod tests {
     }
 
     #[test]
-    fn events_are_told_apart_and_those_of_names_passed_over() {
+    fn events_are_told_apart_and_those_of_a_file_s_attributes_passed_over() {
         let bytes = [
             event(1, ReadFlags::MODIFY, b""),
             event(2, ReadFlags::ATTRIB, b"name\0\0\0\0"),
+            event(2, ReadFlags::ATTRIB | ReadFlags::ISDIR, b"directory\0\0\0"),
+            event(2, ReadFlags::CREATE, b"new\0"),
             event(2, ReadFlags::MOVE_SELF, b""),
             event(3, ReadFlags::IGNORED, b""),
             event(-1, ReadFlags::QUEUE_OVERFLOW, b""),
@@ -256,7 +294,17 @@ mod tests {
             found.extend(event);
             rest = after;
         }
-        assert_eq!(found, [Event::Changed(1), Event::Changed(2), Event::Ended(3), Event::Lost]);
+        assert_eq!(
+            found,
+            [
+                Event::Changed(1),
+                Event::Named(2, b"directory"),
+                Event::Named(2, b"new"),
+                Event::Changed(2),
+                Event::Ended(3),
+                Event::Lost
+            ]
+        );
         assert!(split_event(&bytes[..HEADER - 1]).is_none(), "a part of an event is none");
     }
 }

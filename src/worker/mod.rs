@@ -197,8 +197,15 @@ fn start_coroutines(parts: Parts) -> io::Result<()> {
     // The library installed handlers of its own when it started.
     signal::die_of_memory_faults()?;
     // Here, for all coroutines run on this thread, and this is the one that changes are signalled to.
-    if let Err(why) = door.shared().site.watch_changes(watches) {
+    let shared = door.shared();
+    let finds_by_name = shared.site.finds_by_name();
+    let for_names = if finds_by_name { watches / 2 } else { 0 };
+    if let Err(why) = shared.site.watch_changes(watches - for_names) {
         ::log::info!("changes of files are not reported here ({why}); --cache-valid says when they show");
+    }
+    if finds_by_name {
+        shared.site.read_names(for_names, shared.reactor.clock.now());
+        ticker::tell_of_names(shared);
     }
     door.pool().start()?;
     let turnstile = door.shared().reactor.turnstile()?;

@@ -49,7 +49,9 @@ impl Ticker {
             shared.metrics.beat(timer::monotonic());
             let new_second = shared.reactor.clock.refresh();
             more = shared.reactor.turn_wheel();
-            shared.site.catch_up();
+            let now = shared.reactor.clock.now();
+            shared.site.catch_up(now);
+            more |= shared.site.tend_names(now);
             if new_second {
                 each_second(shared);
                 self.tell_of_root();
@@ -70,6 +72,14 @@ impl Ticker {
     }
 }
 
+/// Has the log say what there is to know of the names that files are found by.
+pub fn tell_of_names(shared: &Shared) {
+    for (is_bad, line) in shared.site.take_notices() {
+        let level = if is_bad { ::log::Level::Warn } else { ::log::Level::Info };
+        ::log::log!(level, "{line}");
+    }
+}
+
 fn each_second(shared: &Shared) {
     if let Some(access) = &shared.access {
         let mut access = access.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,6 +91,7 @@ fn each_second(shared: &Shared) {
         }
     }
     shared.site.sweep(shared.reactor.clock.now());
+    tell_of_names(shared);
     if shared.site.take_watch_shortage() {
         ::log::warn!(
             "no inotify watch is left for some cached files, which are looked at again at each request; \

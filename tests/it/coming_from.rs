@@ -79,6 +79,13 @@ const TABLE: &[Line] = &[
     ),
     line("`config.py` `workers_process_amount`", "`-w N`", &[&["-w", "3"]], &["workers = 3"]),
     line("`config.py` `log_level`", "`-l LEVEL`", &[&["-l", "DEBUG"]], &["log_level = \"debug\""]),
+    // No flag says it; `find_by_name.rs` has it.
+    line(
+        "a request for a file by its name, `/?=NAME`",
+        "`find_by_name = true` in a [location](docs/settings.md#found-by-name)",
+        &[],
+        &[],
+    ),
     line("`httpd.conf` `cpu_limit N`", "`-c httpd.conf`, or `-w N`", &[&["-w", "4"]], &["workers = 4"]),
     line(
         "`httpd.conf` `thread_limit N`",
