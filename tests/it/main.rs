@@ -24,6 +24,7 @@ mod persistence;
 mod pipelining;
 
 mod files;
+mod find_by_name;
 mod freshness;
 mod locations;
 mod paths;
