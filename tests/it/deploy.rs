@@ -22,6 +22,9 @@ const CLIENTS: usize = 8;
 /// More than all sockets and buffers on the way take together.
 const HUGE: u64 = 64 << 20;
 
+/// Bytes at the beginning of the huge file that name its server.
+const HUGE_NAME: usize = 5;
+
 /// Three servers that can be told apart by what they answer to `/who`.
 struct Farm {
     servers: Vec<Server>,
@@ -49,7 +52,7 @@ impl Farm {
         let tree = Tree::empty();
         tree.file("who", name);
         tree.file("page.html", PAGE);
-        let huge = tree.file("huge.bin", b"");
+        let huge = tree.file("huge.bin", format!("{name:HUGE_NAME$}"));
         File::options().write(true).open(huge).unwrap().set_len(HUGE).unwrap();
         let log = self.logs.at(name);
         let trust = ["--trusted-proxies", "127.0.0.1/32", "--access-log", log.to_str().unwrap()];
@@ -147,17 +150,37 @@ fn by_address(kind: Kind) {
 fn by_connections(kind: Kind) {
     let farm = Farm::start(&[]);
     let balancer = kind.start("least-connections", &farm);
-    let downloads = [(); 2].map(|()| {
-        let mut client = Client::with_small_window(balancer.address());
-        client.send("GET /huge.bin HTTP/1.1\r\nHost: site\r\n\r\n");
-        let mut begin = [0; 12];
-        client.read(&mut begin);
-        assert_eq!(&begin, b"HTTP/1.1 200");
-        client
+    // Two downloads of each server, by clients that take next to nothing; then those of one end.
+    let mut downloads: Vec<_> = (0..6).map(|_| begin_download(&balancer)).collect();
+    let names: Vec<_> = downloads.iter().map(|(name, _)| name.clone()).collect();
+    for name in ["one", "two", "three"] {
+        assert_eq!(names.iter().filter(|other| *other == name).count(), 2, "{names:?}");
+    }
+    let idle = downloads[0].0.clone();
+    downloads.retain(|(name, _)| *name != idle);
+    eventually("the idle one gets all", || {
+        let counts = spread(&balancer, 12);
+        let all = ["one", "two", "three"].map(|name| if name == idle { 12 } else { 0 });
+        (counts == all).then_some(())
     });
-    let counts = spread(&balancer, 12);
-    assert_eq!(counts.iter().filter(|count| **count == 12).count(), 1, "{counts:?}: not all to the idle one");
-    drop(downloads);
+}
+
+/// A download of the huge file that goes on for ever, and whose it is.
+#[track_caller]
+fn begin_download(balancer: &Balancer) -> (String, Client) {
+    let mut client = Client::with_small_window(balancer.address());
+    client.send("GET /huge.bin HTTP/1.1\r\nHost: site\r\n\r\n");
+    let mut begin = Vec::new();
+    loop {
+        let mut buffer = [0; 512];
+        let count = client.read(&mut buffer);
+        assert!(count > 0, "the download ends at once");
+        begin.extend_from_slice(&buffer[..count]);
+        let body = begin.windows(4).position(|bytes| bytes == b"\r\n\r\n").map(|end| end + 4);
+        if let Some(name) = body.and_then(|body| begin.get(body..body + HUGE_NAME)) {
+            return (String::from_utf8_lossy(name).trim_end().to_owned(), client);
+        }
+    }
 }
 
 /// Clients' addresses reach the log, whatever they say themselves.
