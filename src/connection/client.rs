@@ -144,7 +144,8 @@ impl Visit {
         if let Source::Client(address) = source {
             self.peer = PeerAddress::Ip(address);
         }
-        self.believed = shared.proxies.trust(self.peer);
+        // Where the balancer knows no address, nobody is known who could be believed.
+        self.believed = matches!(source, Source::Client(_)) && shared.proxies.trust(self.peer);
         self.stage = Stage::Fresh;
     }
 

@@ -16,6 +16,9 @@ use crate::sys::file::Kind;
 use crate::sys::inotify::Inotify;
 use crate::sys::timer;
 
+/// Files of one name that are tried for a request: each that can't be served costs an open.
+const CANDIDATES: usize = 256;
+
 impl Site {
     /// Whether files are found by their bare names somewhere.
     pub fn finds_by_name(&self) -> bool {
@@ -109,7 +112,7 @@ impl Site {
             return nothing();
         }
         let mut last: Option<Vec<u8>> = None;
-        loop {
+        for _ in 0..CANDIDATES {
             match state.ask_names(by_name.place.source, self.rules.valid_ticks, now) {
                 upkeep::State::Current => {}
                 upkeep::State::Later => return None,
@@ -132,6 +135,7 @@ impl Site {
             }
             last = Some(file);
         }
+        nothing()
     }
 }
 

@@ -338,7 +338,7 @@ fn clients_behind_nginx_are_known_by_their_address() {
     if Kind::Nginx.is_missing("clients_behind_nginx_are_known_by_their_address") {
         return;
     }
-    let farm = Farm::start(&["--real-ip-header", "x-real-ip"]);
+    let farm = Farm::start(&[]);
     addresses_are_right(&farm, &Kind::Nginx.start("round-robin", &farm));
 }
 
@@ -371,7 +371,7 @@ fn nginx_does_the_tls() {
     if is_missing("nginx", test) || is_missing("openssl", test) || is_missing("curl", test) {
         return;
     }
-    let farm = Farm::start(&["--real-ip-header", "x-real-ip"]);
+    let farm = Farm::start(&[]);
     let balancer = Balancer::nginx("round-robin", "tls", farm.addresses());
     let authority = balancer.file("mayhttpd/certificate.pem");
     let secure = balancer.addresses[1];

@@ -318,7 +318,8 @@ fn fields_are_believed_of_whom_a_proxy_header_announces() {
     assert_eq!(ask("TCP6 fd00::1 ::1 1 2", fields), "192.0.2.1");
     assert_eq!(ask("TCP4 198.51.100.1 10.2.2.2 1 2", fields), "198.51.100.1");
     assert_eq!(ask("TCP4 10.1.1.1 10.2.2.2 1 2", ""), "10.1.1.1");
-    assert_eq!(ask("UNKNOWN", fields), "192.0.2.1");
+    // Whoever the balancer does not know could be anybody, and is no proxy that is trusted.
+    assert_eq!(ask("UNKNOWN", fields), PROXY);
 }
 
 #[test]

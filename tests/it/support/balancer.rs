@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{DEADLINE, Tree};
+use super::{DEADLINE, Tree, root};
 
 /// The addresses that the files have as examples.
 const EXAMPLES: [&str; 3] = ["10.0.0.11:", "10.0.0.12:", "10.0.0.13:"];
@@ -43,7 +43,7 @@ impl Balancer {
         let directory = Tree::empty();
         let mut text = deployed(&format!("nginx/{site}.conf"));
         let mut sockets = Vec::new();
-        for port in ["80", "443 ssl http2"] {
+        for port in ["80 default_server", "443 ssl http2 default_server"] {
             assert_eq!(
                 text.contains(&format!("listen {port};")),
                 text.contains(&format!("listen [::]:{port};"))
@@ -91,6 +91,7 @@ impl Balancer {
             assert_eq!(text.matches(line).count(), count, "{line}");
         }
         let text = text.replace("bind :80", "bind fd@3");
+        let text = if root() { text } else { text.replace("    user haproxy\n    group haproxy\n", "") };
         let text = text.replace("default_backend round_robin", &format!("default_backend {backend}"));
         let path = directory.file("haproxy.cfg", at(&text, servers));
         let sockets = vec![free_socket()];
