@@ -158,19 +158,26 @@ fn in_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<Entry<'t, 'i>> {
     entries
 }
 
+impl Location {
+    /// A location of which nothing is said but its path.
+    pub fn at(path: String) -> Location {
+        Location {
+            path,
+            files: Files::Site,
+            index: None,
+            find_by_name: false,
+            expires: None,
+            cache_control: None,
+            access_log: true,
+            headers: Vec::new(),
+            reply: None,
+            access: AccessList::default(),
+        }
+    }
+}
+
 fn location(table: &DeTable<'_>, header: usize) -> Result<Location, Fault> {
-    let mut location = Location {
-        path: String::new(),
-        files: Files::Site,
-        index: None,
-        find_by_name: false,
-        expires: None,
-        cache_control: None,
-        access_log: true,
-        headers: Vec::new(),
-        reply: None,
-        access: AccessList::default(),
-    };
+    let mut location = Location::at(String::new());
     let mut given: BTreeMap<&str, usize> = BTreeMap::new();
     let mut fields = None;
     for (name, value) in in_order(table) {
@@ -448,18 +455,7 @@ mod tests {
     }
 
     fn plain(path: &str) -> Location {
-        Location {
-            path: path.to_owned(),
-            files: Files::Site,
-            index: None,
-            find_by_name: false,
-            expires: None,
-            cache_control: None,
-            access_log: true,
-            headers: Vec::new(),
-            reply: None,
-            access: AccessList::default(),
-        }
+        Location::at(path.to_owned())
     }
 
     #[test]

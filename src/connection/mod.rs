@@ -1,5 +1,5 @@
 //! One client: the loop that reads a request, has the site answer it, and sends the reply, until there is an [`End`],
-//! or nothing to do for a while.
+//! or nothing to do for now.
 //!
 //! The steps of serving:
 //!
@@ -73,7 +73,7 @@ pub fn serve(shared: &'static Shared, client: Client) -> Option<Client> {
 /// Why the loop stops.
 enum Stop {
     End(End),
-    /// There is nothing to do for a while.
+    /// There is nothing to do for now.
     Idle,
 }
 

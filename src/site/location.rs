@@ -287,16 +287,8 @@ mod tests {
 
     fn settings(locations: &[(&str, Files)]) -> Settings {
         let locations = locations.iter().map(|(path, files)| setting::Location {
-            path: (*path).to_owned(),
             files: files.clone(),
-            index: None,
-            expires: None,
-            cache_control: None,
-            access_log: true,
-            headers: Vec::new(),
-            reply: None,
-            access: AccessList::default(),
-            find_by_name: false,
+            ..setting::Location::at((*path).to_owned())
         });
         Settings { locations: locations.collect(), ..Settings::default() }
     }
