@@ -1,22 +1,29 @@
-//! A static-file HTTP/1.1 server: preforked workers, and in each a stackful coroutine for every client.
+//! A static-file HTTP/1.1 server: preforked workers, and in each a stackful coroutine for every request under
+//! way.
 //!
 //! ```text
-//! master (one thread, never touches the scheduler)      signals, fork, supervision
-//!  └─ worker 0..N-1  (may, one scheduler thread)        listener of its slot → coroutine per client → site → reply
-//!  └─ admin        (may_minihttp)                       status page and metrics, from memory shared by all
+//! master (one thread, never touches the scheduler)     signals, fork, supervision
+//!  ├─ worker 0..N-1  (may: one thread runs coroutines)  listener of its slot → coroutine → site → response
+//!  │                 (background threads)               what may wait for a disk, or burns CPU
+//!  └─ admin process  (may_minihttp)                     status page and metrics, from memory shared by all
 //! ```
 //!
-//! The life of a connection: [`worker::accept`] takes it off the accept queue and gives it a coroutine;
-//! [`connection`] receives until [`http::request`] finds a complete head; [`site`] decides the reply from plain data;
-//! [`connection::transmit`] sends it. Everything that decides is pure and never sees a socket or a clock; everything
-//! that waits is in [`connection::transport`].
+//! The life of a connection: [`worker::acceptor`] takes it off the accept queue and gives it to a coroutine.
+//! [`connection`] receives until [`http::request`] finds a complete head. [`site`] decides the response,
+//! [`store`] opens the file, and [`connection::writer`] sends both. Before the first byte and between
+//! requests the connection is in [`worker::idle_set`], without a coroutine. A connection whose socket the
+//! scheduler watches already keeps its coroutine for up to a second before it goes there.
 //!
-//! Invariants: the scheduler starts after the fork; a path that is opened came out of [`http::target`]; header bytes
-//! come out of [`http::head`]; `unsafe` stays in [`sys`]; imports go strictly downward in the order below.
+//! [`http`] and [`site`] decide; they see no socket and read no clock. A coroutine waits for a client in
+//! [`connection::socket`] alone, and there for a job of [`background`] as well. The other coroutines of
+//! [`worker`] wait for new connections, for the timer, for finished jobs and for the master.
+//!
+//! **Invariants:** the scheduler starts after the fork. The path of a file that is served comes out of
+//! [`http::target`] or [`store::name_index`], and openat2(2) keeps it beneath the root. The head of a
+//! worker's response comes out of [`http::response_head`]. `unsafe` stays in [`sys`]. A module imports from
+//! the groups below its own alone.
 
-pub mod generate;
-pub mod healthcheck;
-pub mod init;
+pub mod commands;
 
 pub mod master;
 
@@ -25,91 +32,76 @@ pub mod worker;
 
 pub mod connection;
 
-pub mod kernel;
 pub mod site;
 
+pub mod capacity;
+pub mod ipc;
 pub mod sandbox;
+pub mod store;
 
-pub mod config;
+pub mod background;
+
 pub mod log;
 pub mod metrics;
 
+pub mod config;
+
 pub mod http;
+pub mod time;
+
 pub mod sys;
 
 pub mod error;
 
-use std::io::Write;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-use config::Invocation;
+use commands::Invocation;
+use commands::service::Outcome;
+use commands::{generate, healthcheck, inspect, kernel, service};
 use error::StartupError;
-use master::starter::Starter;
+use master::background::BackgroundStart;
+use sys::stream;
 
-/// Runs the program: settles what the command line and the environment ask for, and does it. Returns the exit code of a
-/// command that has several for what is no error.
+/// Runs the program: reads what the command line asks for, and does it. Returns the exit code, which tells
+/// more than an error for some commands.
 ///
 /// # Errors
-/// The step that kept it from starting.
+/// The step that failed.
 pub fn run() -> Result<u8, StartupError> {
-    match config::from_args(std::env::args_os(), std::env::vars_os())? {
-        Invocation::Print(text) => print(&text)?,
-        Invocation::Signal(order, file) => master::pidfile::signal(&file, order)?,
-        Invocation::Test(settings) => {
-            say_warnings(&settings);
-            for name in settings.listeners_to_be_lent() {
-                let _ = writeln!(
-                    std::io::stderr(),
-                    "mayhttpd: --proxy-protocol names {name}, which is none of these settings and must be passed on"
-                );
-            }
-            master::generation::check(&settings)?;
-            // Nobody may be reading; the exit code says it too.
-            let _ = writeln!(std::io::stderr(), "mayhttpd: the settings are fine");
-        }
-        Invocation::Kernel(task, settings) => {
-            say_warnings(&settings);
-            let kernel::Report { text, outcome } = kernel::run(&task, &settings);
-            print(&text).and(outcome)?;
-        }
-        Invocation::Healthcheck { url, timeout, announced } => healthcheck::run(&url, timeout, announced)?,
-        Invocation::Generate(product, out) => print(&generate::run(product, out.as_deref())?)?,
-        Invocation::Init(word, settings) => match init::run(word, *settings)? {
-            init::Outcome::Done { code, text } => {
-                print(&text)?;
+    match commands::read(std::env::args_os(), std::env::vars_os())? {
+        Invocation::Serve(settings, inputs) => master::run(*settings, inputs, BackgroundStart::default())?,
+        Invocation::Service(command, settings, inputs) => match service::run(command, *settings)? {
+            Outcome::Done { code, text } => {
+                inspect::print(&text)?;
                 return Ok(code);
             }
-            init::Outcome::Serve(settings, starter) => master::run(*settings, starter)?,
+            Outcome::Serve(settings, background) => master::run(*settings, inputs, background)?,
         },
-        Invocation::Serve(settings) => master::run(*settings, Starter::default())?,
+        Invocation::Signal(request, file) => master::pid_file::signal(&file, request)?,
+        Invocation::Healthcheck { url, timeout, proxy_header } => {
+            healthcheck::run(&url, timeout, proxy_header)?
+        }
+        Invocation::Test(settings) => inspect::test(*settings)?,
+        Invocation::Dump(loaded) => inspect::dump(*loaded)?,
+        Invocation::Kernel(task, settings) => {
+            inspect::print_warnings(&settings);
+            let kernel::report::KernelReport { text, outcome } = kernel::run(&task, &settings);
+            inspect::print(&text).and(outcome)?;
+        }
+        Invocation::Generate(product, out) => inspect::print(&generate::run(product, out.as_deref())?)?,
+        Invocation::Print(text) => inspect::print(&text)?,
     }
     Ok(0)
 }
 
-fn print(text: &str) -> Result<(), StartupError> {
-    let mut out = std::io::stdout();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // A reader that closed early has seen enough; a full disk has not got what was asked for.
-        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(StartupError::System { step: "write to standard output", source })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// For a command, which has no log.
-fn say_warnings(settings: &config::Settings) {
-    for warning in &settings.warnings {
-        let _ = writeln!(std::io::stderr(), "mayhttpd: {warning}");
-    }
-}
-
-/// The exit code that goes with a result, after its error is said on standard error.
+/// The exit code of a result. An error is written to standard error.
 pub fn report(result: Result<u8, StartupError>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("mayhttpd: {error}");
+            // The exit code tells it too, so a failed write changes nothing.
+            stream::print(std::io::stderr().as_fd(), format!("mayhttpd: {error}\n").as_bytes());
             ExitCode::from(error.exit_code())
         }
     }

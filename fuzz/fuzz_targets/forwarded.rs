@@ -1,4 +1,5 @@
-//! What a proxy adds to the right of a field is read whatever stands to the left of it. The first byte says which field.
+//! What a proxy adds to the right of a field is read whatever stands to the left of it. The first byte says
+//! which field.
 
 #![no_main]
 

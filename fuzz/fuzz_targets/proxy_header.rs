@@ -1,5 +1,5 @@
-//! A PROXY header is read the same however it comes in, and has no more bytes than it says. The first two bytes say where
-//! the input is cut.
+//! A PROXY header is read the same however it comes in, and has no more bytes than it says. The first two
+//! bytes say where the input is cut.
 
 #![no_main]
 

@@ -4,15 +4,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mayhttpd::http::request::{Head, MAX_HEAD, Method, Request};
+use mayhttpd::http::method::Method;
+use mayhttpd::http::request::{MAX_HEAD, ParsedHead, Request};
 use mayhttpd::http::status::Status;
 
 /// The length or the status, or `None` while there is no verdict.
 fn verdict(input: &[u8]) -> Option<Result<usize, Status>> {
-    match Head::parse(input) {
-        Head::Complete(_, length) => Some(Ok(length)),
-        Head::Partial => None,
-        Head::Reject(reject) => Some(Err(reject.status())),
+    match ParsedHead::parse(input) {
+        ParsedHead::Complete(_, length) => Some(Ok(length)),
+        ParsedHead::Partial => None,
+        ParsedHead::Reject(reject) => Some(Err(reject.status())),
     }
 }
 
@@ -30,7 +31,7 @@ fuzz_target!(|input: (u16, &[u8])| {
     // The first verdict on the bytes is the last, however they come in.
     let early = verdict(&bytes[..usize::from(cut).min(bytes.len())]);
     assert!(early.is_none() || early == whole);
-    let Head::Complete(request, length) = Head::parse(bytes) else { return };
+    let ParsedHead::Complete(request, length) = ParsedHead::parse(bytes) else { return };
     assert!(length <= bytes.len() && length <= MAX_HEAD);
     assert!(bytes[..length].ends_with(b"\r\n\r\n"));
     check(&request);

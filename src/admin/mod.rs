@@ -1,143 +1,184 @@
-//! The admin process: a listener of its own with the status page, the metrics and the health of the server, all read
-//! from the table that the workers count in.
+//! The admin process: serves the status page, the metrics and the health check at an address of its own. It
+//! reads all of it from the table of counters.
 //!
-//! Serves no files and knows no worker but by its row. Its HTTP is may_minihttp's, which has no limits and no timeouts,
-//! answers HEAD with a body, leaves HTTP/1.0 open and takes a request's body for the next request; so it is for the
-//! operator alone, at a local address. [`service`] ends every connection that this could confuse, and whatever goes
-//! wrong all the same, memory included, ends this process, which the master replaces.
+//! Serves no files, and knows a worker only by its row. The HTTP library is may_minihttp. It has no limits
+//! and no timeouts, answers HEAD with a body, leaves HTTP/1.0 connections open, and takes a request's body
+//! for the next request. So it is for the operator alone, at a local address. [`service`] closes every
+//! connection that this could confuse. Any other failure, such as of memory, ends this process, and the
+//! master starts another.
 //!
-//! Two subtle rules. The library writes to standard error by itself, so that is muted here; the error log has a
-//! descriptor of its own. And it makes its socket by itself: so the thread that has it do so keeps the right to a port
-//! below 1024 until then, and the scheduler's threads, which talk to clients, are started by one that never had it.
+//! The library writes to standard error, so standard error is muted here; the error log has a descriptor of
+//! its own. The library also makes its own socket, so the main thread keeps the master's user and rights
+//! until it listens. Then the master's user owns the socket, and no process of the workers' user can bind
+//! beside it.
+//!
+//! **Invariant:** no thread that talks to clients has the master's rights. A thread without them starts the
+//! scheduler's threads, which serve no client before the main thread has given up its rights too
+//! ([`connections`]).
 
+pub mod connections;
+pub mod host;
 pub mod service;
 
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use may::go;
 use may_minihttp::HttpServiceFactory;
 
+use crate::ipc::{FromChild, ToChild};
 use crate::log::{self, Label};
 use crate::metrics::Table;
 use crate::sandbox::{self, Sandbox};
+use crate::sys::allowed_calls::AllowedCalls;
 use crate::sys::file::Root;
-use crate::sys::link::{self, Received};
-use crate::sys::process::{self, Identity};
-use crate::sys::seccomp::Work;
-use crate::sys::signal::{self, Request, Signals};
-use crate::sys::{limits, privileges};
+use crate::sys::limits;
+use crate::sys::link::{self, Incoming};
+use crate::sys::process::{self, Groups, Identity};
+use crate::sys::signal::{self, SignalRequest, Signals};
 
-/// Machine words of a coroutine's stack: 64 KiB, for pages are rendered on it; there are few.
+use connections::Connections;
+
+/// The stack of a coroutine in machine words: 64 KiB, since pages are rendered on it.
 const STACK_WORDS: usize = 8192;
 
-/// Bytes of memory that this process may have: a hundred times what it needs.
+/// The most memory of this process, in bytes: a hundred times what it needs.
 const MEMORY: u64 = 256 << 20;
 
-/// What the master says when the error log was opened anew; its descriptor comes along.
-pub const LOGS: &[u8] = b"logs";
-
-/// All that an admin process is given.
-pub struct Start {
+/// What the admin process is started with.
+pub struct AdminStart {
     /// The master's process id.
     pub master: i32,
     /// The admin's end of the link.
     pub link: OwnedFd,
     /// Where to listen.
     pub address: SocketAddr,
+    /// The host names that it answers for at a loopback address, besides localhost.
+    pub hosts: Vec<String>,
     /// The user to become.
     pub identity: Option<Identity>,
     /// How it is confined.
     pub sandbox: Sandbox,
-    /// What the workers count in.
+    /// The table of counters.
     pub metrics: Table,
 }
 
 /// Serves until the end of the process.
-pub fn run(start: Start) -> ! {
+pub fn run(start: AdminStart) -> ! {
     log::set_label(Label::Admin);
     process::set_name(c"mayhttpd-admin");
+    process::write_no_backtraces();
     if let Err((step, error)) = serve(&start) {
-        link::send(&start.link, format!("cannot {step}: {}", crate::error::cause(&error)).as_bytes(), &[]);
+        let why = format!("cannot {step}: {}", crate::error::cause(&error));
+        link::send(&start.link, &FromChild::Failed(why).encode(), &[]);
     }
     process::exit_now(1)
 }
 
 /// Starts everything, then waits for the end.
-fn serve(start: &Start) -> Result<(), (&'static str, io::Error)> {
+fn serve(start: &AdminStart) -> Result<(), (&'static str, io::Error)> {
     let signals = Signals::of_worker().map_err(|e| ("set up signals", e))?;
-    let become_user = || start.identity.as_ref().map_or(Ok(()), process::become_identity);
-    sandbox::give_up_all_but_low_ports(become_user).map_err(|e| ("change to the workers' user", e))?;
+    start.metrics.only_read().map_err(|e| ("give up the right to change counts", e))?;
+    limits::limit_memory(MEMORY);
+    process::mute_standard_error().map_err(|e| ("mute standard error", e))?;
+    std::panic::set_hook(Box::new(|panic| ::log::error!("{panic}")));
+    let user =
+        User::of(start.identity.as_ref()).map_err(|e| ("look up the groups of the workers' user", e))?;
+    let confined = start_scheduler(start.sandbox, user.clone()).map_err(|e| ("start the scheduler", e))?;
+    let connections = Connections::new().map_err(|why| ("serve", io::Error::other(why)))?;
+    let (metrics, hosts) = (start.metrics, Arc::from(&*start.hosts));
+    let factory = service::Factory { metrics, hosts, connections: connections.clone() };
+    let acceptor = factory.start(start.address).map_err(|e| ("listen", e))?;
+    link::send(&start.link, &FromChild::Listens.encode(), &[]);
+    user.take().map_err(|e| ("change to the workers' user", e))?;
     // After the change of user, which would undo it.
     if !process::die_with_parent(start.master).map_err(|e| ("follow the master", e))? {
         return Err(("follow the master", io::Error::other("it has gone")));
     }
-    limits::bound_memory(MEMORY);
-    process::mute_standard_error().map_err(|e| ("mute standard error", e))?;
-    std::panic::set_hook(Box::new(|panic| ::log::error!("{panic}")));
-    // The kernel's units are asked for once, by a call that no list has.
+    // The first call also asks for the kernel's units, by a system call that seccomp forbids later.
     let visible = process::usage(start.master).is_some();
-    let confined = start_scheduler(start.sandbox).map_err(|e| ("start the scheduler", e))?;
-    let acceptor = service::Factory(start.metrics).start(start.address).map_err(|e| ("listen", e))?;
-    give_up_the_rest(start.sandbox, confined).map_err(|e| ("confine itself", e))?;
+    if confined {
+        confine_files(start.sandbox).map_err(|e| ("confine itself", e))?;
+    }
     // The library installed handlers of its own when it started.
     signal::die_of_memory_faults().map_err(|e| ("set up signals", e))?;
     std::thread::spawn(move || {
-        // It accepts for ever, unless it panics for want of a stack.
+        // It accepts for ever, unless it panics because it gets no stack.
         let _ = acceptor.join();
         process::exit_now(1);
     });
     if visible && process::usage(start.master).is_none() {
         ::log::warn!("this /proc hides processes (hidepid), and now the workers: what they take is left out");
     }
-    start.sandbox.confine_calls(Work::Administering).map_err(|e| ("confine itself by seccomp", e))?;
+    start.sandbox.confine_calls(AllowedCalls::Admin).map_err(|e| ("confine itself by seccomp", e))?;
+    connections.admit();
     wait_for_the_end(&start.link, &signals)
 }
 
-/// Starts the scheduler from a thread with nothing but what its threads shall have. Returns whether Landlock confines
-/// them.
-fn start_scheduler(sandbox: Sandbox) -> io::Result<bool> {
+/// The user that each thread becomes; looked up before there is a second thread.
+#[derive(Clone)]
+struct User(Option<(Identity, Groups)>);
+
+impl User {
+    fn of(identity: Option<&Identity>) -> io::Result<User> {
+        let with_groups = |identity: &Identity| Ok((identity.clone(), process::groups_of(identity)?));
+        identity.map(with_groups).transpose().map(User)
+    }
+
+    /// Gives up all privileges of this thread, and those of its user.
+    fn take(&self) -> io::Result<()> {
+        sandbox::give_up_privileges(|| match &self.0 {
+            Some((identity, groups)) => process::become_identity_in_thread(identity, groups),
+            None => Ok(()),
+        })
+    }
+}
+
+/// Starts the scheduler from a thread that has given up its rights, since the scheduler's threads inherit
+/// them. Returns true if Landlock confines them.
+fn start_scheduler(sandbox: Sandbox, user: User) -> io::Result<bool> {
     let config = may::config();
     config.set_workers(1).set_stack_size(STACK_WORDS).set_pool_capacity(8).set_worker_pin(false);
-    let starter = std::thread::Builder::new().spawn(move || {
-        let confined = give_up_the_rest(sandbox, true)?;
-        // Its first coroutine has it start its threads.
+    let thread = std::thread::Builder::new().spawn(move || {
+        user.take()?;
+        let confined = confine_files(sandbox)?;
+        // The scheduler starts its threads at the first coroutine.
         go!(|| ()).join().map_err(|_| io::Error::other("its first coroutine panicked"))?;
         Ok(confined)
     })?;
-    starter.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")))
+    thread.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")))
 }
 
-/// Gives up what is left of capabilities, and, where `files` says so, all files but those of /proc, which tell what the
-/// workers take. For this thread and those it starts from now on.
-fn give_up_the_rest(sandbox: Sandbox, files: bool) -> io::Result<bool> {
-    privileges::give_up()?;
-    // Where there is no /proc, there is nothing to leave.
-    Ok(files && sandbox.confine_files(&Root::open("/proc".as_ref()).iter().collect::<Vec<_>>())?)
+/// Confines this thread, and the threads that it starts later, to the files of /proc, which tell the CPU time
+/// and memory of the workers.
+fn confine_files(sandbox: Sandbox) -> io::Result<bool> {
+    // Without /proc, no files are left.
+    sandbox.confine_files(&Root::open("/proc".as_ref()).iter().collect::<Vec<_>>())
 }
 
-/// Heeds the master until it is gone, or a signal comes.
+/// Handles the messages of the master until the master is gone or a stop signal comes. Then ends the process.
 fn wait_for_the_end(link: &OwnedFd, signals: &Signals) -> ! {
     loop {
         let readable = process::wait_readable(&[link.as_fd(), signals.as_fd()], None);
         let closed = match link::receive(link) {
-            Received::Message(message, descriptors) => {
-                if message == LOGS {
+            Incoming::Message(message, descriptors) => {
+                if ToChild::parse(&message) == Some(ToChild::Logs) {
                     change_log(&descriptors);
                 }
                 false
             }
-            Received::Closed => true,
-            Received::Empty => false,
+            Incoming::Closed => true,
+            Incoming::Empty | Incoming::TooLong => false,
         };
-        if readable.is_err() || closed || signals.next() == Some(Request::Stop) {
+        if readable.is_err() || closed || signals.next() == Some(SignalRequest::Stop) {
             process::exit_now(0);
         }
     }
 }
 
-/// Goes on in the error log that the master has opened anew.
+/// Logs to the error log that the master has opened again.
 fn change_log(descriptors: &[OwnedFd]) {
     let moved = descriptors.first().map_or(Ok(()), |file| log::move_to(file.as_fd()));
     if let Err(error) = moved {

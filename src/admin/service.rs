@@ -1,13 +1,19 @@
-//! What the admin listener answers: five paths, GET alone.
+//! The responses of the admin process: five paths, GET only.
 //!
-//! Renders nothing itself. The subtle rule: a connection ends with the answer to any request whose framing the library
-//! would get wrong; the end of receiving does that, for the library sends what it has and then finds nothing to read.
+//! Renders no page itself.
+//!
+//! **Invariant:** after a request whose framing the library would get wrong, the connection closes with the
+//! response. To do that, the socket stops receiving: the library sends the response and then finds nothing to
+//! read.
 
 use std::io;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 
 use may_minihttp::{HttpService, HttpServiceFactory, Request, Response};
 
+use super::connections::{Connections, Permit};
+use super::host::{self, Verdict};
 use crate::metrics::snapshot::{Health, Snapshot, Usage};
 use crate::metrics::{Table, json, prometheus};
 use crate::sys::{process, socket, timer};
@@ -15,15 +21,29 @@ use crate::sys::{process, socket, timer};
 /// The status page, whole: it needs nothing from elsewhere but /status.json.
 const PAGE: &str = include_str!("status.html");
 
+/// The response to a request for another host.
+const MISDIRECTED: &str = "This host name is not allowed here. \
+    Use an IP address or localhost, or allow the name by --admin-hosts.\n";
+
 /// Makes a service for each connection.
-pub struct Factory(pub Table);
+pub struct Factory {
+    /// The table of counters, which the pages show.
+    pub metrics: Table,
+    /// The names besides localhost that are answered at a loopback address.
+    pub hosts: Arc<[String]>,
+    /// The open connections.
+    pub connections: Connections,
+}
 
 impl HttpServiceFactory for Factory {
     type Service = Service;
 
     /// The library gives the connection's descriptor for its id.
     fn new_service(&self, id: usize) -> Service {
-        Service { metrics: self.0, socket: RawFd::try_from(id).unwrap_or(-1), ended: false }
+        let socket = RawFd::try_from(id).unwrap_or(-1);
+        let permit = self.connections.permit(socket);
+        let hosts = socket::is_at_loopback(socket).then(|| Arc::clone(&self.hosts));
+        Service { metrics: self.metrics, socket, hosts, ended: false, permit }
     }
 }
 
@@ -31,33 +51,54 @@ impl HttpServiceFactory for Factory {
 pub struct Service {
     metrics: Table,
     socket: RawFd,
-    /// True after a request that nothing may follow.
+    /// The names that are answered; `None` for all.
+    hosts: Option<Arc<[String]>>,
+    /// True after a request that must be the last one.
     ended: bool,
+    permit: Permit,
 }
 
 impl HttpService for Service {
     fn call(&mut self, request: Request<'_, '_, '_>, response: &mut Response<'_>) -> io::Result<()> {
         ::log::debug!("{} {}", request.method(), request.path());
+        self.permit.used();
         if self.ended {
             // What is left of a body, most likely.
             response.status_code(400, "Bad Request").header("Connection: close");
             return Ok(());
         }
-        if is_last(&request) {
+        let (authority, target) = host::split(request.path());
+        let hosts = request.headers().iter().filter(|header| header.name.eq_ignore_ascii_case("host"));
+        let hosts = hosts.map(|header| header.value);
+        let verdict = host::judge(authority, hosts, request.version(), self.hosts.as_deref());
+        if is_last(&request) || verdict == Verdict::Bad {
             self.ended = true;
             socket::stop_receiving(self.socket);
             response.header("Connection: close");
         }
         response.header("Cache-Control: no-store").header("X-Content-Type-Options: nosniff");
-        if request.method() == "GET" {
-            let path = request.path().split('?').next().unwrap_or_default();
-            self.answer(path, response);
-        } else {
-            // No body, which HEAD must not get.
-            response.status_code(405, "Method Not Allowed").header("Allow: GET");
+        // A response to HEAD must have no body; responses to other methods have none either.
+        let is_get = request.method() == "GET";
+        match verdict {
+            Verdict::Answer if is_get => {
+                let path = target.split('?').next().unwrap_or_default();
+                self.answer(path, response);
+            }
+            Verdict::Answer => {
+                response.status_code(405, "Method Not Allowed").header("Allow: GET");
+            }
+            Verdict::Bad => {
+                response.status_code(400, "Bad Request");
+            }
+            Verdict::Misdirected => {
+                response.status_code(421, "Misdirected Request");
+                if is_get {
+                    response.header("Content-Type: text/plain; charset=utf-8").body(MISDIRECTED);
+                }
+            }
         }
         if has_length(&request) {
-            // What has come of the body is dropped, or the library would fail on it and drop the answer instead.
+            // Drop the body that has come. Otherwise the library fails on it and drops the response.
             drop(request.body());
         }
         Ok(())
@@ -87,7 +128,7 @@ impl Service {
                 response.body_vec(prometheus::render(&self.snapshot()).into_bytes());
             }
             "/healthz" => {
-                // It is asked often, and has no use for what /proc says.
+                // It is asked for often, and does not need CPU time and memory from /proc.
                 let health = self.metrics.snapshot(timer::monotonic(), |_| None).health();
                 if health != Health::Ready {
                     response.status_code(503, "Service Unavailable");
@@ -109,7 +150,7 @@ impl Service {
     }
 }
 
-/// True when the library can tell how long a request's body is, which it panics at otherwise.
+/// True if the library can tell the length of a request's body; without a length it panics.
 fn has_length(request: &Request<'_, '_, '_>) -> bool {
     let mut lengths =
         request.headers().iter().filter(|header| header.name.eq_ignore_ascii_case("content-length"));
@@ -117,8 +158,8 @@ fn has_length(request: &Request<'_, '_, '_>) -> bool {
     first.is_some_and(|length| length.parse::<usize>().is_ok())
 }
 
-/// True when nothing may follow a request on its connection: the library would take a body for a request, and answers
-/// HTTP/1.0 and `Connection: close` without an end.
+/// True if a request must be the last one of its connection. The library would take its body for a request,
+/// and does not close after HTTP/1.0 or `Connection: close`.
 fn is_last(request: &Request<'_, '_, '_>) -> bool {
     let ends = |name: &str, value: &[u8]| {
         let closes = || value.to_ascii_lowercase().windows(5).any(|word| word == b"close");

@@ -1,380 +1,301 @@
-//! One client: the loop that reads a request, has the site answer it, and sends the reply, until there is an [`End`],
-//! or nothing to do for now.
+//! One client, from accept to close: [`Connection`].
 //!
-//! The steps of serving:
-//!
-//! 0. Where a balancer announces its clients: receive until the inbox holds the PROXY header, or there can be none.
-//! 1. Receive until the inbox holds a complete head, or the request ends: 400, 408, 414, 431, 501, 505.
-//! 2. Have the site answer. From here on nothing of the request is borrowed any more.
-//! 3. Pass over the request's body, or decide to close after the reply.
-//! 4. Write the head and what of the body is in memory; send a file's bytes.
-//! 5. Log. Then the next request: what was pipelined is in the inbox already, and only when it holds no complete head
-//!    is what has gathered sent, all answers at once.
-//!
-//! The subtle rule: before every wait for the client, whatever has gathered for it is sent, or both would wait.
+//! The same value travels from the acceptor to a coroutine, to the idle set, and back to a coroutine, until
+//! it is closed. It owns the socket, the permit, the entry in the idle set, the counts and the deadlines.
+//! Buffers and the state of the current request are in [`active::ActiveConnection`], which exists only while
+//! a coroutine serves the connection. [`http1::serve`] is the loop that serves it.
 
-pub mod baton;
-pub mod client;
-pub mod clock;
-pub mod end;
-pub mod exchange;
-mod farewell;
-pub mod inbox;
-mod leftover;
-pub mod phase;
-pub mod proxies;
-pub mod shared;
+pub mod active;
+pub mod buffer_pool;
+pub mod client_address;
+pub mod context;
+mod file_body;
+pub mod file_sending;
+pub mod http1;
+pub mod idle_handle;
+pub mod idle_order;
+pub mod leadership;
+mod lingering_close;
+mod log_line;
+pub mod permit;
+mod proxy_header;
+pub mod read_buffer;
+mod rejection;
+pub mod rendered_time;
+mod request_body;
+mod request_head;
+pub mod response;
+mod send_timeout;
+pub mod socket;
+pub mod socket_timers;
 pub mod stopwatch;
-pub mod transmit;
-pub mod transport;
-pub mod wheel;
+pub mod timeouts;
+pub mod uptake;
+pub mod writer;
 
+use std::io::{self, ErrorKind};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, PoisonError};
 
-use crate::http::fields::Field;
-use crate::http::framing::Framing;
-use crate::http::head;
-use crate::http::proxy_header::Preface;
-use crate::http::reply::{Body, FieldBlock};
-use crate::http::request::{Head, Reject};
-use crate::log::line::{Asked, Outcome, Pending};
-use crate::site::entry::Entry;
-use crate::sys::socket::PeerAddress;
+use crate::config::AccessFormat;
+use crate::http::proxy_header::Source;
+use crate::log::line;
+use crate::log::peer::Peer;
+use crate::log::request::RequestOrigin;
+use crate::metrics::close_reason::CloseReason;
+use crate::metrics::connection_counter::ConnectionCounter;
+use crate::metrics::phase::Phase;
+use crate::sys::socket::{self as sys_socket, PeerAddress};
 
-use client::{Client, Stage, Visit};
-use end::End;
-use exchange::Exchange;
-use inbox::Inbox;
-use leftover::Skipped;
-use phase::{PARKED_AFTER, Phase};
-use shared::Shared;
-use stopwatch::Stopwatch;
-use transmit::Transmit;
-use transport::{Received, Transport, WaitError};
+use context::Context;
+use idle_handle::IdleHandle;
+use leadership::Leadership;
+use permit::ConnectionPermit;
+use socket::Socket;
+use timeouts::Deadlines;
 
-/// What answering one request counts towards the turn of the other connections, in bytes.
-const REQUEST_COST: usize = 8 * 1024;
-
-/// Serves a client until it is idle, and gives it back, or until the connection's end.
-pub fn serve(shared: &'static Shared, client: Client) -> Option<Client> {
-    let mut connection = Connection::new(shared, client);
-    let stop = connection.serve();
-    connection.release();
-    match stop {
-        Stop::Idle => connection.leave(),
-        Stop::End(end) => {
-            client::conclude(shared, &connection.visit, connection.transport.presence(), end);
-            None
-        }
-    }
+/// One client's connection, in a box of at most 192 bytes. Besides that, a worker holds for an idle client
+/// only its entries in the idle set, the timer wheel and the idle order.
+pub struct Connection {
+    context: &'static Context,
+    socket: Socket,
+    counter: ConnectionCounter,
+    /// Bytes sent in all.
+    sent: u64,
+    /// The number of the connection in its worker, from 1.
+    number: u64,
+    /// Requests that the access log has, or will have.
+    requests: u64,
+    deadlines: Deadlines,
+    /// The tick since which the connection waits for a request; not used in other phases.
+    idle_since: u32,
+    /// The other end, or the client that a PROXY header named.
+    peer: PeerAddress,
+    /// Whether `peer` is a trusted proxy.
+    trusted: bool,
+    stage: Stage,
+    /// Empty lines since the last request.
+    empty_lines: u8,
+    /// The close reason that the access log has already.
+    logged_close: Option<CloseReason>,
+    /// Held until the socket is closed.
+    _permit: ConnectionPermit,
+    idle_handle: Option<IdleHandle>,
 }
 
-/// Why the loop stops.
-enum Stop {
-    End(End),
-    /// There is nothing to do for now.
-    Idle,
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The PROXY header that it must begin with is not complete.
+    ProxyHeader,
+    /// No request has been complete.
+    FirstRequest,
+    /// One request has been complete, or more.
+    LaterRequests,
 }
 
-impl From<End> for Stop {
-    fn from(end: End) -> Stop {
-        Stop::End(end)
-    }
+/// What a client has done while its connection was idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Nothing.
+    Nothing,
+    /// It has sent something.
+    Bytes,
+    /// The client has gone.
+    Close(CloseReason),
 }
 
-/// What the inbox holds.
-enum Next {
-    Answer(Exchange),
-    More,
-    Reject(Reject),
-    End(End),
-}
-
-struct Connection {
-    shared: &'static Shared,
-    transport: Transport,
-    transmit: Transmit,
-    inbox: Inbox,
-    pending: Pending,
-    visit: Visit,
-    /// Whose the request at hand is.
-    client: PeerAddress,
-    /// Requests that are complete and whose replies the socket has not taken yet.
-    under_way: Stopwatch,
+/// An accepted, non-blocking socket, and what goes with it.
+pub struct Accepted {
+    /// The socket, which is non-blocking.
+    pub socket: OwnedFd,
+    /// The address of the other end.
+    pub peer: PeerAddress,
+    /// Whether the connection must begin with a PROXY header.
+    pub proxy_header: bool,
+    /// The permit of the connection under the connection limit.
+    pub permit: ConnectionPermit,
 }
 
 impl Connection {
-    fn new(shared: &'static Shared, client: Client) -> Connection {
-        let Client { socket, presence, visit, ending } = client;
-        Connection {
-            shared,
-            client: visit.peer,
-            transport: Transport::new(socket, &shared.reactor, presence, ending),
-            transmit: Transmit::new(&shared.reactor, shared.timeouts, shared.files),
-            inbox: Inbox::default(),
-            pending: Pending::default(),
-            visit,
-            under_way: Stopwatch::default(),
+    /// Makes the connection of a client that has just been accepted. It is boxed, so that handing it on
+    /// copies a pointer, and a coroutine's stack holds only that pointer.
+    pub fn accept(
+        context: &'static Context,
+        leadership: &'static dyn Leadership,
+        accepted: Accepted,
+    ) -> Box<Connection> {
+        let Accepted { socket, peer, proxy_header, permit } = accepted;
+        Box::new(Connection {
+            context,
+            socket: Socket::new(socket, &context.timers, leadership),
+            counter: ConnectionCounter::accepted(context.metrics),
+            sent: 0,
+            number: context.accepted.fetch_add(1, Relaxed) + 1,
+            requests: 0,
+            deadlines: Deadlines::default(),
+            idle_since: 0,
+            peer,
+            trusted: context.trusted_proxies.trust(peer),
+            stage: if proxy_header { Stage::ProxyHeader } else { Stage::FirstRequest },
+            empty_lines: 0,
+            logged_close: None,
+            _permit: permit,
+            idle_handle: None,
+        })
+    }
+
+    /// The socket's descriptor.
+    ///
+    /// # Errors
+    /// `NotConnected` when the kernel refused to watch the socket, which closed it.
+    pub fn fd(&self) -> io::Result<BorrowedFd<'_>> {
+        self.socket.fd()
+    }
+
+    /// The number of the connection's entry in the idle set, if it has an entry.
+    pub fn idle_key(&self) -> Option<usize> {
+        self.idle_handle.as_ref().map(IdleHandle::key)
+    }
+
+    /// Sets the connection's entry in the idle set.
+    pub fn set_idle_handle(&mut self, handle: IdleHandle) {
+        self.idle_handle = Some(handle);
+    }
+
+    /// Counts the connection as part of the idle set.
+    pub fn enter_idle_set(&mut self) {
+        self.counter.set_idle(true);
+    }
+
+    /// Counts the connection as served by a coroutine.
+    pub fn leave_idle_set(&mut self) {
+        self.counter.set_idle(false);
+    }
+
+    /// Prepares the connection to be served again; `ending` when an end of stream or an error was reported.
+    pub fn resume(&mut self, ending: bool) {
+        self.socket.resume(ending);
+    }
+
+    /// The tick since which an idle connection waits.
+    pub fn idle_since(&self) -> u32 {
+        self.idle_since
+    }
+
+    /// The tick at which an idle connection times out; `u32::MAX` if it has not waited yet.
+    pub fn idle_deadline(&self) -> u32 {
+        self.deadlines.get(self.idle_phase()).unwrap_or(u32::MAX)
+    }
+
+    /// Checks what the client has done since the connection became idle.
+    pub fn arrival(&self) -> Arrival {
+        match self.fd().and_then(sys_socket::has_bytes) {
+            Ok(true) => Arrival::Bytes,
+            Ok(false) => Arrival::Close(CloseReason::PeerClosed),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Arrival::Nothing,
+            Err(_) => Arrival::Close(CloseReason::Broken),
         }
     }
 
-    fn serve(&mut self) -> Stop {
-        if self.visit.stage == Stage::Unannounced
-            && let Err(stop) = self.take_announcement()
+    /// Returns what was spent on the connection since its last wait or yield, and sets that to 0; see
+    /// [`YIELD_BUDGET`](socket::YIELD_BUDGET).
+    pub fn take_spent(&mut self) -> usize {
+        self.socket.take_spent()
+    }
+
+    /// Closes an idle connection whose time is up.
+    pub fn time_out(self: Box<Self>) {
+        let reason = CloseReason::TimedOut(self.idle_phase());
+        self.close(reason);
+    }
+
+    /// Closes the connection.
+    #[allow(clippy::boxed_local, reason = "its owners hold a box; to move it out would copy it")]
+    pub fn close(mut self: Box<Self>, reason: CloseReason) {
+        self.conclude(reason);
+    }
+
+    /// Logs and counts why the connection closes.
+    #[inline(never)]
+    fn conclude(&mut self, reason: CloseReason) {
+        ::log::trace!("{}: {reason:?}", self.peer);
+        self.log_close(reason);
+        self.counter.close(reason);
+        if let CloseReason::TimedOut(phase) = reason {
+            self.counter.row().timed_out(phase);
+        }
+    }
+
+    /// Writes a line to the access log for a close after the last request's line, if the format has such
+    /// lines.
+    fn log_close(&self, reason: CloseReason) {
+        let context = self.context;
+        let is_due = context.access_format == AccessFormat::Json && self.requests > 0;
+        if is_due
+            && self.logged_close != Some(reason)
+            && let Some(mut access) = context.access_log()
         {
-            return stop;
-        }
-        loop {
-            let step = match self.next() {
-                Next::Answer(exchange) => self.exchange(exchange).map_err(Stop::End),
-                Next::More => self.fill(),
-                Next::Reject(reject) => Err(Stop::End(self.reject(reject))),
-                Next::End(end) => Err(Stop::End(end)),
-            };
-            if let Err(stop) = step {
-                return stop;
-            }
+            let (stamp, origin) = (context.rendered_time.stamp(), self.log_origin(self.peer));
+            line::push_end(&mut access, &stamp, &origin, reason.log_label());
         }
     }
 
-    /// Step 0.
-    #[inline(never)]
-    fn take_announcement(&mut self) -> Result<(), Stop> {
-        loop {
-            match Preface::parse(self.inbox.bytes()) {
-                Preface::Complete(source, used) => {
-                    self.inbox.consume(used);
-                    self.visit.announce(self.shared, source);
-                    self.client = self.visit.peer;
-                    return Ok(());
-                }
-                Preface::Partial => self.fill()?,
-                Preface::Malformed(why) => return Err(self.refuse(why).into()),
-            }
-        }
+    /// The origin that the next line of the access log names, for a request of `client`.
+    fn log_origin(&self, client: PeerAddress) -> RequestOrigin {
+        let (worker, connection) = (self.context.slot, self.number);
+        RequestOrigin { worker, connection, request: self.requests, peer: Peer::new(client) }
     }
 
-    /// Ends the coroutine's part in an idle connection.
-    #[inline(never)]
-    fn leave(self) -> Option<Client> {
-        let Connection { shared, transport, visit, .. } = self;
-        match transport.into_parts() {
-            Ok((socket, presence)) => Some(Client { socket, presence, visit, ending: false }),
-            Err(mut presence) => {
-                client::conclude(shared, &visit, &mut presence, End::Unwatchable);
-                None
-            }
-        }
+    /// The phase of the connection while no byte of a request is there.
+    fn idle_phase(&self) -> Phase {
+        if self.stage == Stage::LaterRequests { Phase::Idle } else { Phase::Handshake }
     }
 
-    /// Gives the buffers back, and settles for what was moved.
-    fn release(&mut self) {
-        self.transport.settle();
-        self.inbox.clear();
-        self.inbox.release(&self.shared.pool);
-        self.transmit.clear();
-        self.transmit.release(&self.shared.pool);
+    /// Sets the peer to the source that the PROXY header names.
+    fn set_source(&mut self, source: Source) {
+        if let Source::Client(address) = source {
+            self.peer = PeerAddress::Ip(address);
+        }
+        // A balancer that names no client leaves no address to trust.
+        let trusted_proxies = &self.context.trusted_proxies;
+        self.trusted = matches!(source, Source::Client(_)) && trusted_proxies.trust(self.peer);
+        self.stage = Stage::FirstRequest;
     }
 
-    /// Steps 1 and 2 on what the inbox holds. Its frame is gone before anything waits, which keeps idle stacks small; but
-    /// where files are found by their names and these are being read, it waits for that, and sends before what has gathered.
-    #[inline(never)]
-    fn next(&mut self) -> Next {
-        if !self.inbox.worth_parsing() {
-            return Next::More;
-        }
-        if self.visit.believed {
-            // Until the fields of a request say otherwise.
-            self.client = self.visit.peer;
-        }
-        match Head::parse(self.inbox.bytes()) {
-            Head::Complete(request, used) => {
-                self.visit.head_deadline = None;
-                self.visit.idle_deadline = None;
-                self.visit.stage = Stage::Asked;
-                if self.visit.believed {
-                    self.client = self.shared.proxies.client(self.visit.peer, &request.fields);
-                }
-                self.under_way.start();
-                self.transport.count(REQUEST_COST);
-                if self.shared.access.is_some() {
-                    self.visit.requests += 1;
-                    let origin = self.visit.origin(self.shared, self.client);
-                    let asked = Asked {
-                        line: request.line,
-                        referer: request.fields.first(Field::Referer),
-                        user_agent: request.fields.first(Field::UserAgent),
-                        since: self.shared.log_clock(),
-                    };
-                    self.pending.capture(self.shared.access_format, &origin, &asked);
-                }
-                let answer = loop {
-                    let now = self.shared.reactor.clock.now();
-                    match self.shared.site.answer(&request, self.client, now) {
-                        Some(answer) => break answer,
-                        None => match self.transmit.flush(&mut self.transport) {
-                            Ok(()) => self.shared.reactor.give_way(),
-                            Err(end) => return Next::End(end),
-                        },
-                    }
-                };
-                let draining = self.shared.draining.load(Relaxed);
-                Next::Answer(Exchange::new(&request, used, answer, draining))
-            }
-            Head::Partial => {
-                self.inbox.consume_empty_lines();
-                Next::More
-            }
-            Head::Reject(reject) => Next::Reject(reject),
-        }
+    /// Sets the phase that the connection is in, and the tick at which waits end.
+    fn set_deadline(&mut self, phase: Phase, tick: u32) {
+        self.counter.enter(phase);
+        self.socket.set_deadline(tick);
     }
 
-    /// Steps 3 to 5.
-    fn exchange(&mut self, mut exchange: Exchange) -> Result<(), End> {
-        self.inbox.consume(exchange.used);
-        if exchange.framing != Framing::None {
-            match self.skip_body(exchange.framing, exchange.expects_continue)? {
-                Skipped::Whole => {}
-                Skipped::TooLong => {
-                    exchange.keep_alive = false;
-                    exchange.may_send_more = true;
-                }
-                Skipped::Bad => return Err(self.reject(Reject::BadRequest("malformed chunked body"))),
-            }
-        }
-        self.send(&exchange)?;
-        if self.transmit.gathered() == 0 {
-            // A large reply leaves at once, and takes along those before it.
-            self.under_way.stop(self.transport.presence().row());
-        }
-        if exchange.keep_alive {
-            self.transport.give_way_if_due();
-            return Ok(());
-        }
-        if exchange.may_send_more || !self.inbox.is_empty() || self.transport.may_hold_bytes() {
-            self.flush()?;
-            self.linger();
-        } else {
-            self.transmit.finish(&mut self.transport)?;
-            self.under_way.stop(self.transport.presence().row());
-        }
-        Err(End::Finished)
+    /// Sends what the socket takes of `first` and then `second`; for `more` see [`Socket::send`].
+    fn send(&mut self, first: &[u8], second: &[u8], more: bool) -> io::Result<usize> {
+        let sent = self.socket.send(first, second, more)?;
+        self.count_sent(sent);
+        Ok(sent)
     }
 
-    /// Step 4, and the log's line.
-    fn send(&mut self, exchange: &Exchange) -> Result<(), End> {
-        let Exchange { reply, send_body, keep_alive, end, .. } = exchange;
-        let fields: &[u8] = match &reply.fields {
-            FieldBlock::Owned(fields) => fields,
-            FieldBlock::Of(entry) => entry.whole_fields(),
-        };
-        let date = self.shared.reactor.clock.date();
-        let out = self.transmit.out(&self.shared.pool);
-        head::write(out, reply.status, &self.shared.server, &date, *keep_alive, fields);
-        self.transport.presence().row().request(exchange.method, reply.status.code());
-        let before_body = self.transport.sent() + self.transmit.gathered();
-        let result = if *send_body { self.send_body(&reply.body) } else { Ok(()) };
-        if !exchange.logged && self.shared.access.is_some() {
-            self.pending.discard();
-            self.visit.requests -= 1;
-        } else if let Some(access) = &self.shared.access {
-            // What has gathered counts as sent; it goes before anything else does.
-            let gathered = if result.is_ok() { self.transmit.gathered() } else { 0 };
-            let length = (self.transport.sent() + gathered).saturating_sub(before_body);
-            self.visit.told = result.err().or((!keep_alive).then_some(*end));
-            let outcome = Outcome {
-                status: reply.status.code(),
-                bytes: length,
-                until: self.shared.log_clock(),
-                end: self.visit.told.map(End::name),
-            };
-            let mut access = access.lock().unwrap_or_else(PoisonError::into_inner);
-            self.pending.finish(&mut access, &self.shared.reactor.clock.stamp(), &outcome);
-        }
-        result
+    /// Sends what the socket takes of a file from `*offset` on, at most `count` bytes; 0 means that the file
+    /// ends there.
+    fn send_file(&mut self, file: BorrowedFd<'_>, offset: &mut u64, count: usize) -> io::Result<usize> {
+        let sent = self.socket.send_file(file, offset, count)?;
+        self.count_sent(sent);
+        Ok(sent)
     }
 
-    fn send_body(&mut self, body: &Body<Arc<Entry>>) -> Result<(), End> {
-        let (transmit, transport) = (&mut self.transmit, &mut self.transport);
-        match body {
-            Body::Empty => Ok(()),
-            Body::Owned(bytes) => transmit.bytes(transport, bytes),
-            Body::Slice(entry, range) => send_slice(transmit, transport, entry, range.clone()),
-            Body::Multipart(entry, parts, closing) => {
-                for part in parts {
-                    transmit.bytes(transport, &part.head)?;
-                    send_slice(transmit, transport, entry, part.range.clone())?;
-                }
-                transmit.bytes(transport, closing)
-            }
-        }
-    }
-
-    /// Receives some bytes, and waits for them if it must. In this order: what has gathered is sent, what has arrived
-    /// is taken, and only then does the connection wait, without buffers if it is idle.
-    fn fill(&mut self) -> Result<(), Stop> {
-        self.flush()?;
-        loop {
-            let room = self.inbox.room(&self.shared.pool);
-            match self.transport.receive(room) {
-                Ok(Received::Bytes) => return Ok(()),
-                Ok(Received::End) => return Err(End::PeerClosed.into()),
-                Ok(Received::Nothing) => self.wait()?,
-                Err(_) => return Err(End::Broken.into()),
-            }
-        }
-    }
-
-    /// Sends what has gathered. The socket then has the replies to all complete requests.
-    fn flush(&mut self) -> Result<(), End> {
-        self.transmit.flush(&mut self.transport)?;
-        self.under_way.stop(self.transport.presence().row());
-        Ok(())
-    }
-
-    /// Waits for the client, in the phase that it is in. With an idle one this coroutine stays for a while only where the
-    /// scheduler watches the socket already, and not at all where it does not.
-    fn wait(&mut self) -> Result<(), Stop> {
-        let idle = self.inbox.is_empty();
-        let phase = if idle { self.visit.idle_phase() } else { Phase::Head };
-        let now = self.shared.reactor.clock.tick();
-        let deadline = self.visit.fix_deadline(phase, now + self.shared.timeouts.of(phase));
-        let until = if idle { deadline.min(now + PARKED_AFTER) } else { deadline };
-        self.transport.set_deadline(phase, until);
-        self.inbox.release(&self.shared.pool);
-        self.transmit.release(&self.shared.pool);
-        if phase == Phase::Idle {
-            self.pending = Pending::default();
-        }
-        if idle && !self.transport.is_registered() {
-            return Err(Stop::Idle);
-        }
-        match self.transport.wait_readable() {
-            Ok(()) => Ok(()),
-            Err(WaitError::Unwatchable) => Err(End::Unwatchable.into()),
-            Err(WaitError::TimedOut) if !idle => Err(self.time_out(phase).into()),
-            Err(WaitError::TimedOut) if self.shared.reactor.clock.tick() < deadline => Err(Stop::Idle),
-            Err(WaitError::TimedOut) => Err(End::TimedOut(phase).into()),
-        }
+    fn count_sent(&mut self, sent: usize) {
+        self.sent += sent as u64;
+        self.counter.row().sent(sent as u64);
     }
 }
 
-fn send_slice(
-    transmit: &mut Transmit,
-    transport: &mut Transport,
-    entry: &Entry,
-    range: std::ops::Range<u64>,
-) -> Result<(), End> {
-    if range.is_empty() {
-        return Ok(());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Connection>() <= 192, "{} bytes", size_of::<Connection>());
     }
-    if let Some(file) = entry.file() {
-        return transmit.file(transport, file, range);
-    }
-    let (Ok(start), Ok(end)) = (usize::try_from(range.start), usize::try_from(range.end)) else {
-        return Ok(());
-    };
-    let bytes = entry.in_memory().and_then(|bytes| bytes.get(start..end)).unwrap_or_default();
-    transmit.bytes(transport, bytes)
 }

@@ -1,18 +1,19 @@
-//! How long requests took, for the metrics: from their complete head until the socket has the reply.
+//! How long requests took, for the metrics: from their complete head until the socket has the response.
 
 use crate::metrics::Row;
 use crate::sys::timer;
 
-/// The time of requests whose replies leave together: they came together as well, so two looks at the clock do for all.
+/// The time of requests whose responses leave together. They came together as well, so two readings of the
+/// clock suffice.
 #[derive(Default)]
 pub struct Stopwatch {
-    /// The monotonic clock, in nanoseconds, when the first was complete.
+    /// The time of the monotonic clock in nanoseconds when the first head was complete.
     since: u64,
     requests: u64,
 }
 
 impl Stopwatch {
-    /// A request is complete.
+    /// Counts a request whose head is complete.
     pub fn start(&mut self) {
         if self.requests == 0 {
             self.since = timer::nanoseconds();
@@ -20,11 +21,15 @@ impl Stopwatch {
         self.requests += 1;
     }
 
-    /// The socket has the replies to all that were complete; counts them.
-    pub fn stop(&mut self, row: Row) {
-        if self.requests > 0 {
-            row.request_time(self.requests, timer::nanoseconds().saturating_sub(self.since));
-            self.requests = 0;
+    /// Counts the requests since the last call, once the socket has all their responses. Returns the time of
+    /// the monotonic clock in nanoseconds, or `None` if there was no request.
+    pub fn stop(&mut self, row: Row) -> Option<u64> {
+        if self.requests == 0 {
+            return None;
         }
+        let now = timer::nanoseconds();
+        row.request_time(self.requests, now.saturating_sub(self.since));
+        self.requests = 0;
+        Some(now)
     }
 }

@@ -1,10 +1,10 @@
-//! Where the body of a request ends (RFC 9112 §6 and §7.1), so that the next request is found.
+//! Finds the end of a request's body (RFC 9112 §6 and §7.1), and with it the start of the next request.
 //!
-//! Keeps no body: the server has no use for one. The subtle rule: every byte is judged once and then forgotten, so the
-//! verdict can't depend on how the body was cut into reads, and nothing has to be buffered.
+//! The body is not kept, because the server has no use for it. Each byte is read once and nothing is
+//! buffered, so the result does not depend on how the body was cut into reads.
 //!
 //! ```text
-//! 1A;extension CRLF      chunk-size in hex, then what nobody reads
+//! 1A;extension CRLF      chunk-size in hex, ignored extensions
 //! 26 octets CRLF
 //! 0 CRLF                 the last chunk
 //! Name: value CRLF       trailer fields, any number
@@ -14,38 +14,38 @@
 use crate::http::fields::{is_token_byte, is_value_byte};
 use crate::http::framing::Framing;
 
-/// Extensions of one chunk may have this many bytes.
+/// The most bytes of the extensions of one chunk.
 pub const MAX_EXTENSIONS: usize = 1024;
-/// The trailer section may have this many bytes.
+/// The most bytes of the trailer section.
 pub const MAX_TRAILERS: usize = 8 * 1024;
-/// The digits of a chunk size, with its leading zeros. Sixteen are all that a size needs.
+/// The most digits of a chunk size. A size needs sixteen; the rest may be leading zeros.
 const MAX_SIZE_DIGITS: usize = 64;
 
 /// Finds the end of one body.
 #[derive(Debug)]
 pub struct BodySkipper {
     state: State,
-    /// How many more bytes the present part may have, where it has a bound.
+    /// How many more bytes the current part may have, if it is bounded.
     allowance: usize,
 }
 
-/// What a feed has done.
+/// The result of [`BodySkipper::feed`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Skip {
-    /// How many bytes were the body's. All of them, unless the body is done.
+    /// How many bytes belong to the body. All of them, unless the body is done.
     pub used: usize,
-    /// Whether the body has ended.
+    /// True if the body has ended.
     pub done: bool,
 }
 
-/// The body is not well formed: where it ends can't be known, so nothing after it may be read.
+/// The body is malformed. Its end is unknown, so nothing after it may be read.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadBody;
 
-/// What comes next.
+/// The part of the body that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// So many bytes, and the body is done.
+    /// This many bytes, then the body is done.
     Length(u64),
     /// The first digit of a chunk size.
     SizeStart,
@@ -55,7 +55,7 @@ enum State {
     ExtensionSpace(u64),
     Extension(u64),
     SizeLf(u64),
-    /// So many bytes of chunk data.
+    /// This many bytes of chunk data.
     Data(u64),
     DataCr,
     DataLf,
@@ -69,7 +69,7 @@ enum State {
 }
 
 impl BodySkipper {
-    /// Finds the end of a body that is framed like this.
+    /// Starts to skip a body with this framing.
     pub fn new(framing: Framing) -> BodySkipper {
         let state = match framing {
             Framing::None | Framing::Length(0) => State::Done,
@@ -79,10 +79,10 @@ impl BodySkipper {
         BodySkipper { state, allowance: MAX_SIZE_DIGITS }
     }
 
-    /// Takes the bytes that came next. What it has not used follows the body.
+    /// Reads the next bytes. Bytes that it does not use come after the body.
     ///
     /// # Errors
-    /// The body is not well formed. It can't be fed any further.
+    /// The body is malformed. Do not call it again.
     pub fn feed(&mut self, input: &[u8]) -> Result<Skip, BadBody> {
         let mut used = 0;
         while let Some(&byte) = input.get(used) {
@@ -147,7 +147,7 @@ impl BodySkipper {
         }
     }
 
-    /// Adds one digit to a chunk size. A size that overflows would end the chunk early for some and late for others.
+    /// Adds one digit to a chunk size. An overflow is an error: other servers might read another size.
     fn digit(&mut self, size: u64, byte: u8) -> Result<State, BadBody> {
         let digit = char::from(byte).to_digit(16).ok_or(BadBody)?;
         let size = size.checked_mul(16).ok_or(BadBody)? + u64::from(digit);
@@ -160,7 +160,7 @@ impl BodySkipper {
     }
 }
 
-/// Uses up to `left` bytes of the input and returns how many are still to come.
+/// Skips up to `left` bytes of the input and returns how many are missing.
 fn skip(left: u64, input: &[u8], used: &mut usize) -> u64 {
     let here = input.len() - *used;
     let taken = usize::try_from(left).map_or(here, |left| left.min(here));
@@ -172,7 +172,8 @@ fn skip(left: u64, input: &[u8], used: &mut usize) -> u64 {
 mod tests {
     use super::*;
 
-    /// Feeds pieces that end at every `cuts` and returns how many bytes the body has, or `None` while it goes on.
+    /// Feeds pieces that end at every `cuts` and returns how many bytes the body has, or `None` while it goes
+    /// on.
     fn run(framing: Framing, pieces: &[&[u8]]) -> Result<Option<usize>, BadBody> {
         let mut skipper = BodySkipper::new(framing);
         let mut total = 0;
@@ -239,14 +240,14 @@ mod tests {
     }
 
     #[test]
-    fn extensions_are_passed_over() {
+    fn extensions_are_ignored() {
         good(b"5;a=b;c=\"d\"\r\nhello\r\n0;z\r\n\r\n");
         good(b"5 \t;\ta = \"\xff\"\r\nhello\r\n0;\r\n\r\n");
         good(&[b"0;", &b"e".repeat(MAX_EXTENSIONS - 1)[..], b"\r\n\r\n"].concat());
     }
 
     #[test]
-    fn trailers_are_passed_over() {
+    fn trailers_are_ignored() {
         good(b"5\r\nhello\r\n0\r\nX-T: v\r\nX-U:w\xff\t\r\nX-V:\r\n\r\n");
         good(&[b"0\r\nX:", &b"v".repeat(MAX_TRAILERS - 4)[..], b"\r\n\r\n"].concat());
     }

@@ -1,7 +1,7 @@
-//! Preconditions: whether the representation that a client knows is still the one there is (RFC 9110 §13).
+//! Preconditions: whether the client already has the current content (RFC 9110 §13).
 //!
-//! For GET and HEAD of something that exists; refusals come before, ranges after. The subtle rule: times
-//! compare in whole seconds, because that is all a field can say.
+//! For GET and HEAD of content that exists. Refusals come before, ranges after. Times are compared in whole
+//! seconds, because fields have no fractions.
 
 use std::time::SystemTime;
 
@@ -9,23 +9,23 @@ use super::date;
 use super::etag::{self, Comparison};
 use super::fields::{Field, Fields};
 
-/// What tells one state of a file from another (RFC 9110 §8.8).
+/// The validators of a file (RFC 9110 §8.8).
 #[derive(Clone, Copy, Debug)]
 pub struct Validators<'a> {
     /// The strong entity-tag, with its quotes.
     pub etag: &'a [u8],
-    /// The time of the last change.
-    pub last_modified: SystemTime,
+    /// The time of the last change, if it is known. Otherwise fields that depend on it are ignored.
+    pub last_modified: Option<SystemTime>,
 }
 
-/// What follows from the preconditions.
+/// The result of the preconditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precondition {
-    /// Answer as if there were none.
+    /// Answer as if there were no preconditions.
     Proceed,
-    /// 304: the client has it.
+    /// 304: the client has this content.
     NotModified,
-    /// 412: it is not what the client means.
+    /// 412: the content is not the one that the client expects.
     Failed,
 }
 
@@ -55,15 +55,19 @@ pub fn evaluate(fields: &Fields<'_>, validators: &Validators<'_>) -> Preconditio
     } else if modified && changed_after(fields, Field::IfModifiedSince, validators) == Some(false) {
         return Precondition::NotModified;
     }
-    // 6. Otherwise as asked.
+    // 6. Otherwise answer the request.
     Precondition::Proceed
 }
 
-/// Step 5: whether a Range field counts (RFC 9110 §13.1.5). Without If-Range it does. An entity-tag must
-/// match strongly. A date must be the very one, and strong by §8.8.2.2: the last change lies at least a
-/// second before `date_of_reply`, or the content could change once more within the second that the date
-/// stands for.
-pub fn if_range_holds(fields: &Fields<'_>, validators: &Validators<'_>, date_of_reply: SystemTime) -> bool {
+/// Step 5: true if the Range field is to be used (RFC 9110 §13.1.5). Without If-Range it is. An entity-tag
+/// must match by the strong comparison. A date must equal the time of the last change and be strong
+/// (§8.8.2.2): the last change is at least one second before `date_of_response`. Otherwise the content could
+/// change again within the second of the date. If the last change is unknown, no date matches.
+pub fn if_range_holds(
+    fields: &Fields<'_>,
+    validators: &Validators<'_>,
+    date_of_response: SystemTime,
+) -> bool {
     if !fields.has(Field::IfRange) {
         return true;
     }
@@ -71,22 +75,22 @@ pub fn if_range_holds(fields: &Fields<'_>, validators: &Validators<'_>, date_of_
     if let Some(tag) = etag::parse(value) {
         return tag.matches(validators.etag, Comparison::Strong);
     }
-    let changed = date::seconds(validators.last_modified);
+    let Some(changed) = validators.last_modified.map(date::seconds) else { return false };
     let same = date::parse(value).is_some_and(|date| date::seconds(date) == changed);
-    same && changed < date::seconds(date_of_reply)
+    same && changed < date::seconds(date_of_response)
 }
 
-/// True when the lines of `field` are `*`, which stands for whatever there is, or list the tag.
+/// True if the lines of `field` are `*`, which matches any content, or list the tag.
 fn lists(fields: &Fields<'_>, field: Field, tag: &[u8], comparison: Comparison) -> bool {
     fields.only(field).is_some_and(|line| line == b"*")
         || fields.lines(field).flat_map(etag::list).any(|listed| listed.matches(tag, comparison))
 }
 
-/// Whether the last change came after the date in `field`; `None` when that is not one date, and is to be
-/// ignored (RFC 9110 §13.1.3 and §13.1.4).
+/// True if the last change was after the date in `field`. `None` if the field is to be ignored, because it is
+/// not one date or the last change is unknown (RFC 9110 §13.1.3 and §13.1.4).
 fn changed_after(fields: &Fields<'_>, field: Field, validators: &Validators<'_>) -> Option<bool> {
     let date = date::parse(fields.only(field)?)?;
-    Some(date::seconds(validators.last_modified) > date::seconds(date))
+    Some(date::seconds(validators.last_modified?) > date::seconds(date))
 }
 
 #[cfg(test)]
@@ -96,7 +100,7 @@ mod tests {
     use super::Precondition::{Failed, NotModified, Proceed};
     use super::*;
 
-    /// The second of the file's last change in all three forms, and the ones to either side of it.
+    /// The second of the file's last change in all three forms, and the seconds before and after it.
     const SAME: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const SAME_RFC_850: &str = "Sunday, 06-Nov-94 08:49:37 GMT";
     const SAME_ASCTIME: &str = "Sun Nov  6 08:49:37 1994";
@@ -108,7 +112,7 @@ mod tests {
     const MODIFIED: &str = "If-Modified-Since";
     const UNMODIFIED: &str = "If-Unmodified-Since";
 
-    /// File systems know fractions of a second that no field can tell.
+    /// File systems have fractions of a second, fields have not.
     const CHANGED: Duration = Duration::from_millis(784_111_777_900);
 
     fn fields<'a>(pairs: &[(&'a str, &'a str)]) -> Fields<'a> {
@@ -117,7 +121,7 @@ mod tests {
     }
 
     fn validators() -> Validators<'static> {
-        Validators { etag: b"\"v1,x\"", last_modified: UNIX_EPOCH + CHANGED }
+        Validators { etag: b"\"v1,x\"", last_modified: Some(UNIX_EPOCH + CHANGED) }
     }
 
     #[track_caller]
@@ -126,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn without_preconditions_all_goes_on() {
+    fn without_preconditions_the_request_is_answered() {
         check(&[], Proceed);
         check(&[("Host", "h"), ("Range", "bytes=0-"), ("If-Range", "\"other\"")], Proceed);
     }
@@ -181,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_go_before_dates() {
+    fn tags_take_precedence_over_dates() {
         check(&[(NONE_MATCH, "\"a\""), (MODIFIED, SAME)], Proceed);
         check(&[(MODIFIED, BEFORE), (NONE_MATCH, "*")], NotModified);
         check(&[(NONE_MATCH, "bad"), (MODIFIED, SAME)], Proceed);
@@ -218,15 +222,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn without_a_known_change_dates_are_ignored() {
+        let validators = Validators { last_modified: None, ..validators() };
+        let check = |pairs: &[(&str, &str)], expected| {
+            assert_eq!(evaluate(&fields(pairs), &validators), expected, "{pairs:?}");
+        };
+        for date in [BEFORE, SAME, AFTER, "Thu, 01 Jan 1970 00:00:00 GMT", "Thu, 01 Jan 1970 00:00:01 GMT"] {
+            check(&[(MODIFIED, date)], Proceed);
+            check(&[(UNMODIFIED, date)], Proceed);
+            check(&[(MODIFIED, date), (NONE_MATCH, "\"v1,x\"")], NotModified);
+            check(&[(UNMODIFIED, date), (MATCH, "\"a\"")], Failed);
+            let now = UNIX_EPOCH + CHANGED * 2;
+            assert!(!if_range_holds(&fields(&[("If-Range", date)]), &validators, now), "{date}");
+        }
+        assert!(if_range_holds(&fields(&[("If-Range", "\"v1,x\"")]), &validators, UNIX_EPOCH));
+    }
+
     #[track_caller]
     fn check_if_range(values: &[&str], seconds_later: u64, expected: bool) {
         let pairs: Vec<_> = values.iter().map(|&value| ("If-Range", value)).collect();
-        let date_of_reply = UNIX_EPOCH + Duration::from_secs(CHANGED.as_secs() + seconds_later);
-        assert_eq!(if_range_holds(&fields(&pairs), &validators(), date_of_reply), expected, "{values:?}");
+        let date_of_response = UNIX_EPOCH + Duration::from_secs(CHANGED.as_secs() + seconds_later);
+        assert_eq!(if_range_holds(&fields(&pairs), &validators(), date_of_response), expected, "{values:?}");
     }
 
     #[test]
-    fn if_range_wants_the_very_tag() {
+    fn if_range_needs_the_same_tag() {
         check_if_range(&[], 0, true);
         check_if_range(&["\"v1,x\""], 0, true);
         for value in ["W/\"v1,x\"", "\"a\"", "*", "", "v1,x", "\"v1,x\", \"a\"", "\"v1,x", "\"V1,X\""] {
@@ -236,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn if_range_wants_the_very_date_and_a_strong_one() {
+    fn if_range_needs_the_same_date_and_a_strong_one() {
         for value in [SAME, SAME_RFC_850, SAME_ASCTIME] {
             check_if_range(&[value], 0, false);
             check_if_range(&[value], 1, true);

@@ -1,7 +1,7 @@
-//! HTTP dates, to and from (RFC 9110 §5.6.7).
+//! HTTP dates: rendering and parsing (RFC 9110 §5.6.7).
 //!
-//! Reads no clock. The subtle rule: a date has whole seconds and four digits of a year, so a time outside of
-//! 1970 to 9999 is moved to the nearest end rather than refused: file systems can hold any time at all.
+//! Reads no clock. A date has whole seconds and a year of four digits. File systems can hold any time, so a
+//! time outside of 1970 to 9999 becomes the nearest one within.
 
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,17 +15,17 @@ const LAST: u64 = 253_402_300_799;
 pub fn render(time: SystemTime) -> [u8; 29] {
     let date = HttpDate::from(UNIX_EPOCH + Duration::from_secs(seconds(time).min(LAST)));
     let mut out = [b' '; 29];
-    // Writing to memory fails only for want of room, and every date within the bounds has this length.
+    // Every date within the bounds has this length, so the write does not fail.
     let _ = write!(&mut out[..], "{date}");
     out
 }
 
-/// Reads any of the three forms that a recipient has to know; `None` when it is none of them.
+/// Parses the three forms that a recipient must accept; `None` for any other text.
 pub fn parse(value: &[u8]) -> Option<SystemTime> {
     httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()
 }
 
-/// The whole seconds of a time since 1970, or 0 before: the precision of every comparison of dates.
+/// Whole seconds since 1970, or 0 before 1970. All comparisons of dates use this precision.
 pub fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

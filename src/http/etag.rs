@@ -1,47 +1,66 @@
-//! Entity-tags (RFC 9110 §8.8.3): the one that a file gets, and the lists that clients send.
+//! Entity-tags (RFC 9110 §8.8.3): the tag of a file, and the lists of tags that clients send.
 //!
-//! Does not know which field a list came in; `conditional.rs` does. The subtle rule: a tag may contain
-//! commas, so a list is never split at them. What is not a tag matches nothing, and the tags beside it still
-//! count.
+//! The fields with these lists are in `conditional.rs`. A tag may contain commas, so a list is not split at
+//! commas. A member that is not a tag matches nothing, and the tags beside it still count.
 
 use super::fields::trim;
 
-/// The entity-tag of a file last changed at `mtime` (seconds and nanoseconds) with `size` bytes, quotes
-/// included, and a digest of the content where one is known. Without it the tag is strong as far as the times that files
-/// are given tell two contents of the same length apart.
-pub fn strong(mtime: (i64, u32), size: u64, digest: Option<u64>) -> String {
-    match digest {
-        Some(digest) => format!("\"{:x}-{:x}-{size:x}-{digest:x}\"", mtime.0, mtime.1),
-        None => format!("\"{:x}-{:x}-{size:x}\"", mtime.0, mtime.1),
-    }
+/// The strong entity-tag, with quotes, of content of `size` bytes with this digest. It depends on the bytes
+/// alone, so all workers, releases and replicas have the same tag.
+pub fn of_content(size: u64, digest: u128) -> String {
+    format!("\"{size:x}-{digest:032x}\"")
 }
 
-/// How tags are compared (RFC 9110 §8.8.3.2).
+/// Metadata of a file whose content is too long to be digested. Times are seconds since 1970, and
+/// nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct FileVersion {
+    /// The length in bytes.
+    pub size: u64,
+    /// The inode number. Another file at the same path has another number.
+    pub inode: u64,
+    /// The time of the last change of the content. The owner of the file can set it.
+    pub mtime: (i64, u32),
+    /// The time of the last change of content or attributes, by the kernel's clock. Only the maker of a file
+    /// system image
+    /// can set it.
+    pub ctime: (i64, u32),
+}
+
+/// The strong entity-tag of such a file, with quotes. Each replica has its own tag. The tag changes with the
+/// bytes if the kernel's clock distinguishes the two changes: always from Linux 6.13 on, before that if they
+/// are 10 ms apart.
+pub fn of_version(version: &FileVersion) -> String {
+    let FileVersion { size, inode, mtime, ctime } = version;
+    format!("\"{size:x}-{inode:x}-{:x}.{:x}-{:x}.{:x}\"", mtime.0, mtime.1, ctime.0, ctime.1)
+}
+
+/// The comparison of two tags (RFC 9110 §8.8.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// Equal, and neither is weak: the same bytes.
+    /// Equal if both tags are strong and equal: the same bytes.
     Strong,
-    /// Equal, weak or not: as good as the same.
+    /// Equal if the opaque parts are equal, weak or not: equivalent content.
     Weak,
 }
 
 /// An entity-tag as a client sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntityTag<'a> {
-    /// True when `W/` stood before it.
+    /// True if it begins with `W/`.
     pub weak: bool,
-    /// The opaque part, quotes included.
+    /// The opaque part, with its quotes.
     pub opaque: &'a [u8],
 }
 
 impl EntityTag<'_> {
-    /// Compares this tag to a strong one, given with its quotes.
+    /// True if this tag matches a strong tag, given with its quotes.
     pub fn matches(&self, strong: &[u8], comparison: Comparison) -> bool {
         self.opaque == strong && (comparison == Comparison::Weak || !self.weak)
     }
 }
 
-/// Reads a value that is exactly one entity-tag.
+/// Parses a value that is exactly one entity-tag.
 pub fn parse(value: &[u8]) -> Option<EntityTag<'_>> {
     match take(value)? {
         (tag, b"") => Some(tag),
@@ -49,7 +68,7 @@ pub fn parse(value: &[u8]) -> Option<EntityTag<'_>> {
     }
 }
 
-/// The tags of one line of a list; members that are none are left out.
+/// The tags of one line of a list. Members that are not tags are left out.
 pub fn list(line: &[u8]) -> impl Iterator<Item = EntityTag<'_>> {
     let mut rest = line;
     std::iter::from_fn(move || {
@@ -69,7 +88,7 @@ pub fn list(line: &[u8]) -> impl Iterator<Item = EntityTag<'_>> {
     })
 }
 
-/// The member at the beginning, if it is a tag, and what follows it.
+/// The first member, if it is a tag, and the rest of the list.
 fn member(list: &[u8]) -> (Option<EntityTag<'_>>, &[u8]) {
     if let Some((tag, after)) = take(list)
         && matches!(trim(after).first(), None | Some(b','))
@@ -79,7 +98,7 @@ fn member(list: &[u8]) -> (Option<EntityTag<'_>>, &[u8]) {
     (None, memchr::memchr(b',', list).map_or(b"", |comma| &list[comma..]))
 }
 
-/// The tag at the beginning, and what follows it.
+/// The tag at the start, and the rest.
 fn take(bytes: &[u8]) -> Option<(EntityTag<'_>, &[u8])> {
     let (weak, quoted) = match bytes.strip_prefix(b"W/") {
         Some(quoted) => (true, quoted),
@@ -104,14 +123,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_part_of_the_stamp_makes_another_tag() {
-        assert_eq!(strong((1_600_000_000, 255), 1000, None), "\"5f5e1000-ff-3e8\"");
-        assert_eq!(strong((1_600_000_000, 255), 1000, Some(0xab)), "\"5f5e1000-ff-3e8-ab\"");
-        let stamps =
-            [((0, 0), 0), ((1, 0), 0), ((0, 1), 0), ((0, 0), 1), ((-1, 0), 0), ((i64::MIN, 999_999_999), 1)];
-        let tags: std::collections::HashSet<String> =
-            stamps.map(|(mtime, size)| strong(mtime, size, None)).into();
-        assert_eq!(tags.len(), stamps.len());
+    fn a_digest_and_a_size_make_a_tag() {
+        assert_eq!(of_content(0x3e8, 0xab), "\"3e8-000000000000000000000000000000ab\"");
+        assert_eq!(of_content(0, u128::MAX), "\"0-ffffffffffffffffffffffffffffffff\"");
+    }
+
+    #[test]
+    fn each_part_of_a_version_makes_another_tag() {
+        let base =
+            FileVersion { size: 1000, inode: 7, mtime: (1_600_000_000, 255), ctime: (1_600_000_001, 9) };
+        assert_eq!(of_version(&base), "\"3e8-7-5f5e1000.ff-5f5e1001.9\"");
+        let versions = [
+            base,
+            FileVersion { size: 1001, ..base },
+            FileVersion { inode: 8, ..base },
+            FileVersion { mtime: (1_600_000_001, 255), ..base },
+            FileVersion { mtime: (1_600_000_000, 256), ..base },
+            FileVersion { mtime: (-1, 0), ..base },
+            FileVersion { mtime: (0, 0), ..base },
+            FileVersion { ctime: (1_600_000_000, 9), ..base },
+            FileVersion { ctime: (1_600_000_001, 8), ..base },
+            FileVersion {
+                size: u64::MAX,
+                inode: u64::MAX,
+                mtime: (i64::MIN, 999_999_999),
+                ctime: (i64::MAX, 0),
+            },
+        ];
+        let tags: std::collections::HashSet<String> = versions.iter().map(of_version).collect();
+        assert_eq!(tags.len(), versions.len());
         for tag in tags {
             assert_eq!(parse(tag.as_bytes()), Some(EntityTag { weak: false, opaque: tag.as_bytes() }));
         }

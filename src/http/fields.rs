@@ -1,84 +1,125 @@
-//! The field lines of one request, and how they are looked up (RFC 9110 §5).
+//! The field lines of one request, and their lookup by name (RFC 9110 §5).
 //!
-//! Splits no bytes into lines, that is request.rs, and gives no field its meaning. The subtle rule: a repeated field is
-//! never joined behind a reader's back; who reads one chooses between `lines`, `members`, `first` and `only`.
+//! `request.rs` splits the lines, and the readers give fields their meaning. Repeated fields are never
+//! joined: a reader chooses between `lines`, `members`, `first` and `only`.
 
-/// The fields that some part of the server reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// `Host`, RFC 9110 §7.2.
-    Host,
-    /// `Connection`, RFC 9110 §7.6.1.
-    Connection,
-    /// `Content-Length`, RFC 9110 §8.6.
-    ContentLength,
-    /// `Transfer-Encoding`, RFC 9112 §6.1.
-    TransferEncoding,
-    /// `Expect`, RFC 9110 §10.1.1.
-    Expect,
-    /// `Range`, RFC 9110 §14.2.
-    Range,
-    /// `If-Range`, RFC 9110 §13.1.5.
-    IfRange,
-    /// `If-Match`, RFC 9110 §13.1.1.
-    IfMatch,
-    /// `If-None-Match`, RFC 9110 §13.1.2.
-    IfNoneMatch,
-    /// `If-Modified-Since`, RFC 9110 §13.1.3.
-    IfModifiedSince,
-    /// `If-Unmodified-Since`, RFC 9110 §13.1.4.
-    IfUnmodifiedSince,
-    /// `Referer`, RFC 9110 §10.1.3.
-    Referer,
-    /// `User-Agent`, RFC 9110 §10.1.5.
-    UserAgent,
+/// Declares the known fields with their names. The lookup tables below are computed from this list.
+macro_rules! known {
+    ($($(#[$doc:meta])+ $field:ident = $name:literal,)+) => {
+        /// The fields that some part of the server reads.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Field { $($(#[$doc])+ $field,)+ }
+
+        impl Field {
+            /// All known fields.
+            pub const ALL: &[Field] = &[$(Field::$field,)+];
+
+            /// The name in its usual spelling.
+            pub const fn name(self) -> &'static str {
+                match self { $(Field::$field => $name,)+ }
+            }
+        }
+    };
 }
 
-impl Field {
-    /// The name in its usual spelling.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Field::Host => "Host",
-            Field::Connection => "Connection",
-            Field::ContentLength => "Content-Length",
-            Field::TransferEncoding => "Transfer-Encoding",
-            Field::Expect => "Expect",
-            Field::Range => "Range",
-            Field::IfRange => "If-Range",
-            Field::IfMatch => "If-Match",
-            Field::IfNoneMatch => "If-None-Match",
-            Field::IfModifiedSince => "If-Modified-Since",
-            Field::IfUnmodifiedSince => "If-Unmodified-Since",
-            Field::Referer => "Referer",
-            Field::UserAgent => "User-Agent",
-        }
-    }
+known! {
+    /// `Host`, RFC 9110 §7.2.
+    Host = "Host",
+    /// `Connection`, RFC 9110 §7.6.1.
+    Connection = "Connection",
+    /// `Content-Length`, RFC 9110 §8.6.
+    ContentLength = "Content-Length",
+    /// `Transfer-Encoding`, RFC 9112 §6.1.
+    TransferEncoding = "Transfer-Encoding",
+    /// `Expect`, RFC 9110 §10.1.1.
+    Expect = "Expect",
+    /// `Range`, RFC 9110 §14.2.
+    Range = "Range",
+    /// `If-Range`, RFC 9110 §13.1.5.
+    IfRange = "If-Range",
+    /// `If-Match`, RFC 9110 §13.1.1.
+    IfMatch = "If-Match",
+    /// `If-None-Match`, RFC 9110 §13.1.2.
+    IfNoneMatch = "If-None-Match",
+    /// `If-Modified-Since`, RFC 9110 §13.1.3.
+    IfModifiedSince = "If-Modified-Since",
+    /// `If-Unmodified-Since`, RFC 9110 §13.1.4.
+    IfUnmodifiedSince = "If-Unmodified-Since",
+    /// `Referer`, RFC 9110 §10.1.3.
+    Referer = "Referer",
+    /// `User-Agent`, RFC 9110 §10.1.5.
+    UserAgent = "User-Agent",
+}
 
+/// The length of the longest known name, plus one.
+const LENGTHS: usize = {
+    let (mut lengths, mut at) = (0, 0);
+    while at < Field::ALL.len() {
+        let length = Field::ALL[at].name().len();
+        if length >= lengths {
+            lengths = length + 1;
+        }
+        at += 1;
+    }
+    lengths
+};
+
+/// For each length of a name, the index of its first field in [`SORTED`].
+const FIRST: [u8; LENGTHS + 1] = {
+    let (mut first, mut length, mut shorter) = ([0; LENGTHS + 1], 0, 0);
+    while length < LENGTHS {
+        first[length] = shorter;
+        let mut at = 0;
+        while at < Field::ALL.len() {
+            shorter += (Field::ALL[at].name().len() == length) as u8;
+            at += 1;
+        }
+        length += 1;
+    }
+    first[LENGTHS] = shorter;
+    first
+};
+
+/// The known fields in the order of the lengths of their names.
+const SORTED: [Field; Field::ALL.len()] = {
+    let (mut sorted, mut taken, mut length) = ([Field::ALL[0]; Field::ALL.len()], 0, 0);
+    while length < LENGTHS {
+        let mut at = 0;
+        while at < Field::ALL.len() {
+            if Field::ALL[at].name().len() == length {
+                sorted[taken] = Field::ALL[at];
+                taken += 1;
+            }
+            at += 1;
+        }
+        length += 1;
+    }
+    sorted
+};
+
+/// A bit for each known field. Too many fields fail to compile.
+type Bits = u16;
+
+const _: () = assert!(Field::ALL.len() <= Bits::BITS as usize, "Bits is too small for the known fields");
+
+impl Field {
     /// Names are compared without regard to case (RFC 9110 §5.1).
     fn is_named(self, name: &[u8]) -> bool {
         name.eq_ignore_ascii_case(self.name().as_bytes())
     }
 
-    /// The known field of this name. The length settles most names, known or not, without a comparison.
+    /// The known field of this name. For most names the length decides without a comparison.
     fn named(name: &[u8]) -> Option<Field> {
-        let candidates: &[Field] = match name.len() {
-            4 => &[Field::Host],
-            5 => &[Field::Range],
-            6 => &[Field::Expect],
-            7 => &[Field::Referer],
-            8 => &[Field::IfRange, Field::IfMatch],
-            10 => &[Field::Connection, Field::UserAgent],
-            13 => &[Field::IfNoneMatch],
-            14 => &[Field::ContentLength],
-            17 => &[Field::IfModifiedSince, Field::TransferEncoding],
-            19 => &[Field::IfUnmodifiedSince],
-            _ => &[],
-        };
+        let length = name.len();
+        if length >= LENGTHS {
+            return None;
+        }
+        let candidates = &SORTED[usize::from(FIRST[length])..usize::from(FIRST[length + 1])];
         candidates.iter().copied().find(|field| field.is_named(name))
     }
 
-    const fn bit(self) -> u16 {
-        1 << self as u16
+    const fn bit(self) -> Bits {
+        1 << self as Bits
     }
 }
 
@@ -87,7 +128,7 @@ impl Field {
 pub struct Line<'a> {
     /// The name as the client spelt it.
     pub name: &'a [u8],
-    /// The value without the white space around it.
+    /// The value without surrounding white space.
     pub value: &'a [u8],
 }
 
@@ -97,46 +138,47 @@ impl std::fmt::Debug for Line<'_> {
     }
 }
 
-/// The field lines of one request, in the order they came in.
+/// The field lines of one request, in the order received.
 #[derive(Debug)]
 pub struct Fields<'a> {
     lines: Vec<Line<'a>>,
-    /// Invariant: the bit of a known field is set exactly when `lines` has it, so an absent field costs one test.
-    present: u16,
+    /// Invariant: the bit of a known field is set if and only if `lines` has the field. Looking up an absent
+    /// field is one test.
+    present: Bits,
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of `lines`, which must be valid already.
+    /// Makes the fields of `lines`, which must be valid.
     pub fn new(lines: Vec<Line<'a>>) -> Fields<'a> {
         let known = lines.iter().filter_map(|line| Field::named(line.name));
         let present = known.fold(0, |present, field| present | field.bit());
         Fields { lines, present }
     }
 
-    /// The fields of these names and values.
+    /// Makes the fields of these names and values.
     pub fn from_pairs(pairs: &[(&'a str, &'a [u8])]) -> Fields<'a> {
         Fields::new(pairs.iter().map(|&(name, value)| Line { name: name.as_bytes(), value }).collect())
     }
 
-    /// Whether `field` is there at all.
+    /// True if the request has `field`.
     pub fn has(&self, field: Field) -> bool {
         self.present & field.bit() != 0
     }
 
-    /// The value of every line of this name, for fields that few requests are asked for.
+    /// The values of all lines of this name, for fields that are rarely read.
     pub fn lines_named(&self, name: &'static str) -> impl DoubleEndedIterator<Item = &'a [u8]> + '_ {
         let named = move |line: &&Line<'a>| line.name.eq_ignore_ascii_case(name.as_bytes());
         self.lines.iter().filter(named).map(|line| line.value)
     }
 
-    /// The value of every line of `field`.
+    /// The values of all lines of `field`.
     pub fn lines(&self, field: Field) -> impl Iterator<Item = &'a [u8]> + '_ {
         let lines = if self.has(field) { self.lines.as_slice() } else { &[] };
         lines.iter().filter(move |line| field.is_named(line.name)).map(|line| line.value)
     }
 
-    /// The members of `field` where it is a list without quoted strings (RFC 9110 §5.6.1), over all its lines, with the
-    /// white space around each cut off. Empty members are given too.
+    /// The members of `field`, over all its lines, without surrounding white space. Empty members are
+    /// included. For fields that are lists without quoted strings (RFC 9110 §5.6.1).
     pub fn members(&self, field: Field) -> impl Iterator<Item = &'a [u8]> + '_ {
         self.lines(field).flat_map(|value| value.split(|&byte| byte == b',')).map(trim)
     }
@@ -146,7 +188,7 @@ impl<'a> Fields<'a> {
         self.lines(field).next()
     }
 
-    /// The value of `field` when it has exactly one line.
+    /// The value of `field` if it has exactly one line.
     pub fn only(&self, field: Field) -> Option<&'a [u8]> {
         let mut lines = self.lines(field);
         let first = lines.next()?;
@@ -154,22 +196,23 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Whether `byte` may stand in a token, as names and methods are (RFC 9110 §5.6.2).
+/// True if a token, such as a name or a method, may contain `byte` (RFC 9110 §5.6.2).
 pub const fn is_token_byte(byte: u8) -> bool {
     TOKEN_BYTES[byte as usize]
 }
 
-/// Whether `bytes` is a token.
+/// True if `bytes` is a token.
 pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
 }
 
-/// Whether `byte` may stand in a value (RFC 9110 §5.5): no control character but the tab. Octets above 0x7F may.
+/// True if a value may contain `byte` (RFC 9110 §5.5): no control character except tab. Octets above 0x7F are
+/// allowed.
 pub const fn is_value_byte(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7F)
 }
 
-/// `bytes` without optional white space, which is spaces and tabs only, at its ends (RFC 9110 §5.6.3).
+/// `bytes` without optional white space, that is spaces and tabs, at its ends (RFC 9110 §5.6.3).
 pub fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
@@ -196,22 +239,6 @@ const TOKEN_BYTES: [bool; 256] = {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const ALL: [Field; 13] = [
-        Field::Host,
-        Field::Connection,
-        Field::ContentLength,
-        Field::TransferEncoding,
-        Field::Expect,
-        Field::Range,
-        Field::IfRange,
-        Field::IfMatch,
-        Field::IfNoneMatch,
-        Field::IfModifiedSince,
-        Field::IfUnmodifiedSince,
-        Field::Referer,
-        Field::UserAgent,
-    ];
 
     fn sample() -> Fields<'static> {
         Fields::from_pairs(&[
@@ -259,11 +286,11 @@ mod tests {
 
     #[test]
     fn every_known_field_is_known_by_its_name_alone() {
-        for field in ALL {
+        for &field in Field::ALL {
             for name in [field.name().to_owned(), field.name().to_lowercase(), field.name().to_uppercase()] {
                 assert_eq!(Field::named(name.as_bytes()), Some(field));
                 let fields = Fields::from_pairs(&[(&name, b"v")]);
-                for other in ALL {
+                for &other in Field::ALL {
                     assert_eq!(fields.has(other), field == other, "{name} {other:?}");
                 }
             }

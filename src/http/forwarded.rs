@@ -1,22 +1,23 @@
-//! Whom a request is passed on for, as the proxies on its way have written it: `Forwarded` (RFC 7239), `X-Forwarded-For`,
+//! The addresses of clients in the fields that proxies add: `Forwarded` (RFC 7239), `X-Forwarded-For`,
 //! `X-Real-IP`.
 //!
-//! It reads addresses and believes nobody: whose word counts is decided elsewhere. The subtle rule: each proxy adds to the
-//! right of what it was sent, so everything is read from the right, and what a client has put to the left of that, an open
-//! quotation mark say, changes nothing of it.
+//! It reads addresses and trusts none. Which proxies are trusted is decided in `connection`.
+//!
+//! Each proxy adds to the right of the list, so a list is read from the right. **Invariant:** what a client
+//! wrote to the left, such as an open quotation mark, does not change what is read on the right.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::http::fields::{self, Fields};
 
-/// A field in which a proxy says whom it passes a request on for.
+/// A field in which a proxy writes the address of its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForwardingField {
-    /// `Forwarded`, RFC 7239, of which the parameter `for` is read.
+    /// `Forwarded`, RFC 7239. Its parameter `for` is read.
     Forwarded,
-    /// `X-Forwarded-For`: addresses, the client's first.
+    /// `X-Forwarded-For`: a list of addresses, the client's first.
     XForwardedFor,
-    /// `X-Real-IP`: an address.
+    /// `X-Real-IP`: one address.
     XRealIp,
 }
 
@@ -29,9 +30,8 @@ impl ForwardingField {
         }
     }
 
-    /// Whom the request was passed on for, the nearest first, over all lines of the field as one list. `None` stands for
-    /// somebody whose address is not told, or not in a way that can be read. Empty members are passed over (RFC 9110
-    /// §5.6.1.2).
+    /// The addresses in the field, the right-most first. All lines are one list. `None` is a member without a
+    /// readable address. Empty members are skipped (RFC 9110 §5.6.1.2).
     pub fn nodes<'a>(self, fields: &Fields<'a>) -> impl Iterator<Item = Option<IpAddr>> {
         let members = fields.lines_named(self.name()).rev().flat_map(move |value| match self {
             ForwardingField::Forwarded => Members { rest: Some(value), quotes: true },
@@ -44,10 +44,10 @@ impl ForwardingField {
     }
 }
 
-/// The members of a list, the last one first, without the white space around them.
+/// The members of a list, the last first, without surrounding white space.
 struct Members<'a> {
     rest: Option<&'a [u8]>,
-    /// Whether commas may stand in quoted strings (RFC 9110 §5.6.4).
+    /// True if members may have quoted strings, which may contain commas (RFC 9110 §5.6.4).
     quotes: bool,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// The last comma that is in no quoted string, as it looks from the right.
+/// The last comma outside of quoted strings, read from the right.
 fn last_comma(list: &[u8]) -> Option<usize> {
     let mut quoted = false;
     let mut at = list.len();
@@ -83,8 +83,8 @@ fn last_comma(list: &[u8]) -> Option<usize> {
     None
 }
 
-/// The value of the parameter `for` of one element (RFC 7239 §4), without its quotation marks. `None` where it has none,
-/// or two, or is not what an element looks like. A value with escapes is given as it stands: no address needs one.
+/// The value of the parameter `for` of one element (RFC 7239 §4), without quotation marks. `None` if the
+/// element has no such parameter, has two, or is malformed. Escapes are kept, because no address needs any.
 fn parameter_for(element: &[u8]) -> Option<&[u8]> {
     let mut found = None;
     let pairs = Pairs { rest: element };
@@ -97,8 +97,8 @@ fn parameter_for(element: &[u8]) -> Option<&[u8]> {
     found
 }
 
-/// The names and values of one element: `forwarded-pair *( ";" [ forwarded-pair ] )`. `None` for what is no pair, and then
-/// no more. White space around a semicolon is taken.
+/// The names and values of one element: `forwarded-pair *( ";" [ forwarded-pair ] )`. A malformed pair yields
+/// `None` and ends the iteration. White space around a semicolon is accepted.
 struct Pairs<'a> {
     rest: &'a [u8],
 }
@@ -141,7 +141,7 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// Where the quoted string ends whose opening quotation mark is passed.
+/// The index of the closing quotation mark. `bytes` begins after the opening one.
 fn closing_quote(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -153,8 +153,8 @@ fn closing_quote(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The address of a node (RFC 7239 §6): IPv4, or IPv6 in brackets, either with a port perhaps. `unknown` and obfuscated
-/// names are no address.
+/// The address of a node (RFC 7239 §6): IPv4, or IPv6 in brackets, with or without a port. `unknown` and
+/// obfuscated names are no addresses.
 fn node(text: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(text).ok()?;
     if let Some(rest) = text.strip_prefix('[') {
@@ -167,13 +167,13 @@ fn node(text: &[u8]) -> Option<IpAddr> {
     address.parse().ok().filter(|_| whole).map(IpAddr::V4)
 }
 
-/// As in the fields that nobody has specified: a node, or an IPv6 address without brackets.
+/// The form in fields without a specification: a node, or an IPv6 address without brackets.
 fn bare_or_node(text: &[u8]) -> Option<IpAddr> {
     let bare = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
     bare.or_else(|| node(text))
 }
 
-/// A port, or an obfuscated one.
+/// True for a port, also an obfuscated one.
 fn is_port(text: &str) -> bool {
     let hidden = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     match text.strip_prefix('_') {
@@ -186,7 +186,7 @@ fn is_port(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// What lines of a field say, from the nearest on.
+    /// The addresses in the lines of a field, the right-most first.
     fn read(field: ForwardingField, lines: &[&str]) -> Vec<String> {
         let lines: Vec<(&str, &[u8])> = lines.iter().map(|line| (field.name(), line.as_bytes())).collect();
         let fields = Fields::from_pairs(&lines);
@@ -244,7 +244,7 @@ mod tests {
             (&["For=\"[2001:db8:cafe::17]:4711\""], &["2001:db8:cafe::17"]),
             (&["host=\"a, for=192.0.2.9; \\\" b\";for=192.0.2.1"], &["192.0.2.1"]),
             (&["for=192.0.2.1;host=\"a, for=192.0.2.9\\\\\""], &["192.0.2.1"]),
-            // Nobody is named, or not in a way that can be told.
+            // No address, or not a readable one.
             (&["proto=https"], &["-"]),
             (&["for=unknown"], &["-"]),
             (&["for=_hidden"], &["-"]),

@@ -1,28 +1,31 @@
-//! How the end of a request's body is found (RFC 9112 §6).
+//! The framing of a request's body: how its end is found (RFC 9112 §6).
 //!
-//! Reads no body; `body.rs` does. The subtle rule: what two servers could frame differently is refused, since a request
-//! that one of them takes for a body is smuggled past the other.
+//! `body.rs` reads the body.
+//!
+//! **Invariant:** a head that two servers could frame differently is refused. Otherwise one of them would
+//! take a smuggled request for a part of the body.
 
-use crate::http::fields::{Field, Fields, is_token};
-use crate::http::request::{Reject, Version};
+use super::fields::{Field, Fields, is_token};
+use super::reject::Reject;
+use super::version::HttpVersion;
 
 /// How the end of the body is found (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// There is no body, or an empty one.
     None,
-    /// It has so many bytes, at least one.
+    /// A body of this many bytes, at least one.
     Length(u64),
-    /// It tells by itself.
+    /// A chunked body, which marks its own end.
     Chunked,
 }
 
 impl Framing {
-    /// RFC 9112 §6.3. Whatever another server could read in another way is refused (§11.2).
+    /// Decides the framing (RFC 9112 §6.3). What another server could read differently is refused (§11.2).
     ///
     /// # Errors
-    /// The rejection of a head whose body has no certain end.
-    pub fn of(fields: &Fields<'_>, version: Version) -> Result<Framing, Reject> {
+    /// The rejection of a head that does not define the end of its body.
+    pub fn of(fields: &Fields<'_>, version: HttpVersion) -> Result<Framing, Reject> {
         match (fields.has(Field::ContentLength), fields.has(Field::TransferEncoding)) {
             (false, false) => Ok(Framing::None),
             (true, false) => content_length(fields),
@@ -32,7 +35,7 @@ impl Framing {
     }
 }
 
-/// RFC 9110 §8.6: the same length may be said more than once.
+/// RFC 9110 §8.6: the same length may be repeated.
 fn content_length(fields: &Fields<'_>) -> Result<Framing, Reject> {
     let mut members = fields.members(Field::ContentLength);
     let digits = members.next().unwrap_or_default();
@@ -57,10 +60,10 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// RFC 9112 §6.1 and §7: chunked is the one coding that this server knows.
-fn transfer_encoding(fields: &Fields<'_>, version: Version) -> Result<Framing, Reject> {
+/// RFC 9112 §6.1 and §7: chunked is the only coding that this server knows.
+fn transfer_encoding(fields: &Fields<'_>, version: HttpVersion) -> Result<Framing, Reject> {
     match fields.only(Field::TransferEncoding) {
-        _ if version == Version::Http10 => Err(Reject::BadRequest("Transfer-Encoding in HTTP/1.0")),
+        _ if version == HttpVersion::Http10 => Err(Reject::BadRequest("Transfer-Encoding in HTTP/1.0")),
         Some(coding) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
         Some(coding) if is_token(coding) => Err(Reject::NotImplemented("unknown Transfer-Encoding")),
         _ => Err(Reject::BadRequest("bad Transfer-Encoding")),
@@ -70,15 +73,15 @@ fn transfer_encoding(fields: &Fields<'_>, version: Version) -> Result<Framing, R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::request::Head;
+    use crate::http::request::ParsedHead;
 
     #[track_caller]
     fn framing_is(lines: impl AsRef<[u8]>, expected: Result<Framing, Reject>) {
         let input = [b"GET / HTTP/1.1\r\nHost: example.com\r\n", lines.as_ref(), b"\r\n"].concat();
-        let found = match Head::parse(&input) {
-            Head::Complete(request, _) => Ok(request.framing),
-            Head::Reject(reject) => Err(reject),
-            Head::Partial => panic!("partial: {}", input.escape_ascii()),
+        let found = match ParsedHead::parse(&input) {
+            ParsedHead::Complete(request, _) => Ok(request.framing),
+            ParsedHead::Reject(reject) => Err(reject),
+            ParsedHead::Partial => panic!("partial: {}", input.escape_ascii()),
         };
         match (found, expected) {
             (Err(Reject::BadRequest(_)), Err(Reject::BadRequest(_))) => {}
@@ -142,7 +145,10 @@ mod tests {
         for coding in ["chunked", "gzip"] {
             let input =
                 format!("GET / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: {coding}\r\n\r\n");
-            assert!(matches!(Head::parse(input.as_bytes()), Head::Reject(Reject::BadRequest(_))), "{coding}");
+            assert!(
+                matches!(ParsedHead::parse(input.as_bytes()), ParsedHead::Reject(Reject::BadRequest(_))),
+                "{coding}"
+            );
         }
     }
 }

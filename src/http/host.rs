@@ -1,16 +1,16 @@
-//! What may stand in a Host field, and in the authority of an absolute target.
+//! The syntax of a Host field and of the authority in an absolute target.
 //!
-//! Compares no names: every host is served alike. The subtle rule: the comma is a legal character of a name (RFC 3986
-//! §3.2.2), and is refused all the same, because `a, b` is what two Host lines become when a proxy joins them.
+//! It compares no names, because all hosts are served alike. A comma is legal in a name (RFC 3986 §3.2.2) but
+//! refused here: a proxy that joins two Host lines makes `a, b` of them.
 
 use std::net::Ipv6Addr;
 use std::str::{self, FromStr};
 
 use memchr::memchr;
 
-/// Whether `value` is `uri-host [ ":" port ]` (RFC 9110 §7.2, RFC 3986 §3.2.2), or empty.
+/// True if `value` is `uri-host [ ":" port ]` (RFC 9110 §7.2, RFC 3986 §3.2.2), or empty.
 ///
-/// An empty value is how a client says that its target has no host. A port without a host says nothing and is refused.
+/// An empty value means that the target has no host. A port without a host is refused.
 pub fn is_valid(value: &[u8]) -> bool {
     if value.is_empty() {
         return true;
@@ -27,12 +27,12 @@ fn is_port_part(part: &[u8]) -> bool {
     part.is_empty() || part.strip_prefix(b":").is_some_and(|port| port.iter().all(u8::is_ascii_digit))
 }
 
-/// `IPvFuture` does not parse as an address, and so is refused, as is a zone.
+/// `IPvFuture` and zones do not parse as an address, and are refused.
 fn is_ipv6(address: &[u8]) -> bool {
     str::from_utf8(address).is_ok_and(|address| Ipv6Addr::from_str(address).is_ok())
 }
 
-/// `reg-name`, of which an IPv4 address is one. Every `%` needs its two digits.
+/// `reg-name`, which includes IPv4 addresses. Each `%` needs two hex digits.
 fn is_name(name: &[u8]) -> bool {
     let mut parts = name.split(|&byte| byte == b'%');
     let plain = |part: &[u8]| part.iter().all(|&byte| is_plain(byte));
@@ -43,7 +43,7 @@ fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && parts.next().is_some_and(plain) && parts.all(escaped)
 }
 
-/// `unreserved / sub-delims`, but for the comma.
+/// `unreserved / sub-delims`, except the comma.
 const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~')

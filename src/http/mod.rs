@@ -1,45 +1,41 @@
-//! HTTP/1.1 as a pure protocol, and what a balancer says in front of it: bytes in, decisions and bytes out. RFC 9110 for
-//! what things mean, RFC 9112 for how they are written.
+//! HTTP/1.1 as a pure protocol, and the PROXY header in front of it: bytes in, decisions and bytes out. The
+//! meaning is in RFC 9110, the syntax in RFC 9112.
 //!
-//! Knows no sockets, files, clocks or settings; where the time matters, it is an argument. The subtle rule:
-//! each noun has one owner. Heads are read in `request.rs` alone and written in `head.rs` alone, and only
-//! `target.rs` makes a [`SitePath`](target::SitePath), so that nothing else can be opened.
+//! No sockets, files, clocks or settings. Where the time matters, it is an argument.
+//!
+//! **Invariant:** each format is read or written in one file. `request.rs` reads heads,
+//! `response_head.rs` writes them, and only `target.rs` makes a [`SitePath`](target::SitePath), so no other
+//! path can be opened.
 
 pub mod proxy_header;
 
 pub mod request;
 
-pub mod host;
-
 pub mod fields;
-
-pub mod forwarded;
-
 pub mod framing;
+pub mod host;
+pub mod method;
+pub mod reject;
+pub mod request_line;
+pub mod target;
+pub mod version;
 
 pub mod body;
 
-pub mod target;
-
 pub mod conditional;
-
+pub mod etag;
+pub mod forwarded;
 pub mod range;
 
+pub mod date;
+pub mod mime;
 pub mod multipart;
 
-pub mod etag;
-
-pub mod mime;
-
-pub mod date;
-
+pub mod response;
+pub mod response_head;
 pub mod status;
 
-pub mod reply;
-
-pub mod head;
-
-/// Numbers for tests: any would do, but each run must have the same.
+/// Pseudo-random numbers for tests, the same in each run.
 #[cfg(test)]
 mod xorshift {
     pub(super) struct Xorshift(pub u64);

@@ -1,8 +1,8 @@
-//! The body of a reply with several ranges, multipart/byteranges (RFC 9110 §14.6), and the Content-Range
+//! The body of a response with several ranges, multipart/byteranges (RFC 9110 §14.6), and the Content-Range
 //! field.
 //!
-//! Holds none of the content, only what goes around it. The subtle rule: the length is the sum of what is
-//! written here, so heads and closing are rendered before the reply's own head is.
+//! It holds no content, only the text around it. That text is rendered twice: once to compute the
+//! Content-Length, and once when it is sent. A slow client thus keeps nothing in memory but its ranges.
 //!
 //! ```text
 //!          --boundary CRLF                            ┐
@@ -18,48 +18,68 @@
 //!     CRLF --boundary-- CRLF                            closing
 //! ```
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::head;
-use super::reply::Part;
+use super::response_head;
 
-/// What surrounds the slices of a multipart body.
+/// The slices of a multipart body, and the text around them.
 #[derive(Debug)]
 pub struct Multipart {
-    /// The slices in the order given, each with its head.
-    pub parts: Vec<Part>,
-    /// What follows the last slice.
-    pub closing: Vec<u8>,
-    /// Number of bytes of the whole body.
+    /// The slices, in the order of the request.
+    pub ranges: Vec<Range<u64>>,
+    /// The length of the whole body in bytes.
     pub length: u64,
-    /// The media type of the whole body, with its boundary.
-    pub content_type: Vec<u8>,
+    boundary: String,
+    /// The media type of each slice.
+    part_type: Cow<'static, str>,
+    /// The length of the whole file in bytes.
+    size: u64,
 }
 
-/// Puts `ranges` of content of `size` bytes and type `content_type` together.
-pub fn build(ranges: &[Range<u64>], size: u64, content_type: &str) -> Multipart {
-    let boundary = boundary();
-    let mut parts = Vec::with_capacity(ranges.len());
-    for range in ranges {
-        let mut head = Vec::with_capacity(160);
-        if !parts.is_empty() {
-            head.extend_from_slice(b"\r\n");
-        }
-        head.extend_from_slice(b"--");
-        head.extend_from_slice(boundary.as_bytes());
-        head.extend_from_slice(b"\r\n");
-        head::field(&mut head, "Content-Type", content_type.as_bytes());
-        head::field(&mut head, "Content-Range", &content_range(range, size));
-        head.extend_from_slice(b"\r\n");
-        parts.push(Part { head, range: range.clone() });
+/// Makes a body of `ranges` of content that has `size` bytes and the type `part_type`.
+pub fn build(ranges: Vec<Range<u64>>, size: u64, part_type: Cow<'static, str>) -> Multipart {
+    let mut multipart = Multipart { ranges, length: 0, boundary: boundary(), part_type, size };
+    let mut rendered = Vec::with_capacity(192);
+    multipart.write_closing(&mut rendered);
+    let mut length = rendered.len() as u64;
+    for (index, range) in multipart.ranges.iter().enumerate() {
+        rendered.clear();
+        multipart.write_head(index, &mut rendered);
+        length += rendered.len() as u64 + range.end.saturating_sub(range.start);
     }
-    let closing = format!("\r\n--{boundary}--\r\n").into_bytes();
-    let length = parts.iter().map(Part::len).sum::<u64>() + closing.len() as u64;
-    let content_type = format!("multipart/byteranges; boundary={boundary}").into_bytes();
-    Multipart { parts, closing, length, content_type }
+    multipart.length = length;
+    multipart
+}
+
+impl Multipart {
+    /// The media type of the whole body, with its boundary.
+    pub fn content_type(&self) -> Vec<u8> {
+        format!("multipart/byteranges; boundary={}", self.boundary).into_bytes()
+    }
+
+    /// Writes the text before a slice: the delimiter, the fields of the part and the empty line.
+    pub fn write_head(&self, index: usize, out: &mut Vec<u8>) {
+        if index > 0 {
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"--");
+        out.extend_from_slice(self.boundary.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        response_head::field(out, "Content-Type", self.part_type.as_bytes());
+        response_head::field(out, "Content-Range", &content_range(&self.ranges[index], self.size));
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Writes the text after the last slice.
+    pub fn write_closing(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\r\n--");
+        out.extend_from_slice(self.boundary.as_bytes());
+        out.extend_from_slice(b"--\r\n");
+    }
 }
 
 /// The value of a Content-Range field (RFC 9110 §14.4) for a range that is not empty: `bytes 0-9/100`.
@@ -67,8 +87,8 @@ pub fn content_range(range: &Range<u64>, size: u64) -> Vec<u8> {
     format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1)).into_bytes()
 }
 
-/// A boundary that nobody can have put into a file beforehand: 32 hex digits from a seed that each process
-/// draws for itself and a count. At 128 bits, no one has to search the content for it.
+/// A boundary that no file can contain on purpose: 32 hex digits from a random seed of this process and a
+/// count. With 128 bits, the content need not be searched for it.
 fn boundary() -> String {
     static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -84,19 +104,19 @@ mod tests {
 
     fn render(multipart: &Multipart, content: &[u8]) -> String {
         let mut body = Vec::new();
-        for part in &multipart.parts {
-            body.extend_from_slice(&part.head);
-            let (start, end) = (part.range.start.try_into().unwrap(), part.range.end.try_into().unwrap());
+        for (index, range) in multipart.ranges.iter().enumerate() {
+            multipart.write_head(index, &mut body);
+            let (start, end) = (range.start.try_into().unwrap(), range.end.try_into().unwrap());
             body.extend_from_slice(&content[Range::<usize> { start, end }]);
         }
-        body.extend_from_slice(&multipart.closing);
+        multipart.write_closing(&mut body);
         String::from_utf8(body).unwrap()
     }
 
     #[test]
     fn a_body_is_written_to_the_byte() {
-        let multipart = build(&[0..3, 35..36], 36, "text/plain");
-        let content_type = String::from_utf8(multipart.content_type.clone()).unwrap();
+        let multipart = build(vec![0..3, 35..36], 36, "text/plain".into());
+        let content_type = String::from_utf8(multipart.content_type()).unwrap();
         let boundary = content_type.strip_prefix("multipart/byteranges; boundary=").unwrap();
         let expected = format!(
             "--{boundary}\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-2/36\r\n\r\n012\r\n\
@@ -111,9 +131,8 @@ mod tests {
         let lists: [&[Range<u64>]; 4] =
             [&[0..1, 2..3], &[10..36, 0..10], &[0..36, 1..2], &[5..6, 7..8, 9..10]];
         for ranges in lists {
-            let multipart = build(ranges, 36, "application/octet-stream");
+            let multipart = build(ranges.to_vec(), 36, "application/octet-stream".into());
             assert_eq!(multipart.length, render(&multipart, CONTENT).len() as u64);
-            assert_eq!(multipart.parts.len(), ranges.len());
         }
     }
 

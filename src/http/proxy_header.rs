@@ -1,28 +1,30 @@
-//! The header in front of a connection in which a balancer says whose it is: the PROXY protocol, versions 1 and 2
+//! The PROXY protocol, versions 1 and 2: the header in front of a connection with the address of the client
 //! (haproxy.org, proxy-protocol.txt).
 //!
-//! It reads bytes and trusts nobody: on which listeners such a header is taken is decided elsewhere. The subtle rule: what
-//! it can't make sense of is no header, and never the beginning of a request, or whoever reaches the listener could do
-//! without one.
+//! It reads bytes and trusts none: the settings say which listeners require such a header.
+//!
+//! **Invariant:** bytes that are not a header are an error, never the start of a request. Otherwise a client
+//! that reaches the listener could leave the header out.
 //!
 //! ```text
 //! version 1   "PROXY" SP ("TCP4" | "TCP6") SP source SP destination SP port SP port CRLF
 //!             "PROXY" SP "UNKNOWN" [SP anything] CRLF
-//! version 2   signature (12) | version 2, command (1) | family, transport (1) | length (2) | addresses | TLVs
+//! version 2   signature (12) | version, command (1) | family, transport (1) | length (2) | addresses | TLVs
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A header of version 1 may have this many bytes, the line end included (§2.1).
+/// The most bytes of a header of version 1, with its line end (§2.1).
 const MAX_LINE: usize = 107;
 
-/// A header of version 2 may have this many bytes. Sixteen bits could say more, and a certificate among the TLVs has room.
+/// The most bytes of a header of version 2. Its length field allows more; this is enough for a certificate in
+/// the TLVs.
 pub const MAX: usize = 4096;
 
-/// How version 1 begins.
+/// The start of version 1.
 const WORD: &[u8] = b"PROXY ";
 
-/// How version 2 begins.
+/// The start of version 2.
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// Bytes of a header of version 2 before its addresses.
@@ -35,25 +37,25 @@ const INET6: usize = 36;
 /// What the bytes received so far are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preface {
-    /// A header, and how many bytes it has.
+    /// A header, and its length in bytes.
     Complete(Source, usize),
-    /// Not yet a header.
+    /// The start of a header.
     Partial,
-    /// Nothing that can become a header, for this reason.
+    /// Bytes that can't become a header, and the reason.
     Malformed(&'static str),
 }
 
-/// Whose a connection is.
+/// The source of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// That of a client with this address.
+    /// A client with this address.
     Client(IpAddr),
-    /// The balancer's own, for a health check say, or that of a client whose address is of no family known here.
+    /// The balancer itself, for example for a health check, or a client with an address of an unknown family.
     Sender,
 }
 
 impl Preface {
-    /// Reads the header at the front of `input`, which is all that was received so far.
+    /// Reads the header at the start of `input`, which is all that was received so far.
     pub fn parse(input: &[u8]) -> Preface {
         let outcome = if begins(input, SIGNATURE) {
             binary(input)
@@ -70,12 +72,12 @@ impl Preface {
     }
 }
 
-/// Whether `input` begins with `mark`, as far as either goes.
+/// True if `input` and `mark` agree as far as the shorter of them goes.
 fn begins(input: &[u8], mark: &[u8]) -> bool {
     input.iter().zip(mark).all(|(byte, wanted)| byte == wanted)
 }
 
-/// The header of version 1 at the front and its length, or `None` while it is not complete.
+/// The header of version 1 and its length, or `None` while it is incomplete.
 fn line(input: &[u8]) -> Result<Option<(Source, usize)>, &'static str> {
     let window = &input[..input.len().min(MAX_LINE)];
     let Some(end) = memchr::memchr(b'\n', window) else {
@@ -85,7 +87,7 @@ fn line(input: &[u8]) -> Result<Option<(Source, usize)>, &'static str> {
     let mut words = line[WORD.len()..].split(|&byte| byte == b' ');
     let protocol = words.next().unwrap_or_default();
     let source = if protocol == b"UNKNOWN" {
-        // What follows is not for the receiver to look at.
+        // The receiver must ignore the rest of the line.
         Source::Sender
     } else {
         let words: Vec<&[u8]> = words.collect();
@@ -111,13 +113,13 @@ fn text(word: &[u8]) -> Option<&str> {
     str::from_utf8(word).ok()
 }
 
-/// A number from 0 to 65535 without zeroes in front.
+/// A number from 0 to 65535 without leading zeros.
 fn is_port(word: &[u8]) -> bool {
     let digits = word.iter().all(u8::is_ascii_digit) && (word == b"0" || word.first() != Some(&b'0'));
     digits && text(word).is_some_and(|text| text.parse::<u16>().is_ok())
 }
 
-/// The header of version 2 at the front and its length, or `None` while it is not complete.
+/// The header of version 2 and its length, or `None` while it is incomplete.
 fn binary(input: &[u8]) -> Result<Option<(Source, usize)>, &'static str> {
     let Some((fixed, rest)) = input.split_at_checked(FIXED) else { return Ok(None) };
     let (command, family) = (fixed[12], fixed[13]);
@@ -130,7 +132,7 @@ fn binary(input: &[u8]) -> Result<Option<(Source, usize)>, &'static str> {
     }
     let Some(block) = rest.get(..length) else { return Ok(None) };
     let source = match command & 0x0F {
-        // LOCAL: the family is not to be looked at.
+        // LOCAL: the family must be ignored.
         0 => Source::Sender,
         1 => sender(family, block)?,
         _ => return Err("PROXY header with an unknown command"),
@@ -138,11 +140,11 @@ fn binary(input: &[u8]) -> Result<Option<(Source, usize)>, &'static str> {
     Ok(Some((source, FIXED + length)))
 }
 
-/// Whose connection it is by the addresses at the front of `block`; what follows them are TLVs, which nobody here reads.
+/// The source by the addresses at the start of `block`. The TLVs after them are ignored.
 fn sender(family: u8, block: &[u8]) -> Result<Source, &'static str> {
     let short = "PROXY header without its addresses";
     match (family >> 4, family & 0x0F) {
-        // Over IPv4 and IPv6, by a stream.
+        // Streams over IPv4 and IPv6.
         (1, 1) => {
             let source = block.get(..INET).and_then(|addresses| addresses.first_chunk::<4>());
             Ok(Source::Client(IpAddr::from(*source.ok_or(short)?)))
@@ -151,9 +153,9 @@ fn sender(family: u8, block: &[u8]) -> Result<Source, &'static str> {
             let source = block.get(..INET6).and_then(|addresses| addresses.first_chunk::<16>());
             Ok(Source::Client(IpAddr::from(*source.ok_or(short)?)))
         }
-        // Unspecified, of unix(7), or by datagrams, which HTTP/1.1 does not come by.
+        // Unspecified, unix(7), or datagrams, which do not carry HTTP/1.1.
         (0..=3, 0..=2) => Ok(Source::Sender),
-        // Receivers must take other values for invalid (§2.2).
+        // Receivers must reject other values (§2.2).
         _ => Err("PROXY header with an unknown family"),
     }
 }
@@ -177,7 +179,7 @@ mod tests {
         (1..=size).chain(101..=100 + size).chain([0x30, 0x39, 0, 80]).collect()
     }
 
-    /// Headers, each with what it says.
+    /// Headers, each with its source.
     fn samples() -> Vec<(Vec<u8>, Source)> {
         let (inet, inet6) = (addresses(4), addresses(16));
         let with_tlvs = [&inet[..], b"\x04\x00\x03abc", b"\x03\x00\x04\x01\x02\x03\x04"].concat();
@@ -195,7 +197,7 @@ mod tests {
             (header(0x21, 0x21, 36, &inet6), client("102:304:506:708:90a:b0c:d0e:f10")),
             (header(0x21, 0x11, 12 + 13, &with_tlvs), client("1.2.3.4")),
             (header(0x21, 0x11, 4080, &[&inet[..], &[7; 4068]].concat()), client("1.2.3.4")),
-            // The balancer speaks for itself, whatever the family is.
+            // The connection of the balancer itself, with any family.
             (header(0x20, 0x00, 0, b""), Source::Sender),
             (header(0x20, 0x11, 12, &inet), Source::Sender),
             (header(0x20, 0xFF, 2, b"xx"), Source::Sender),
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_says_whose_the_connection_is() {
+    fn a_header_has_the_source_of_the_connection() {
         for (bytes, source) in samples() {
             let expected = Preface::Complete(source, bytes.len());
             assert_eq!(Preface::parse(&bytes), expected, "{}", bytes.escape_ascii());
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_whole_is_waited_for() {
+    fn an_incomplete_header_is_partial() {
         for (bytes, _) in samples() {
             for end in 0..bytes.len() {
                 assert_eq!(

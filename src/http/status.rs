@@ -1,12 +1,11 @@
-//! The statuses that this server answers with: code, reason phrase and the finished status line.
+//! The statuses of this server's responses: code, reason phrase and status line.
 //!
-//! Decides nothing; whoever refuses or answers a request picks one. The subtle rule: a [`Status`] can only be
-//! one of the constants, so every one has its line ready and none is ever formatted.
+//! A [`Status`] is always one of the constants, so each status line is a constant and none is formatted.
 
 /// A status (RFC 9110 §15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status(
-    /// Invariant: the code of one of the constants.
+    /// Invariant: the code of one of the constants below.
     u16,
 );
 
@@ -15,7 +14,7 @@ macro_rules! statuses {
         impl Status {
             $($(#[$doc])+ pub const $name: Status = Status($code);)+
 
-            /// The reason phrase, in the words of RFC 9110.
+            /// The reason phrase of RFC 9110.
             pub const fn reason(self) -> &'static str {
                 match self.0 {
                     $($code => $reason,)+
@@ -23,7 +22,7 @@ macro_rules! statuses {
                 }
             }
 
-            /// The status of this code, if it is one of these.
+            /// The status with this code, if this server knows it.
             pub const fn of(code: u16) -> Option<Status> {
                 match code {
                     $($code => Some(Status::$name),)+
@@ -31,7 +30,7 @@ macro_rules! statuses {
                 }
             }
 
-            /// The status line with its CRLF (RFC 9112 §4), as `head.rs` copies it.
+            /// The status line with its CRLF (RFC 9112 §4).
             pub(super) const fn line(self) -> &'static [u8] {
                 match self.0 {
                     $($code => concat!("HTTP/1.1 ", $code, " ", $reason, "\r\n").as_bytes(),)+

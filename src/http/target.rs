@@ -1,8 +1,9 @@
 //! The request target, and the only way from its bytes to a path that may be opened.
 //!
-//! Knows neither the root nor what lies below it; links are the business of whoever opens. The subtle rule:
-//! the path is decoded exactly once and resolved after that, so what was checked is what is opened, and
-//! `%252e` is a name.
+//! It does not know the root. Links are followed or refused when a file is opened.
+//!
+//! **Invariant:** a path is decoded exactly once, and resolved after that. So the checked path is the opened
+//! path, and `%252e` is a name.
 
 use std::borrow::Cow;
 
@@ -11,31 +12,31 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode, per
 /// A request target in its parts (RFC 9112 §3.2), as the client wrote them.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
-    /// What comes before the question mark.
+    /// The part before the question mark.
     pub path: &'a [u8],
-    /// What comes after the first question mark, if there is one.
+    /// The part after the first question mark, if there is one.
     pub query: Option<&'a [u8]>,
 }
 
-/// A path below the site's root. There is none that leads above it, holds a NUL, or has an empty, `.` or `..`
+/// A path below the site's root. It never leads above the root, and has no NUL and no empty, `.` or `..`
 /// segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SitePath<'a> {
-    /// Invariant: the decoded segments with a slash between each two, and none before or after.
+    /// Invariant: the decoded segments, separated by single slashes, without a slash at either end.
     path: Cow<'a, [u8]>,
     directory: bool,
 }
 
-/// What a file may be called that is not hidden: not empty, without a slash or NUL, and no dot at its beginning.
+/// The name of a file that is not hidden: not empty, without slash or NUL, and without a leading dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlainName<'a>(Cow<'a, [u8]>);
 
-/// The target's path names nothing that could be below a root. The answer is a 400.
+/// The path of the target is malformed or leads above the root. The answer is a 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadPath;
 
-/// What a Location does not show as it is: all but unreserved characters, sub-delims and the slash (RFC 3986
-/// §3.3). A backslash must not stay, for browsers read it as a slash.
+/// The characters that are escaped in the path of a Location: all except unreserved characters, sub-delims
+/// and the slash (RFC 3986 §3.3). A backslash must be escaped, because browsers read it as a slash.
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -53,23 +54,24 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b';')
     .remove(b'=');
 
-/// What of a query could end a field line, a link or an attribute. The rest is the client's own, escapes
-/// included.
+/// The characters of a query that are escaped in a Location, because they could end a field line, a link or
+/// an attribute. The rest is copied, with its escapes.
 const IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
 
 impl<'a> SitePath<'a> {
-    /// Makes a site path of a target's path:
+    /// Parses the path of a target:
     ///
-    /// 1. It begins with a slash.
+    /// 1. It must begin with a slash.
     /// 2. It is percent-decoded, once; a percent sign without two hex digits is refused (RFC 3986 §2.1).
-    /// 3. A NUL is refused, which no file name has.
-    /// 4. Empty and `.` segments vanish, `..` takes one segment away, and one too many is refused (RFC 3986
-    ///    §5.2.4 would drop it silently). A slash that was escaped separates like any other.
+    /// 3. A NUL is refused, because no file name has one.
+    /// 4. Empty and `.` segments are removed, and `..` removes the segment before it. A `..` above the root
+    ///    is refused; RFC 3986 §5.2.4 would drop it silently. An escaped slash separates segments like any
+    ///    other slash.
     ///
-    /// A path in which none of that changes anything is borrowed.
+    /// A path that needs no change is borrowed.
     ///
     /// # Errors
-    /// [`BadPath`] where a step refuses.
+    /// [`BadPath`] if a step refuses the path.
     pub fn parse(raw_path: &'a [u8]) -> Result<SitePath<'a>, BadPath> {
         let Some(relative) = raw_path.strip_prefix(b"/") else { return Err(BadPath) };
         if is_plain(relative) {
@@ -85,7 +87,7 @@ impl<'a> SitePath<'a> {
         resolve(&decoded)
     }
 
-    /// The path of a file in the directory at this one.
+    /// The path of a file in the directory at this path.
     pub fn file(&self, name: &PlainName<'_>) -> SitePath<'static> {
         let slash: &[u8] = if self.path.is_empty() { b"" } else { b"/" };
         SitePath { path: Cow::Owned([&*self.path, slash, &*name.0].concat()), directory: false }
@@ -96,19 +98,19 @@ impl<'a> SitePath<'a> {
         &self.path
     }
 
-    /// True when a directory was asked for: the path ended in a slash, `.` or `..`, or is the root.
+    /// True if the request is for a directory: the path ends in a slash, `.` or `..`, or is the root.
     pub fn is_directory(&self) -> bool {
         self.directory
     }
 
-    /// True when a segment begins with a dot, other than `.well-known` (RFC 8615).
+    /// True if a segment other than `.well-known` (RFC 8615) begins with a dot.
     pub fn has_hidden_segment(&self) -> bool {
         self.has_hidden_segment_from(0)
     }
 
-    /// As [`SitePath::has_hidden_segment`], of the segments that begin behind the first `start` bytes.
+    /// Like [`SitePath::has_hidden_segment`], for the segments after the first `start` bytes.
     pub fn has_hidden_segment_from(&self, start: usize) -> bool {
-        // Most paths have no such dot, and this is a shorter way to know than going by segments.
+        // Most paths have no dot here. To search for dots is faster than to go through the segments.
         memchr::memchr_iter(b'.', &self.path[start..]).any(|at| {
             let at = start + at;
             let begins = at == 0 || self.path[at - 1] == b'/';
@@ -116,8 +118,8 @@ impl<'a> SitePath<'a> {
         })
     }
 
-    /// The Location of this path as a directory, with the query of the target. It is a path alone, whatever
-    /// Host said, and begins with exactly one slash: `//x` and `/\x` would lead to another host.
+    /// The Location of this path as a directory, with the query of the target. It has no host, and begins
+    /// with exactly one slash: `//x` and `/\x` would lead to another host.
     pub fn location_with_slash(&self, query: Option<&[u8]>) -> Vec<u8> {
         let mut location = Vec::with_capacity(self.path.len() + query.map_or(0, <[u8]>::len) + 16);
         location.push(b'/');
@@ -134,7 +136,7 @@ impl<'a> SitePath<'a> {
 }
 
 impl<'a> PlainName<'a> {
-    /// The name that this says when it is percent-decoded, once, as a path is; a plus sign is one. `None` where it is none.
+    /// Percent-decodes a name, once. A plus sign stays a plus sign. `None` if the result is not a plain name.
     pub fn decode(encoded: &'a [u8]) -> Option<PlainName<'a>> {
         let name = decode(encoded).ok()?;
         let plain = !name.is_empty() && name[0] != b'.' && memchr::memchr2(b'/', 0, &name).is_none();
@@ -142,7 +144,7 @@ impl<'a> PlainName<'a> {
     }
 }
 
-/// True when decoding and resolving would change nothing but a slash at the end.
+/// True if decoding and resolving would change at most a slash at the end.
 fn is_plain(relative: &[u8]) -> bool {
     let mut previous = b'/';
     for (at, &byte) in relative.iter().enumerate() {
@@ -162,8 +164,8 @@ fn segment(path: &[u8]) -> &[u8] {
 }
 
 fn decode(encoded: &[u8]) -> Result<Cow<'_, [u8]>, BadPath> {
-    // The crate copies what is no escape; here it is refused, because another reader might see something else
-    // in it.
+    // The crate copies a malformed escape. It is refused here, because another server might read it
+    // differently.
     let is_escape = |at: usize| {
         encoded.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     };

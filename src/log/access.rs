@@ -1,122 +1,116 @@
-//! The log of requests: lines gathered per worker and written in large pieces.
+//! The access log: gathers the lines of a worker and writes them in large pieces.
 //!
-//! It owns the file and the buffer; what a line says is [`line`](super::line)'s. Who flushes it and when is the worker's
-//! business, and so is any lock around it: here is neither a clock nor a thread.
+//! The format of a line is in [`line`](super::line). The worker decides when to write, and holds the lock
+//! around the buffer: there is no clock and no thread here.
 //!
-//! A log must not disturb serving. What can't be written is dropped and counted, and a line is either whole
-//! in the log or missing; after a write that broke off within a line, the next one starts afresh.
+//! Writing never disturbs serving. Lines that cannot be written are dropped and counted. A line is in the log
+//! whole or not at all; after a write that broke off within a line, the next line begins on a new line.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::io::Errno;
-
+use super::line_limit::MAX_LINE;
+use super::wait_budget::{LAST_WAIT, WaitBudget};
 use crate::config;
-use crate::sys::{file, link};
+use crate::sys::stream::{self, StreamWriter};
+use crate::sys::{file, timer};
 
-/// The bytes a worker gathers before it writes. At 100 bytes a line this makes one call of 650.
+/// The bytes that a worker gathers before it writes: with lines of 100 bytes, one write for 650 lines.
 pub const CAPACITY: usize = 64 * 1024;
 
-/// The most that a pipe takes in one piece, as POSIX promises it (PIPE_BUF on Linux).
-const PIPE_PIECE: usize = 4096;
-
-/// How long the reader of a full pipe is waited for: a moment of everybody's time, once.
-const PATIENCE: Duration = Duration::from_millis(100);
-
-/// An open access log. Clones share the descriptor, so the master opens it once and forks.
+/// An open access log. Clones share the descriptor. The master opens it before it forks.
 #[derive(Debug, Clone)]
-pub struct AccessLog {
+pub struct AccessLogOutput {
     fd: Arc<OwnedFd>,
-    /// The longest write that other writers can't get between.
-    piece: usize,
 }
 
-impl AccessLog {
-    /// Opens what the settings ask for; `None` where that is nothing. A new file gets the mode 0640.
+impl AccessLogOutput {
+    /// Opens the log of the settings without waiting; `None` if it is off. A new file gets the mode 0640.
     ///
     /// # Errors
-    /// What the system says about the file.
-    pub fn open(setting: &config::AccessLog) -> io::Result<Option<Self>> {
+    /// The error of [`stream::open`].
+    pub fn open(setting: &config::AccessLogTarget) -> io::Result<Option<Self>> {
         let fd = match setting {
-            config::AccessLog::Off => return Ok(None),
-            config::AccessLog::Stdout => io::stdout().as_fd().try_clone_to_owned()?,
-            config::AccessLog::File(path) => super::append_to(path)?.into(),
+            config::AccessLogTarget::Off => return Ok(None),
+            config::AccessLogTarget::Stdout => stream::own_descriptor(io::stdout().as_fd())?,
+            config::AccessLogTarget::File(path) => stream::open(path)?,
         };
-        let file = File::from(fd);
-        // Appending to a regular file is atomic at any length. Into a pipe it is up to PIPE_BUF, and beyond
-        // it the lines of two workers would mix.
-        let piece = if file.metadata()?.is_file() { usize::MAX } else { PIPE_PIECE };
-        Ok(Some(Self { fd: Arc::new(file.into()), piece }))
+        Ok(Some(Self { fd: Arc::new(fd) }))
     }
-}
 
-impl AccessLog {
-    /// Opens the log anew by its name, behind the same descriptor. Standard output stays what it is.
+    /// Opens the log again by its name, behind the same descriptor. Standard output stays as it is.
     ///
     /// # Errors
-    /// What the system says about the file; the log goes on as it was.
-    pub fn reopen(&self, setting: &config::AccessLog) -> io::Result<()> {
+    /// The system error of the file. The current file stays in use.
+    pub fn reopen(&self, setting: &config::AccessLogTarget) -> io::Result<()> {
         match setting {
-            config::AccessLog::File(path) => {
-                file::replace(self.descriptor(), super::append_to(path)?.as_fd())
+            config::AccessLogTarget::File(path) => {
+                file::replace(self.descriptor(), stream::open(path)?.as_fd())
             }
-            config::AccessLog::Off | config::AccessLog::Stdout => Ok(()),
+            config::AccessLogTarget::Off | config::AccessLogTarget::Stdout => Ok(()),
         }
     }
 
-    /// The descriptor that lines are written to.
+    /// The descriptor that lines go to.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
-/// The lines of one worker that are not written yet. Dropping it writes them.
+/// The lines of one worker that are not written yet. Drop writes them.
 #[derive(Debug)]
 pub struct Buffer {
-    log: AccessLog,
+    log: AccessLogOutput,
     lines: Vec<u8>,
-    /// True after a write that failed.
-    reader_gone: bool,
-    /// Lines that could not be written and are gone, since somebody last took the count.
+    wait_budget: WaitBudget,
+    /// Lines that were lost since the caller last reset this count.
     pub dropped: u64,
 }
 
 impl Buffer {
-    /// An empty buffer. Its memory stays with the worker.
-    pub fn new(log: AccessLog) -> Self {
-        Self { log, lines: Vec::with_capacity(CAPACITY), reader_gone: false, dropped: 0 }
+    /// Makes an empty buffer. Its memory is kept for the life of the worker.
+    pub fn new(log: AccessLogOutput) -> Self {
+        Self { log, lines: Vec::with_capacity(CAPACITY), wait_budget: WaitBudget::default(), dropped: 0 }
     }
 
-    /// Adds one line, with its end, and writes first what would not leave room for it.
+    /// Adds one line with its end. If the buffer is full, it is written first.
     pub fn push(&mut self, line: &[u8]) {
         self.push_pieces(&[line]);
     }
 
-    /// Adds one line that comes in pieces.
+    /// Adds one line that consists of pieces.
     pub(super) fn push_pieces(&mut self, pieces: &[&[u8]]) {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        debug_assert!(length <= MAX_LINE, "a line of {length} bytes");
         if self.lines.len() + length > CAPACITY {
             self.flush();
         }
         for piece in pieces {
             self.lines.extend_from_slice(piece);
         }
-        if length > CAPACITY {
-            // A rare giant: not kept, and the memory that it took is given back.
-            self.flush();
-            self.lines.shrink_to(CAPACITY);
-        }
     }
 
-    /// Writes all lines. It waits for a disk as `write` does. For the reader of a pipe it waits a moment, and after one
-    /// that it waited for in vain no more, until the reader is back: what does not fit into the pipe is dropped.
+    /// Writes all lines. It waits for a disk like write(2), and for the reader of a pipe as long as
+    /// [`WaitBudget`] allows. Lines that can't be written are dropped.
     pub fn flush(&mut self) {
-        let patience = if self.reader_gone { Duration::ZERO } else { PATIENCE };
-        let result = write_whole_lines(&self.log, &self.lines, patience);
-        self.reader_gone = result.is_err();
+        self.flush_within(self.wait_budget.left(timer::monotonic()));
+    }
+
+    /// Writes the last lines of a worker that ends.
+    pub fn finish(&mut self) {
+        // Do not wait for a reader that has stopped.
+        self.flush_within(if self.wait_budget.reader_stopped() { Duration::ZERO } else { LAST_WAIT });
+    }
+
+    fn flush_within(&mut self, wait_budget: Duration) {
+        if self.lines.is_empty() {
+            return;
+        }
+        let mut writer = StreamWriter::new(self.log.descriptor(), wait_budget);
+        let result = write_whole_lines(&mut writer, &self.lines);
+        self.wait_budget.record_flush(result.is_ok(), writer.waited(), timer::monotonic());
         let torn = match result {
             Ok(()) => false,
             Err(Lost { lines, torn }) => {
@@ -126,49 +120,47 @@ impl Buffer {
         };
         self.lines.clear();
         if torn {
-            // The end of the broken line, so that the next one is whole.
+            // End the broken line, so that the next one is whole.
             self.lines.push(b'\n');
         }
     }
-}
 
-impl Buffer {
-    /// Writes what there is to the log as it was, and from then on to another file.
+    /// Writes the gathered lines to the current file, and later lines to another file.
     ///
     /// # Errors
-    /// What dup3(2) says; the log goes on as it was.
+    /// The error of dup3(2). The current file stays in use.
     pub fn move_to(&mut self, log: BorrowedFd<'_>) -> io::Result<()> {
         self.flush();
-        file::replace(self.log.descriptor(), log)
+        file::replace(self.log.descriptor(), log)?;
+        // A broken line is in the old file, and the new file has another reader.
+        self.lines.clear();
+        self.wait_budget = WaitBudget::default();
+        Ok(())
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.flush();
+        self.finish();
     }
 }
 
-/// What a failed write leaves behind.
+/// The result of a failed write.
 #[derive(Debug, PartialEq, Eq)]
 struct Lost {
-    /// Lines that did not get into the log, or not as a whole.
+    /// Lines that are not in the log, or only in part.
     lines: u64,
-    /// Whether the log now ends within a line.
+    /// True if the log now ends within a line.
     torn: bool,
 }
 
-/// Writes `lines`, each of which ends in a newline, in pieces of whole lines.
-fn write_whole_lines(log: &AccessLog, lines: &[u8], patience: Duration) -> Result<(), Lost> {
+/// Writes `lines`, each with its newline, in pieces of whole lines.
+fn write_whole_lines(writer: &mut StreamWriter<'_>, lines: &[u8]) -> Result<(), Lost> {
     let mut done = 0;
     while done < lines.len() {
-        let end = done + whole_lines(&lines[done..], log.piece);
+        let end = done + whole_lines(&lines[done..], writer.piece());
         while done < end {
-            if log.piece != usize::MAX && !link::takes_more(&*log.fd, patience) {
-                return Err(lost(lines, done));
-            }
-            match rustix::io::write(&*log.fd, &lines[done..end]) {
-                Err(Errno::INTR) => {}
+            match writer.write(&lines[done..end]) {
                 Ok(written) if written > 0 => done += written,
                 _ => return Err(lost(lines, done)),
             }
@@ -177,7 +169,7 @@ fn write_whole_lines(log: &AccessLog, lines: &[u8], patience: Duration) -> Resul
     Ok(())
 }
 
-/// How many bytes of `lines` make as many whole lines as fit into `piece`, or else one line.
+/// The length of the whole lines at the start of `lines` that fit into `piece`, or of one line if none fits.
 fn whole_lines(lines: &[u8], piece: usize) -> usize {
     if lines.len() <= piece {
         return lines.len();
@@ -188,23 +180,24 @@ fn whole_lines(lines: &[u8], piece: usize) -> usize {
 }
 
 fn lost(lines: &[u8], done: usize) -> Lost {
-    // A newline in front is the end of an older broken line, which was counted when it broke.
-    let unmended = done == 0 && lines.starts_with(b"\n");
-    let torn = unmended || (done > 0 && lines[done - 1] != b'\n');
+    // A leading newline ends an older broken line, which has been counted already.
+    let newline_unwritten = done == 0 && lines.starts_with(b"\n");
+    let torn = newline_unwritten || (done > 0 && lines[done - 1] != b'\n');
     let ends = memchr::memchr_iter(b'\n', &lines[done..]).count() as u64;
-    Lost { lines: ends - u64::from(unmended), torn }
+    Lost { lines: ends - u64::from(newline_unwritten), torn }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::path::PathBuf;
 
     use super::*;
 
-    /// A file of the test's own, and the log on it.
-    fn file(name: &str) -> (PathBuf, AccessLog) {
+    /// A temporary file, and a log that writes to it.
+    fn file(name: &str) -> (PathBuf, AccessLogOutput) {
         let path = std::env::temp_dir().join(format!("mayhttpd-access-{name}-{}", std::process::id()));
-        let log = AccessLog::open(&config::AccessLog::File(path.clone())).unwrap().unwrap();
+        let log = AccessLogOutput::open(&config::AccessLogTarget::File(path.clone())).unwrap().unwrap();
         (path, log)
     }
 
@@ -226,20 +219,17 @@ mod tests {
         assert_eq!(size(), 0);
         buffer.push(&line);
         assert_eq!(size(), 65 * 1000);
-        let giant = [b"y".repeat(2 * CAPACITY), b"\n".to_vec()].concat();
-        buffer.push(&giant);
-        assert_eq!(size(), 66 * 1000 + giant.len());
         buffer.push(b"last\n");
         buffer.flush();
         buffer.push(b"dropped\n");
         drop(buffer);
-        assert!(taken(path).ends_with(b"y\nlast\ndropped\n"));
+        assert!(taken(path).ends_with(b"x\nlast\ndropped\n"));
     }
 
     #[test]
     fn a_full_disk_drops_whole_lines_and_counts_them() {
         let fd = File::options().write(true).open("/dev/full").unwrap();
-        let mut buffer = Buffer::new(AccessLog { fd: Arc::new(fd.into()), piece: usize::MAX });
+        let mut buffer = Buffer::new(AccessLogOutput { fd: Arc::new(fd.into()) });
         buffer.push(b"one\n");
         buffer.push(b"two\n");
         buffer.flush();
@@ -252,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_is_counted_once_and_the_next_line_starts_afresh() {
+    fn lost_lines_are_counted_once_and_the_next_line_is_whole() {
         for (lines, done, expected) in [
             (&b"one\ntwo\n"[..], 0, Lost { lines: 2, torn: false }),
             (b"one\ntwo\n", 4, Lost { lines: 1, torn: false }),
@@ -283,53 +273,83 @@ mod tests {
 
     #[test]
     fn lines_of_two_writers_into_one_pipe_stay_whole() {
-        let (mut reader, writer) = io::pipe().unwrap();
-        let log = AccessLog { fd: Arc::new(writer.into()), piece: PIPE_PIECE };
-        let writers: Vec<_> = [b'a', b'b']
-            .into_iter()
-            .map(|letter| {
-                let log = log.clone();
-                std::thread::spawn(move || {
-                    let mut buffer = Buffer::new(log);
-                    for length in 0..5000 {
-                        let mut line = vec![letter; 50 + length % 100];
-                        line.push(b'\n');
-                        buffer.push(&line);
-                    }
-                    buffer.flush();
-                    buffer.dropped
+        // An open file description of its own, and an inherited one.
+        for own in [true, false] {
+            let (mut reader, writer) = io::pipe().unwrap();
+            let fd = if own {
+                stream::own_descriptor(writer.as_fd()).unwrap()
+            } else {
+                writer.try_clone().unwrap().into()
+            };
+            drop(writer);
+            let log = AccessLogOutput { fd: Arc::new(fd) };
+            let writers: Vec<_> = [b'a', b'b']
+                .into_iter()
+                .map(|letter| {
+                    let log = log.clone();
+                    std::thread::spawn(move || {
+                        let mut buffer = Buffer::new(log);
+                        for number in 0..5000 {
+                            // Short ones, and now and then one as long as a line may be.
+                            let length = if number % 10 == 0 { MAX_LINE - 1 } else { 50 + number % 100 };
+                            let mut line = vec![letter; length];
+                            line.push(b'\n');
+                            buffer.push(&line);
+                        }
+                        buffer.flush();
+                        buffer.dropped
+                    })
                 })
-            })
-            .collect();
-        drop(log);
-        let mut text = Vec::new();
-        io::Read::read_to_end(&mut reader, &mut text).unwrap();
-        let dropped: u64 = writers.into_iter().map(|writer| writer.join().unwrap()).sum();
-        let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
-        assert_eq!(lines.len() as u64 + dropped, 10_000);
-        for line in lines {
-            assert!(line.len() >= 51 && line[..line.len() - 1].iter().all(|&byte| byte == line[0]));
+                .collect();
+            drop(log);
+            let mut text = Vec::new();
+            io::Read::read_to_end(&mut reader, &mut text).unwrap();
+            let dropped: u64 = writers.into_iter().map(|writer| writer.join().unwrap()).sum();
+            let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
+            assert_eq!(lines.len() as u64 + dropped, 10_000);
+            for line in lines {
+                let length = line.len();
+                assert!((51..=150).contains(&length) || length == MAX_LINE, "a line of {length}");
+                assert!(line[..length - 1].iter().all(|&byte| byte == line[0]));
+            }
         }
     }
 
     #[test]
     fn a_reader_that_does_not_read_costs_lines_and_not_time() {
         let (_reader, writer) = io::pipe().unwrap();
-        let mut buffer = Buffer::new(AccessLog { fd: Arc::new(writer.into()), piece: PIPE_PIECE });
+        let mut buffer = Buffer::new(AccessLogOutput { fd: Arc::new(writer.into()) });
         let line = [&[b'x'; 99][..], b"\n"].concat();
         for _ in 0..10_000 {
             buffer.push(&line);
         }
         buffer.flush();
-        assert!(buffer.reader_gone && buffer.dropped > 9000, "{} dropped", buffer.dropped);
+        assert!(buffer.wait_budget.reader_stopped());
+        assert!(buffer.dropped > 9000, "{} dropped", buffer.dropped);
+    }
+
+    #[test]
+    fn a_log_that_moves_takes_neither_a_broken_line_nor_a_stopped_reader_along() {
+        let fd = File::options().write(true).open("/dev/full").unwrap();
+        let mut buffer = Buffer::new(AccessLogOutput { fd: Arc::new(fd.into()) });
+        buffer.lines = b"\n".to_vec();
+        buffer.push(b"one\n");
+        buffer.flush();
+        assert_eq!((buffer.dropped, &buffer.lines[..]), (1, &b"\n"[..]));
+        let (path, log) = file("moved");
+        buffer.move_to(log.descriptor()).unwrap();
+        assert!(!buffer.wait_budget.reader_stopped());
+        buffer.push(b"two\n");
+        buffer.flush();
+        assert_eq!(taken(path), b"two\n");
     }
 
     #[test]
     fn off_opens_nothing_and_a_file_is_not_for_everyone() {
         use std::os::unix::fs::PermissionsExt;
 
-        assert!(AccessLog::open(&config::AccessLog::Off).unwrap().is_none());
-        assert!(AccessLog::open(&config::AccessLog::File("/no/such/log".into())).is_err());
+        assert!(AccessLogOutput::open(&config::AccessLogTarget::Off).unwrap().is_none());
+        assert!(AccessLogOutput::open(&config::AccessLogTarget::File("/no/such/log".into())).is_err());
         let (path, _log) = file("mode");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o137, 0);
         taken(path);

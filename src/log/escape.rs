@@ -1,12 +1,12 @@
-//! A client's bytes as they may stand between the quotes of a line of log: with no way to end the quotes or the line, or
-//! to upset a terminal.
+//! Escapes bytes from a client for a log line, so that they cannot end a quoted string or the line, or
+//! control a terminal.
 //!
-//! It owns the escaping and nothing of what is said. The subtle rule: the bytes may be no UTF-8 at all. In JSON such a
-//! byte becomes the character of its number, `\u00ff` for 0xFF: no byte is lost, a line stays valid, and what was typed
-//! in Latin-1 can even be read.
+//! It also computes how much of a text fits into a number of bytes once escaped. The bytes may be invalid
+//! UTF-8. In JSON an invalid byte becomes the character of its number, such as `\u00ff` for 0xFF. No byte is
+//! lost, the line stays valid, and text in Latin-1 stays readable.
 
-/// Appends `bytes` for a JSON string (RFC 8259 §7), with escapes for quotes, backslashes, controls, and the two
-/// separators at which some readers end a line.
+/// Appends `bytes` for a JSON string (RFC 8259 §7). Quotes, backslashes and control characters are escaped,
+/// and the separators U+2028 and U+2029, which some readers take for a line end.
 pub fn json(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut rest = bytes;
     loop {
@@ -16,11 +16,11 @@ pub fn json(out: &mut Vec<u8>, bytes: &[u8]) {
         if rest.is_empty() {
             return;
         }
-        rest = &rest[odd(out, rest)..];
+        rest = &rest[escape_char(out, rest)..];
     }
 }
 
-/// Appends `bytes` with all that is not plain as `\xHH`, as Apache and nginx do it in their formats.
+/// Appends `bytes` with each byte that is not plain as `\xHH`, like Apache and nginx.
 pub fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut rest = bytes;
@@ -33,8 +33,75 @@ pub fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// How many bytes at the front stand for themselves. Looked at in pieces that the compiler makes one comparison of: a
-/// byte at a time takes a third of the cost of a line.
+/// Appends `text` with control characters as `\n`, `\u{1b}` and so on, for a text without quotes around it.
+pub fn control(out: &mut Vec<u8>, text: &str) {
+    let mut clean = 0;
+    for (at, control) in text.match_indices(char::is_control) {
+        out.extend_from_slice(&text.as_bytes()[clean..at]);
+        out.extend(control.chars().flat_map(char::escape_default).map(|escape| escape as u8));
+        clean = at + control.len();
+    }
+    out.extend_from_slice(&text.as_bytes()[clean..]);
+}
+
+/// The most bytes that one byte becomes in any of these forms.
+pub const GROWTH: usize = 6;
+
+/// A prefix of a text that ends between two characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    /// Its length in bytes.
+    pub length: usize,
+    /// The length of its escaped form in bytes.
+    pub width: usize,
+}
+
+/// The longest prefix whose form by [`json`] has at most `room` bytes.
+pub fn json_that_fits(bytes: &[u8], room: usize) -> Prefix {
+    let mut escaped = Vec::with_capacity(GROWTH);
+    longest_prefix(bytes, room, |rest| {
+        escaped.clear();
+        (escape_char(&mut escaped, rest), escaped.len())
+    })
+}
+
+/// The longest prefix whose form by [`hex`] has at most `room` bytes.
+pub fn hex_that_fits(bytes: &[u8], room: usize) -> Prefix {
+    longest_prefix(bytes, room, |_| (1, r"\x00".len()))
+}
+
+/// The longest prefix whose form by [`control`] has at most `room` bytes.
+pub fn control_that_fits(text: &str, room: usize) -> Prefix {
+    longest_prefix(text.as_bytes(), room, |rest| {
+        let character = text[text.len() - rest.len()..].chars().next().unwrap_or_default();
+        let length = character.len_utf8();
+        (length, if character.is_control() { character.escape_default().len() } else { length })
+    })
+}
+
+/// `measure` returns the length of a character that is not plain, and of its escaped form.
+fn longest_prefix(bytes: &[u8], room: usize, mut measure: impl FnMut(&[u8]) -> (usize, usize)) -> Prefix {
+    let mut found = Prefix { length: 0, width: 0 };
+    loop {
+        let rest = &bytes[found.length..];
+        // More cannot fit, and the rest may be long.
+        let window = &rest[..rest.len().min(room - found.width)];
+        let plain = plain(window);
+        found = Prefix { length: found.length + plain, width: found.width + plain };
+        let rest = &rest[plain..];
+        if rest.is_empty() || found.width == room {
+            return found;
+        }
+        let (length, width) = measure(rest);
+        if width > room - found.width {
+            return found;
+        }
+        found = Prefix { length: found.length + length, width: found.width + width };
+    }
+}
+
+/// The number of plain bytes at the start. The compiler makes one vector comparison of each piece; byte by
+/// byte this would be a third of the cost of a line.
 fn plain(bytes: &[u8]) -> usize {
     const PIECE: usize = 16;
     let all_plain = |piece: &&[u8]| piece.iter().fold(true, |all, &byte| all & is_plain(byte));
@@ -43,13 +110,13 @@ fn plain(bytes: &[u8]) -> usize {
     start + rest.iter().position(|&byte| !is_plain(byte)).unwrap_or(rest.len())
 }
 
-/// Most of what clients send: ASCII that stands for itself.
+/// True for printable ASCII that needs no escape. Clients send little else.
 fn is_plain(byte: u8) -> bool {
     (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\')
 }
 
-/// Appends the character that `rest` begins with, which is not plain; how many bytes it took.
-fn odd(out: &mut Vec<u8>, rest: &[u8]) -> usize {
+/// Appends the first character of `rest`, which is not plain. Returns its length in `rest`.
+fn escape_char(out: &mut Vec<u8>, rest: &[u8]) -> usize {
     let first = rest[0];
     if first.is_ascii() {
         match first {
@@ -61,7 +128,7 @@ fn odd(out: &mut Vec<u8>, rest: &[u8]) -> usize {
         }
         return 1;
     }
-    // No character has more than four bytes.
+    // A character has at most four bytes.
     let window = &rest[..rest.len().min(4)];
     let valid = window.utf8_chunks().next().map_or("", |chunk| chunk.valid());
     let Some(character) = valid.chars().next() else {
@@ -70,7 +137,7 @@ fn odd(out: &mut Vec<u8>, rest: &[u8]) -> usize {
     };
     let length = character.len_utf8();
     if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
-        // Both kinds have numbers of four digits at most.
+        // Their numbers have at most four hex digits.
         number(out, character as u16);
     } else {
         out.extend_from_slice(&rest[..length]);
@@ -91,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_end_a_string_or_a_line_is_escaped_and_the_rest_is_not() {
+    fn only_what_could_end_a_string_or_a_line_is_escaped() {
         for (bytes, text) in [
             (&b""[..], ""),
             (b"GET /a?b=c", "GET /a?b=c"),
@@ -116,7 +183,50 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_byte_is_found_wherever_it_stands() {
+    fn the_longest_prefix_that_fits_ends_between_two_characters() {
+        let texts: [&[u8]; 8] = [
+            b"",
+            b"plain text of more than sixteen bytes",
+            b"\"\\\n\x1b\x7f",
+            "caf\u{e9} \u{65e5}\u{672c} \u{1f389}".as_bytes(),
+            "\u{80}\u{85}\u{a0}\u{2028}".as_bytes(),
+            b"\xff\xfe caf\xe9 x",
+            b"\xe6\x97\xe6\x97\xa5\xf4\x90\x80\x80z",
+            &[0; 20],
+        ];
+        type Escape = (fn(&mut Vec<u8>, &[u8]), fn(&[u8], usize) -> Prefix);
+        let escapes: [Escape; 3] = [
+            (json, json_that_fits),
+            (hex, hex_that_fits),
+            (
+                |out, bytes| control(out, std::str::from_utf8(bytes).unwrap()),
+                |bytes, room| control_that_fits(std::str::from_utf8(bytes).unwrap(), room),
+            ),
+        ];
+        for (number, (escape, fits)) in escapes.into_iter().enumerate() {
+            for text in texts.into_iter().filter(|text| number < 2 || std::str::from_utf8(text).is_ok()) {
+                let mut whole = Vec::new();
+                escape(&mut whole, text);
+                let mut last = Prefix { length: 0, width: 0 };
+                for room in 0..=whole.len() + 1 {
+                    let found = fits(text, room);
+                    let mut escaped = Vec::new();
+                    escape(&mut escaped, &text[..found.length]);
+                    assert_eq!(escaped.len(), found.width, "{text:?} in {room}");
+                    assert!(found.width <= room && whole.starts_with(&escaped), "{text:?} in {room}");
+                    // It is the longest: from one length to the next it grows by one character.
+                    assert!(found.length >= last.length && found.length - last.length <= 4);
+                    assert!(found.width > last.width || room - found.width < GROWTH.max(4));
+                    last = found;
+                }
+                assert_eq!(last, Prefix { length: text.len(), width: whole.len() });
+                assert!(whole.len() <= GROWTH * text.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_that_needs_an_escape_is_found_anywhere() {
         for length in 0..70 {
             let plain_text = vec![b'x'; length];
             let mut out = Vec::new();

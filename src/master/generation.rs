@@ -1,113 +1,170 @@
-//! What the workers of one generation are made from: settings, root, user, log, sockets.
+//! What the workers of one generation are started from: settings, roots, user, logs, listeners.
 //!
-//! Opened and checked whole before anything is forked or changed, so that a reload with bad settings costs nothing but
-//! its error line. Decides nothing about processes.
+//! All of it is opened and checked before anything is forked. So a reload with bad settings leaves an error
+//! line in the log, and the earlier settings stay. The logs come last, since that creates their files. If the
+//! error log can't be opened, the access log may have been created already. Decides nothing about processes.
 
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use super::sockets::Sockets;
+use super::listeners::Listeners;
+use super::open_root::{self, OpenRoot};
+use super::{identity, worker_limits};
 use crate::config::{self, Settings};
-use crate::error::StartupError;
-use crate::kernel::{self, places, proc::Proc};
-use crate::log::access::AccessLog;
+use crate::error::{StartupError, cause};
+use crate::log::ErrorLog;
+use crate::log::access::AccessLogOutput;
 use crate::metrics::Row;
 use crate::sandbox::Sandbox;
 use crate::sys::file::Root;
-use crate::sys::limits;
-use crate::sys::process::{self, Identity};
+use crate::sys::process::Identity;
 use crate::worker;
 
-/// The unprivileged user that workers become when root starts the server, and its number where it has no name.
-const NOBODY: (&str, &str) = ("nobody", "65534");
-
-/// A generation's means.
+/// What the workers of one generation are started from.
 pub struct Generation {
     /// Its number.
     pub number: u32,
     /// Its settings.
     pub settings: Settings,
     /// Its listeners.
-    pub sockets: Sockets,
+    pub listeners: Listeners,
+    /// The error log, once it is open.
+    pub log: Option<ErrorLog>,
     /// The access log, when there is one.
-    pub access: Option<AccessLog>,
-    /// The root as it was when the settings were settled, and its path.
-    root: Option<(Root, PathBuf)>,
-    /// Likewise the directories of locations.
-    directories: Vec<(Root, PathBuf)>,
+    access: Option<AccessLogOutput>,
+    /// The site's root, if it has one, and then the directories of locations as [`Settings::directories`] has
+    /// them.
+    pub roots: Vec<OpenRoot>,
     identity: Option<Identity>,
-    places: usize,
+    /// The most open connections of a worker.
+    connections: usize,
+    /// The most inotify watches of a worker.
     watches: usize,
     /// How its workers are confined.
     pub sandbox: Sandbox,
 }
 
 impl Generation {
-    /// Opens and checks what the settings name; sockets are taken over from `others` where they have them.
+    /// Opens and checks what the settings name. Shares the sockets that `others` have open already.
     ///
     /// # Errors
-    /// The first thing that can't be had.
-    pub fn open(
+    /// The first step that failed.
+    pub fn open(number: u32, settings: Settings, others: &[&Listeners]) -> Result<Generation, StartupError> {
+        let roots = open_root::open_roots(&settings)?;
+        Generation::with_roots(number, settings, roots, others)
+    }
+
+    /// The next generation after the path of a root has moved: with this number of workers and otherwise the
+    /// same settings. `found` has the new directories; `None` keeps a root.
+    ///
+    /// # Errors
+    /// As [`Generation::open`].
+    pub fn with_moved_roots(
+        &self,
+        (number, workers): (u32, usize),
+        found: Vec<Option<Root>>,
+        others: &[&Listeners],
+    ) -> Result<Generation, StartupError> {
+        let roots = self.roots.iter().zip(found).map(|(root, found)| {
+            let next = match found {
+                Some(directory) => OpenRoot::new(directory, &root.path),
+                None => root.try_clone(),
+            };
+            next.map_err(|source| StartupError::Root { path: root.path.clone(), source })
+        });
+        let settings = Settings { workers, ..self.settings.clone() };
+        Generation::with_roots(number, settings, roots.collect::<Result<_, _>>()?, others)
+    }
+
+    /// Replaces the roots by the directories that were found, since the workers have replaced theirs already.
+    pub fn replace_roots(&mut self, found: Vec<Option<Root>>) {
+        for (root, found) in self.roots.iter_mut().zip(found) {
+            if let Some(Ok(found)) = found.map(|directory| OpenRoot::new(directory, &root.path)) {
+                *root = found;
+            }
+        }
+    }
+
+    /// True if workers open the paths of the roots again by themselves: they may open what the master may.
+    pub fn workers_follow_roots(&self) -> bool {
+        self.sandbox.landlock.is_none() && self.identity.is_none()
+    }
+
+    fn with_roots(
         number: u32,
         mut settings: Settings,
-        others: &[&Sockets],
+        roots: Vec<OpenRoot>,
+        others: &[&Listeners],
     ) -> Result<Generation, StartupError> {
         let sandbox = sandbox(&settings)?;
-        let root = root(&settings)?;
-        let directories = directories(&settings)?;
-        let identity = identity(&settings)?;
-        let access = AccessLog::open(&settings.access_log).map_err(|source| {
-            let path = match &settings.access_log {
-                config::AccessLog::File(path) => path.clone(),
-                config::AccessLog::Off | config::AccessLog::Stdout => "standard output".into(),
-            };
-            StartupError::Log { path, source }
-        })?;
-        let places = settle_places(&mut settings);
-        let watches = Proc::running().max_user_watches();
-        let watches = places::watches(watches, settings.workers);
-        let sockets = Sockets::open(&settings.listen, settings.workers, settings.backlog, others)?;
-        sockets.check_names(&settings.proxy_protocol)?;
-        // The queue of a lent socket is its owner's.
-        if sockets.lent.is_empty()
-            && let Some(most) = kernel::backlog_cut(&Proc::running(), settings.backlog)
-        {
-            ::log::warn!(
-                "--backlog lowered from {} to {most}, since net.core.somaxconn is {most}",
-                settings.backlog
-            );
+        let identity = identity::look_up(&settings)?;
+        let connections = worker_limits::resolve(&mut settings);
+        let watches = worker_limits::watches(&settings);
+        let listeners = Listeners::open(&settings.listen, settings.workers, settings.backlog, others)?;
+        listeners.check_names(&settings.proxy_protocol)?;
+        // The owner of an inherited socket sets the length of its queue.
+        if listeners.inherited.is_empty() {
+            worker_limits::warn_of_short_backlog(&settings);
         }
         Ok(Generation {
             number,
             settings,
-            sockets,
-            access,
-            root,
-            directories,
+            listeners,
+            log: None,
+            access: None,
+            roots,
             identity,
-            places,
+            connections,
             watches,
             sandbox,
         })
     }
 
+    /// Opens the logs. This comes last, since it creates the files.
+    ///
+    /// # Errors
+    /// [`StartupError::Log`] for one that can't be opened.
+    pub fn open_logs(&mut self) -> Result<(), StartupError> {
+        let setting = &self.settings.access_log;
+        self.access = AccessLogOutput::open(setting).map_err(|source| access_failed(setting, source))?;
+        self.log = Some(ErrorLog::open(&self.settings)?);
+        Ok(())
+    }
+
+    /// Applies these settings to the master itself. Called when all workers serve: a reload that fails would
+    /// have to undo it.
+    pub fn apply_to_master(&self) {
+        if let Some(Err(error)) = self.log.as_ref().map(ErrorLog::adopt) {
+            ::log::error!("cannot change to the new error log: {}", cause(&error));
+        }
+        self.set_backlog();
+    }
+
+    /// Sets the length of the accept queues to the setting.
+    pub fn set_backlog(&self) {
+        if let Err(error) = self.listeners.set_backlog(self.settings.backlog) {
+            ::log::warn!("cannot change the backlog: {}", cause(&error));
+        }
+    }
+
     /// In the child: becomes the worker of a slot.
     pub fn become_worker(mut self, slot: usize, master: i32, link: OwnedFd, metrics: Row) -> ! {
-        let announced = self.sockets.are_named(slot, &self.settings.proxy_protocol);
-        let listeners = self.sockets.of_slot(slot);
-        drop(std::mem::take(&mut self.sockets));
-        // The other slots' sockets are closed, and of each of these the last copy is this one.
-        let listeners = listeners.into_iter().zip(announced).filter_map(|(socket, announced)| {
-            Some(worker::Listener { socket: Arc::into_inner(socket)?, announced })
-        });
-        let listeners = listeners.collect();
-        // Opened anew, for the path may lead elsewhere by now, and with the master's rights, for it may lead through
-        // where the workers' user may not go. A path that leads nowhere leaves the root of the start.
-        let anew = |(root, path): (Root, PathBuf)| (Root::open(&path).unwrap_or(root), path);
-        let root = self.root.take().map(anew);
-        let directories = std::mem::take(&mut self.directories).into_iter().map(anew).collect();
-        worker::run(worker::Start {
+        if let Some(Err(error)) = self.log.take().map(|log| log.adopt()) {
+            worker::fail(&link, &format!("cannot log to its error log: {}", cause(&error)));
+        }
+        let listeners =
+            std::mem::take(&mut self.listeners).into_listeners(slot, &self.settings.proxy_protocol);
+        let listeners = listeners.unwrap_or_else(|why| worker::fail(&link, &why));
+        // The roots are opened again, since a path may lead elsewhere by now. This is done with the master's
+        // rights, since the workers' user may lack permission for a directory on the way. If it fails, the
+        // root that the master opened stays.
+        let mut roots = std::mem::take(&mut self.roots).into_iter().map(OpenRoot::reopened);
+        let root = match self.settings.root {
+            config::SiteRoot::Directory(_) => roots.next(),
+            config::SiteRoot::Welcome => None,
+        };
+        let directories = roots.collect();
+        worker::run(worker::start::WorkerStart {
             slot,
             master,
             link,
@@ -116,7 +173,7 @@ impl Generation {
             directories,
             identity: self.identity.take(),
             access: self.access.take(),
-            places: self.places,
+            max_connections: self.connections,
             watches: self.watches,
             sandbox: self.sandbox,
             metrics,
@@ -124,97 +181,57 @@ impl Generation {
         })
     }
 
-    /// What is served, in words.
+    /// Opens the access log again by its name, for this process and later workers. Returns its descriptor,
+    /// for the workers that run.
+    ///
+    /// # Errors
+    /// [`StartupError::Log`] if the file can't be opened. The open file stays in use.
+    pub fn reopen_access(&self) -> Result<Option<BorrowedFd<'_>>, StartupError> {
+        let Some(access) = &self.access else { return Ok(None) };
+        let setting = &self.settings.access_log;
+        access.reopen(setting).map_err(|source| access_failed(setting, source))?;
+        Ok(Some(access.descriptor()))
+    }
+
+    /// What is served, for the log.
     pub fn what(&self) -> String {
-        match &self.root {
-            Some((_, path)) => path.display().to_string(),
-            None => "the built-in welcome page".to_owned(),
+        match &self.settings.root {
+            config::SiteRoot::Directory(path) => path.display().to_string(),
+            config::SiteRoot::Welcome => "the built-in welcome page".to_owned(),
         }
     }
 
-    /// The user to become, where there is one.
+    /// The user that workers become; `None` if they stay the master's user.
     pub fn identity(&self) -> Option<Identity> {
         self.identity.clone()
     }
 
-    /// Connections that a worker takes.
-    pub fn places(&self) -> usize {
-        self.places
+    /// The most open connections of a worker.
+    pub fn connections(&self) -> usize {
+        self.connections
     }
 }
 
-/// Checks what the settings name, as far as that can be done beside a running server.
+fn access_failed(setting: &config::AccessLogTarget, source: io::Error) -> StartupError {
+    let path = match setting {
+        config::AccessLogTarget::File(path) => path.clone(),
+        config::AccessLogTarget::Off | config::AccessLogTarget::Stdout => "standard output".into(),
+    };
+    StartupError::Log { path, source }
+}
+
+/// Checks what the settings name, as far as possible while a server runs with the same addresses.
 ///
 /// # Errors
-/// The first thing that is not there.
+/// The first check that failed.
 pub fn check(settings: &Settings) -> Result<(), StartupError> {
     sandbox(settings)?;
-    root(settings)?;
-    directories(settings)?;
-    identity(settings)?;
+    open_root::open_roots(settings)?;
+    identity::look_up(settings)?;
     Ok(())
 }
 
-/// What confines the workers, of what the settings want and this kernel has.
+/// How the workers are confined, by the settings and what this kernel supports.
 fn sandbox(settings: &Settings) -> Result<Sandbox, StartupError> {
     Sandbox::plan(settings.sandbox).map_err(|what| StartupError::Kernel { what })
-}
-
-/// The root's directory, open, and its path; none is the welcome page.
-fn root(settings: &Settings) -> Result<Option<(Root, PathBuf)>, StartupError> {
-    match &settings.root {
-        config::Root::Directory(path) => open(path).map(Some),
-        config::Root::Welcome => Ok(None),
-    }
-}
-
-/// The directories of locations, open, and their paths.
-fn directories(settings: &Settings) -> Result<Vec<(Root, PathBuf)>, StartupError> {
-    settings.directories().into_iter().map(open).collect()
-}
-
-fn open(path: &Path) -> Result<(Root, PathBuf), StartupError> {
-    match Root::open(path) {
-        Ok(root) => Ok((root, path.to_owned())),
-        Err(source) => Err(StartupError::Root { path: path.to_owned(), source }),
-    }
-}
-
-/// The user that workers become: the one asked for, or nobody; without root's rights none.
-fn identity(settings: &Settings) -> Result<Option<Identity>, StartupError> {
-    if !process::is_root() {
-        if settings.user.is_some() || settings.group.is_some() {
-            ::log::warn!("--user and --group need root to start the server; they are passed over");
-        }
-        return Ok(None);
-    }
-    let group = settings.group.as_deref();
-    let found = match settings.user.as_deref() {
-        Some(user) => process::look_up(user, group),
-        None => process::look_up(NOBODY.0, group).or_else(|_| process::look_up(NOBODY.1, group)),
-    };
-    let name = || settings.user.clone().unwrap_or_else(|| NOBODY.0.to_owned());
-    found.map(Some).map_err(|why| StartupError::User { name: name(), why })
-}
-
-/// Settles how many connections a worker takes, and how many entries it caches, within what the kernel allows.
-fn settle_places(settings: &mut Settings) -> usize {
-    let descriptors = limits::raise_descriptor_limit();
-    let maps = Proc::running().max_map_count();
-    // Each directory of a location stays open.
-    let free = descriptors.saturating_sub(settings.directories().len() as u64);
-    let places = places::decide(settings.max_connections, settings.cache_entries, free, maps);
-    if let Some(asked) = settings.max_connections
-        && asked > places.connections
-    {
-        let limit = match places.bound {
-            places::Bound::Maps => format!("vm.max_map_count is {maps}"),
-            places::Bound::Descriptors | places::Bound::Setting => {
-                format!("{descriptors} open files are allowed")
-            }
-        };
-        ::log::warn!("--max-connections lowered from {asked} to {}, since {limit}", places.connections);
-    }
-    settings.cache_entries = places.cache_entries;
-    places.connections as usize
 }

@@ -1,91 +1,57 @@
-//! Handing the listening sockets to a new program: by a variable that names them and by descriptor number.
+//! An upgrade (USR2): starts the new program beside this one, and serves on alone if the new one ends.
 //!
-//! Both masters serve from the same sockets until one of them leaves. The subtle rule: the variable names the process
-//! that it is meant for by its parent, since every later child of that process inherits it as well.
-//!
-//! ```text
-//! _MAYHTTPD_LISTENERS=PARENT;ASKED=FD,FD,…;ASKED=FD,FD,…
-//! ```
-//!
-//! Sockets that were lent stand under `lent` in place of an address.
+//! [`super::handover`] owns how the sockets are handed over.
 
-use std::ffi::OsString;
-use std::fmt::Write;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::sync::Arc;
+use super::handover;
+use super::pid_file::PidFile;
+use super::state::Master;
+use crate::error::cause;
+use crate::sys::process::Exit;
 
-use super::sockets::{Group, Sockets};
-use crate::sys::{process, socket};
-
-/// The variable's name. It has no prefix of ours, since it is no setting.
-const VARIABLE: &str = "_MAYHTTPD_LISTENERS";
-
-/// What stands for the address of sockets that were lent.
-const LENT: &str = "lent";
-
-/// Starts the program that this one was started as, anew and with the sockets, and returns its process id.
-///
-/// # Errors
-/// What fork(2) and execve(2) say.
-pub fn start(sockets: &Sockets) -> io::Result<i32> {
-    let mut text = process::id().to_string();
-    let mut fds: Vec<BorrowedFd<'_>> = Vec::new();
-    let own = sockets.groups.iter().map(|group| (group.asked.to_string(), &group.listeners));
-    let lent = (!sockets.lent.is_empty()).then(|| (LENT.to_owned(), &sockets.lent));
-    for (asked, listeners) in own.chain(lent) {
-        let numbers: Vec<String> = listeners.iter().map(|l| l.as_raw_fd().to_string()).collect();
-        // Writing to a string can't fail.
-        let _ = write!(text, ";{asked}={}", numbers.join(","));
-        fds.extend(listeners.iter().map(|listener| listener.as_fd()));
+impl Master {
+    /// Starts the program again beside this one, with the same sockets.
+    pub(super) fn upgrade(&mut self) {
+        if self.successor.is_some() {
+            ::log::warn!("a new program runs already; this upgrade is ignored");
+            return;
+        }
+        let current = self.supervisor.current();
+        let Some(generation) = self.generations.iter().find(|g| Some(g.number) == current) else {
+            ::log::warn!("there are no workers; this upgrade is ignored");
+            return;
+        };
+        if let Some(Err(error)) = self.pid_file.as_mut().map(PidFile::step_aside) {
+            ::log::error!("the upgrade failed: cannot put the pid file aside: {error}");
+            return;
+        }
+        match handover::start(&generation.listeners, self.admin.held()) {
+            Ok(pid) => {
+                ::log::info!(
+                    "the new program starts beside this one, pid {pid}; QUIT to this one completes it"
+                );
+                self.successor = Some(pid);
+            }
+            Err(error) => {
+                ::log::error!("the upgrade failed: {}", cause(&error));
+                let _ = self.pid_file.as_mut().map(PidFile::step_back);
+            }
+        }
     }
-    let arguments: Vec<OsString> = std::env::args_os().collect();
-    process::spawn(&arguments, (VARIABLE, &text), &fds)
-}
 
-/// Whether this program was started by another one that handed its sockets on.
-pub fn is_successor() -> bool {
-    std::env::var(VARIABLE).is_ok_and(|text| is_meant(text.split(';').next().unwrap_or_default()))
-}
-
-fn is_meant(parent: &str) -> bool {
-    parent.parse() == Ok(process::parent())
-}
-
-/// The sockets that the program before this one handed on, if one did.
-///
-/// # Errors
-/// What is wrong with the variable or a socket that it names.
-pub fn inherited() -> Result<Option<Sockets>, String> {
-    let Ok(text) = std::env::var(VARIABLE) else { return Ok(None) };
-    let (parent, groups) = text.split_once(';').unwrap_or((&text, ""));
-    if !is_meant(parent) {
-        return Ok(None);
+    /// The new program has ended, so this master serves on alone.
+    pub(super) fn successor_ended(&mut self, exit: Exit) {
+        self.successor = None;
+        self.steering.forget_choices();
+        // At once: until then the kernel has the choices of the new program, which had workers of its own.
+        self.steer();
+        let current = self.supervisor.current();
+        if let Some(generation) = self.generations.iter().find(|g| Some(g.number) == current) {
+            // The new program may have changed it for the shared listeners.
+            generation.set_backlog();
+        }
+        if let Some(Err(error)) = self.pid_file.as_mut().map(PidFile::step_back) {
+            ::log::error!("cannot put the pid file back: {error}");
+        }
+        ::log::warn!("the new program ended ({exit}); this one serves on");
     }
-    let mut sockets = Sockets::default();
-    for text in groups.split(';').filter(|group| !group.is_empty()) {
-        take_group(&mut sockets, text)?;
-    }
-    Ok(Some(sockets))
-}
-
-fn take_group(sockets: &mut Sockets, text: &str) -> Result<(), String> {
-    let bad = || format!("{VARIABLE} is damaged at '{text}'");
-    let (asked, numbers) = text.split_once('=').ok_or_else(bad)?;
-    let mut listeners = Vec::new();
-    for number in numbers.split(',') {
-        let number = number.parse().map_err(|_| bad())?;
-        let listener = socket::adopt_listener(number)
-            .map_err(|error| format!("descriptor {number} is no listener of mine: {error}"))?;
-        listeners.push(Arc::new(listener));
-    }
-    if asked == LENT {
-        sockets.lent = listeners;
-        return Ok(());
-    }
-    let asked = asked.parse().map_err(|_| bad())?;
-    let first = listeners.first().ok_or_else(bad)?;
-    let bound = socket::local_address(first).map_err(|error| format!("{asked}: {error}"))?;
-    sockets.groups.push(Group { asked, bound, open: listeners.len(), listeners });
-    Ok(())
 }

@@ -1,145 +1,214 @@
-//! A snapshot as JSON (RFC 8259), for the status page and for whoever does not read Prometheus text.
+//! A snapshot as JSON (RFC 8259): the data of the status page, for readers that don't parse Prometheus text.
 //!
-//! The subtle rule: counts of request times stand one for each bucket here, not cumulative, so that a reader can take
-//! two documents apart bucket by bucket. `bounds` has one number less than there are counts.
+//! The bucket counts of request times are not cumulative, so a reader can subtract two documents bucket by
+//! bucket. `bounds` has one number less than there are buckets: the last bucket has no bound.
+//!
+//! **Invariant:** seconds are exact decimals, such as 0.000001. A floating-point number would be rounded, and
+//! printed as 1e-6.
 
-use std::fmt::{self, Write as _};
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
+use super::class::StatusClass;
+use super::close_reason::CloseReason;
+use super::histogram::BOUNDS;
+use super::job_kind::JobKind;
+use super::job_outcome::JobOutcome;
+use super::method_label::METHOD_LABELS;
+use super::phase::Phase;
 use super::prometheus::{seconds, thousandths};
-use super::snapshot::{Counts, Slot, Snapshot};
-use super::{BOUNDS, Class, Method, Phase, Reason};
+use super::snapshot::{Counts, JobCounts, SlotSnapshot, Snapshot};
 
-/// Renders a snapshot.
+/// Renders a snapshot as one line.
 pub fn render(snapshot: &Snapshot) -> String {
-    let mut json = Json(String::with_capacity(4096));
-    json.object(|json| {
-        json.text("version", snapshot.version);
-        json.value("now", thousandths(snapshot.now));
-        json.value("started", thousandths(snapshot.started));
-        json.text("state", snapshot.state.label());
-        json.text("health", snapshot.health().label());
-        json.value("generation", snapshot.generation);
-        json.value("admin_restarts", snapshot.admin_restarts);
-        json.name("bounds");
-        json.array(BOUNDS.iter(), |json, &bound| json.put(seconds(bound)));
-        json.name("workers");
-        json.array(snapshot.slots.iter().enumerate(), |json, (index, slot)| {
-            json.object(|json| worker(json, index, slot));
-        });
-    });
-    json.0.push('\n');
-    json.0
+    let json = serde_json::to_string(&document(snapshot));
+    let mut json = json.expect("a document of numbers and of maps with text keys is always valid JSON");
+    json.push('\n');
+    json
 }
 
-fn worker(json: &mut Json, index: usize, slot: &Slot) {
-    json.value("worker", index);
-    json.value("up", slot.is_well());
+/// The whole document. The members of each object appear in the order of the fields.
+#[derive(Serialize)]
+struct Document {
+    version: &'static str,
+    now: Milliseconds,
+    started: Milliseconds,
+    state: &'static str,
+    health: &'static str,
+    generation: u64,
+    admin_restarts: u64,
+    bounds: Vec<Nanoseconds>,
+    workers: Vec<SlotRecord>,
+}
+
+/// A slot. A member is `null` if the slot has no worker now, or if the value is unknown.
+#[derive(Serialize)]
+struct SlotRecord {
+    worker: usize,
+    up: bool,
+    pid: Option<i32>,
+    generation: Option<u64>,
+    started: Option<Milliseconds>,
+    heartbeat_age: Option<Milliseconds>,
+    cpu_seconds: Option<Milliseconds>,
+    memory_bytes: Option<u64>,
+    restarts: u64,
+    draining: usize,
+    #[serde(flatten)]
+    counts: CountsRecord,
+}
+
+#[derive(Serialize)]
+struct CountsRecord {
+    accepted: u64,
+    sent_bytes: u64,
+    open: ByLabel<u64>,
+    in_idle_set: u64,
+    ended: ByLabel<u64>,
+    timeouts: ByLabel<u64>,
+    requests: ByLabel<ByLabel<u64>>,
+    request_seconds: RequestTimes,
+    cache: CacheCounts,
+    jobs: ByLabel<JobRecord>,
+}
+
+#[derive(Serialize)]
+struct RequestTimes {
+    count: u64,
+    sum: Nanoseconds,
+    buckets: Vec<u64>,
+}
+
+#[derive(Serialize)]
+struct CacheCounts {
+    hits: u64,
+    misses: u64,
+    stale: u64,
+    entries: u64,
+    watches: u64,
+}
+
+#[derive(Serialize)]
+struct JobRecord {
+    queued: u64,
+    waiting: u64,
+    running: u64,
+    ended: ByLabel<u64>,
+    wait_seconds: Nanoseconds,
+    run_seconds: Nanoseconds,
+}
+
+/// Milliseconds, rendered as seconds.
+struct Milliseconds(u64);
+
+impl Serialize for Milliseconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_decimal(thousandths(self.0), serializer)
+    }
+}
+
+/// Nanoseconds, rendered as seconds.
+struct Nanoseconds(u64);
+
+impl Serialize for Nanoseconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_decimal(seconds(self.0), serializer)
+    }
+}
+
+fn serialize_decimal<S: Serializer>(decimal: String, serializer: S) -> Result<S::Ok, S::Error> {
+    RawValue::from_string(decimal).map_err(S::Error::custom)?.serialize(serializer)
+}
+
+/// An object with a member for each label, in this order.
+struct ByLabel<T>(Vec<(&'static str, T)>);
+
+impl<T: Serialize> Serialize for ByLabel<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(label, value)| (label, value)))
+    }
+}
+
+impl ByLabel<u64> {
+    fn of<L: Copy>(labels: &[L], label: impl Fn(L) -> &'static str, counts: &[u64]) -> ByLabel<u64> {
+        ByLabel(labels.iter().zip(counts).map(|(&labelled, &count)| (label(labelled), count)).collect())
+    }
+}
+
+fn document(snapshot: &Snapshot) -> Document {
+    Document {
+        version: snapshot.version,
+        now: Milliseconds(snapshot.now),
+        started: Milliseconds(snapshot.started),
+        state: snapshot.state.label(),
+        health: snapshot.health().label(),
+        generation: snapshot.generation,
+        admin_restarts: snapshot.admin_restarts,
+        bounds: BOUNDS.iter().map(|&bound| Nanoseconds(bound)).collect(),
+        workers: snapshot.slots.iter().enumerate().map(|(index, slot)| slot_record(index, slot)).collect(),
+    }
+}
+
+fn slot_record(index: usize, slot: &SlotSnapshot) -> SlotRecord {
     let worker = slot.worker.as_ref();
-    json.maybe("pid", worker.map(|worker| worker.pid));
-    json.maybe("generation", worker.map(|worker| worker.generation));
-    json.maybe("started", worker.map(|worker| thousandths(worker.started)));
-    json.maybe("heartbeat_age", worker.map(|worker| thousandths(worker.silence.as_millis() as u64)));
     let usage = worker.and_then(|worker| worker.usage);
-    json.maybe("cpu_seconds", usage.map(|usage| thousandths(usage.cpu.as_millis() as u64)));
-    json.maybe("memory_bytes", usage.map(|usage| usage.memory));
-    json.value("restarts", slot.restarts);
-    json.value("draining", slot.draining);
-    counts(json, &slot.counts);
+    SlotRecord {
+        worker: index,
+        up: slot.is_healthy(),
+        pid: worker.map(|worker| worker.pid),
+        generation: worker.map(|worker| worker.generation),
+        started: worker.map(|worker| Milliseconds(worker.started)),
+        heartbeat_age: worker.map(|worker| Milliseconds(worker.silence.as_millis() as u64)),
+        cpu_seconds: usage.map(|usage| Milliseconds(usage.cpu.as_millis() as u64)),
+        memory_bytes: usage.map(|usage| usage.memory),
+        restarts: slot.restarts,
+        draining: slot.draining,
+        counts: counts_record(&slot.counts),
+    }
 }
 
-fn counts(json: &mut Json, counts: &Counts) {
-    json.value("accepted", counts.accepted);
-    json.value("sent_bytes", counts.sent);
-    json.counts("open", Phase::ALL.iter().map(|phase| phase.label()), &counts.open);
-    json.value("parked", counts.parked);
-    json.counts("ended", Reason::ALL.iter().map(|reason| reason.label()), &counts.ends);
-    json.counts("timeouts", Phase::ALL.iter().map(|phase| phase.label()), &counts.timeouts);
-    json.name("requests");
-    json.object(|json| {
-        for (method, counts) in Method::ALL.iter().zip(&counts.requests) {
-            json.counts(method.label(), Class::ALL.iter().map(|class| class.label()), counts);
-        }
-    });
-    json.name("request_seconds");
-    json.object(|json| {
-        json.value("count", counts.times.iter().sum::<u64>());
-        json.value("sum", seconds(counts.nanoseconds));
-        json.name("buckets");
-        json.array(counts.times.iter(), |json, count| json.put(count));
-    });
-    json.name("cache");
-    json.object(|json| {
-        json.value("hits", counts.cache_hits);
-        json.value("misses", counts.cache_misses);
-        json.value("entries", counts.cache_entries);
-        json.value("watches", counts.cache_watches);
-    });
+fn counts_record(counts: &Counts) -> CountsRecord {
+    let by_class = |counts: &[u64]| ByLabel::of(StatusClass::ALL, StatusClass::label, counts);
+    let requests = METHOD_LABELS.iter().zip(&counts.requests);
+    CountsRecord {
+        accepted: counts.accepted,
+        sent_bytes: counts.sent,
+        open: ByLabel::of(Phase::ALL, Phase::label, &counts.open),
+        in_idle_set: counts.in_idle_set,
+        ended: ByLabel::of(CloseReason::ALL, CloseReason::label, &counts.ends),
+        timeouts: ByLabel::of(Phase::ALL, Phase::label, &counts.timeouts),
+        requests: ByLabel(requests.map(|(&method, counts)| (method, by_class(counts))).collect()),
+        request_seconds: RequestTimes {
+            count: counts.times.iter().sum(),
+            sum: Nanoseconds(counts.nanoseconds),
+            buckets: counts.times.to_vec(),
+        },
+        cache: CacheCounts {
+            hits: counts.cache_hits,
+            misses: counts.cache_misses,
+            stale: counts.cache_stale,
+            entries: counts.cache_entries,
+            watches: counts.cache_watches,
+        },
+        jobs: ByLabel(
+            JobKind::ALL
+                .iter()
+                .zip(&counts.jobs)
+                .map(|(kind, jobs)| (kind.label(), job_record(jobs)))
+                .collect(),
+        ),
+    }
 }
 
-/// A document under way. What is put last decides whether a comma comes before what is put next.
-struct Json(String);
-
-impl Json {
-    fn object(&mut self, members: impl FnOnce(&mut Json)) {
-        self.0.push('{');
-        members(self);
-        self.0.push('}');
-    }
-
-    fn array<T>(&mut self, items: impl Iterator<Item = T>, mut put: impl FnMut(&mut Json, T)) {
-        self.0.push('[');
-        for item in items {
-            self.separate();
-            put(self, item);
-        }
-        self.0.push(']');
-    }
-
-    fn separate(&mut self) {
-        if !self.0.ends_with(['{', '[']) {
-            self.0.push(',');
-        }
-    }
-
-    /// Names are ours, and hold nothing that needs an escape.
-    fn name(&mut self, name: &str) {
-        self.separate();
-        self.0.extend(["\"", name, "\":"]);
-    }
-
-    fn put(&mut self, value: impl fmt::Display) {
-        // A String takes all that is written to it.
-        let _ = write!(self.0, "{value}");
-    }
-
-    fn value(&mut self, name: &str, value: impl fmt::Display) {
-        self.name(name);
-        self.put(value);
-    }
-
-    fn maybe(&mut self, name: &str, value: Option<impl fmt::Display>) {
-        match value {
-            Some(value) => self.value(name, value),
-            None => self.value(name, "null"),
-        }
-    }
-
-    fn text(&mut self, name: &str, text: &str) {
-        self.name(name);
-        self.0.push('"');
-        for letter in text.chars() {
-            match letter {
-                '"' | '\\' => self.0.extend(['\\', letter]),
-                control if control < ' ' => self.put(format_args!("\\u{:04x}", u32::from(control))),
-                other => self.0.push(other),
-            }
-        }
-        self.0.push('"');
-    }
-
-    fn counts<'a>(&mut self, name: &str, labels: impl Iterator<Item = &'a str>, counts: &[u64]) {
-        self.name(name);
-        self.object(|json| labels.zip(counts).for_each(|(label, count)| json.value(label, count)));
+fn job_record(jobs: &JobCounts) -> JobRecord {
+    JobRecord {
+        queued: jobs.queued,
+        waiting: jobs.waiting,
+        running: jobs.running,
+        ended: ByLabel::of(JobOutcome::ALL, JobOutcome::label, &jobs.ended),
+        wait_seconds: Nanoseconds(jobs.wait_nanoseconds),
+        run_seconds: Nanoseconds(jobs.run_nanoseconds),
     }
 }
 
@@ -157,20 +226,23 @@ mod tests {
             r#","workers":[{"worker":0,"up":true,"pid":42,"generation":1,"started":1700000000.25,"heartbeat_age":0.08,"#,
             r#""cpu_seconds":1.23,"memory_bytes":8192,"restarts":0,"draining":0,"accepted":9,"sent_bytes":4096,"#,
             r#""open":{"handshake":0,"idle":2,"#,
-            r#""linger":0},"parked":1,"ended":{"#,
+            r#""linger":0},"in_idle_set":1,"ended":{"#,
             r#""requests":{"GET":{"2xx":7,"3xx":0,"#,
             r#""request_seconds":{"count":7,"sum":1.500000003,"buckets":[1,0,0,5,"#,
-            r#""cache":{"hits":4,"misses":3,"entries":2,"watches":5}},{"worker":1,"up":false,"pid":null,"#,
+            r#""cache":{"hits":4,"misses":3,"stale":6,"entries":2,"watches":5},"jobs":{"open":{"#,
+            r#""jobs":{"open":{"queued":21,"waiting":2,"running":3,"#,
+            r#""ended":{"done":10,"panicked":1,"dropped":5,"refused":4},"wait_seconds":1.000000007,"run_seconds":2.5},"#,
+            r#""close":{"queued":0,"waiting":0,"running":0,"ended":{"done":0,"panicked":0,"dropped":0,"refused":0},"wait_seconds":0,"run_seconds":0}}},{"worker":1,"up":false,"pid":null,"#,
         ] {
             assert_eq!(text.matches(part).count(), 1, "{part} in {text}");
         }
-        assert!(text.ends_with("}}]}\n"));
+        assert!(text.ends_with("}}}]}\n"));
         assert!(!text.contains(",}") && !text.contains(",]") && !text.contains("{,") && !text.contains("[,"));
     }
 
     #[test]
     fn text_is_escaped() {
         let text = render(&Snapshot { version: "a\"b\\c\n", ..sample() });
-        assert!(text.starts_with(r#"{"version":"a\"b\\c\u000a","#), "{text}");
+        assert!(text.starts_with(r#"{"version":"a\"b\\c\n","#), "{text}");
     }
 }

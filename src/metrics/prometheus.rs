@@ -1,18 +1,25 @@
 //! A snapshot as Prometheus text, version 0.0.4 of the exposition format.
 //!
 //! ```text
-//! # HELP mayhttpd_sent_bytes_total Bytes that sockets took, heads included.
+//! # HELP mayhttpd_sent_bytes_total Bytes sent, with heads.
 //! # TYPE mayhttpd_sent_bytes_total counter
 //! mayhttpd_sent_bytes_total{worker="0"} 4096
 //! ```
 //!
-//! The subtle rules: all lines of a family stand together; units are base units, seconds and bytes; the buckets of a
-//! histogram are cumulative, and its last, `+Inf`, equals its count.
+//! The format requires: all lines of a family stand together, units are seconds and bytes, and the buckets of
+//! a histogram are cumulative. The last bucket, `+Inf`, equals the count.
 
 use std::fmt::{self, Write as _};
 
-use super::snapshot::{Slot, Snapshot};
-use super::{BOUNDS, Class, Method, Phase, Reason, State};
+use super::class::StatusClass;
+use super::close_reason::CloseReason;
+use super::histogram::BOUNDS;
+use super::job_kind::JobKind;
+use super::job_outcome::JobOutcome;
+use super::method_label::METHOD_LABELS;
+use super::phase::Phase;
+use super::snapshot::{JobCounts, SlotSnapshot, Snapshot};
+use super::state::State;
 
 /// Renders a snapshot.
 pub fn render(snapshot: &Snapshot) -> String {
@@ -22,12 +29,13 @@ pub fn render(snapshot: &Snapshot) -> String {
     text.connections();
     text.requests();
     text.cache();
+    text.background();
     text.out
 }
 
 struct Text<'a> {
     out: String,
-    /// The family that is being written.
+    /// The name of the current family.
     name: &'static str,
     snapshot: &'a Snapshot,
 }
@@ -35,48 +43,52 @@ struct Text<'a> {
 impl Text<'_> {
     fn server(&mut self) {
         let snapshot = self.snapshot;
-        self.family("mayhttpd_build_info", "gauge", "The version that runs; its value is always 1.");
+        self.family("mayhttpd_build_info", "gauge", "Version of the server. The value is always 1.");
         self.line(&[("version", snapshot.version)], 1);
         self.family(
             "mayhttpd_start_time_seconds",
             "gauge",
-            "When the master started, in seconds since 1970.",
+            "Start time of the master, in seconds since 1970.",
         );
         self.line(&[], thousandths(snapshot.started));
-        self.family(
-            "mayhttpd_state",
-            "gauge",
-            "What the server as a whole is doing: 1 for the state that is.",
-        );
+        self.family("mayhttpd_state", "gauge", "State of the server: 1 for the current state, else 0.");
         for state in State::ALL {
             self.line(&[("state", state.label())], u8::from(*state == snapshot.state));
         }
         self.family("mayhttpd_generation", "gauge", "The generation that serves.");
         self.line(&[], snapshot.generation);
-        self.family("mayhttpd_admin_restarts_total", "counter", "Admin processes that had to be replaced.");
+        self.family("mayhttpd_admin_restarts_total", "counter", "Admin processes that were replaced.");
         self.line(&[], snapshot.admin_restarts);
     }
 
     fn workers(&mut self) {
-        self.family("mayhttpd_worker_up", "gauge", "Whether a worker gave a sign within the last second.");
-        self.each(|text, id, slot| text.line(&[id], u8::from(slot.is_well())));
-        self.family("mayhttpd_worker_restarts_total", "counter", "Workers that had to be replaced.");
+        self.family(
+            "mayhttpd_worker_up",
+            "gauge",
+            "1 if the last heartbeat of the worker is less than a second old, else 0.",
+        );
+        self.each(|text, id, slot| text.line(&[id], u8::from(slot.is_healthy())));
+        self.family("mayhttpd_worker_restarts_total", "counter", "Workers that were replaced.");
         self.each(|text, id, slot| text.line(&[id], slot.restarts));
-        self.family("mayhttpd_worker_draining", "gauge", "Predecessors that drain beside a worker.");
+        self.family("mayhttpd_worker_draining", "gauge", "Workers that drain in the same slot.");
         self.each(|text, id, slot| text.line(&[id], slot.draining));
-        self.family("mayhttpd_worker_start_time_seconds", "gauge", "When a worker started, since 1970.");
+        self.family(
+            "mayhttpd_worker_start_time_seconds",
+            "gauge",
+            "Start time of the worker, in seconds since 1970.",
+        );
         self.each(|text, id, slot| {
             text.line_if(id, slot.worker.as_ref().map(|worker| thousandths(worker.started)));
         });
-        self.family("mayhttpd_worker_generation", "gauge", "The generation that a worker was started in.");
+        self.family("mayhttpd_worker_generation", "gauge", "Generation of the worker.");
         self.each(|text, id, slot| text.line_if(id, slot.worker.as_ref().map(|worker| worker.generation)));
         self.family(
             "mayhttpd_worker_heartbeat_age_seconds",
             "gauge",
-            "How long a worker has given no sign; it gives ten a second.",
+            "Age of the last heartbeat of the worker. It sends ten a second.",
         );
         self.each(|text, id, slot| {
-            let age = |worker: &super::snapshot::Worker| worker.silence.as_millis();
+            let age = |worker: &super::snapshot::WorkerSnapshot| worker.silence.as_millis();
             text.line_if(id, slot.worker.as_ref().map(age).map(|age| thousandths(age as u64)));
         });
         self.family("mayhttpd_worker_cpu_seconds_total", "counter", "User and system time of a worker.");
@@ -94,47 +106,47 @@ impl Text<'_> {
     fn connections(&mut self) {
         self.family("mayhttpd_connections_accepted_total", "counter", "Connections accepted.");
         self.each(|text, id, slot| text.line(&[id], slot.counts.accepted));
-        self.family("mayhttpd_connections_open", "gauge", "Connections open, by what they are doing.");
+        self.family("mayhttpd_connections_open", "gauge", "Open connections, by phase.");
         self.each(|text, id, slot| {
             for (phase, count) in Phase::ALL.iter().zip(slot.counts.open) {
                 text.line(&[id, ("phase", phase.label())], count);
             }
         });
         self.family(
-            "mayhttpd_connections_parked",
+            "mayhttpd_connections_in_idle_set",
             "gauge",
-            "Connections of these that have been idle for a while and hold next to no memory.",
+            "Open connections that wait in the idle set, without a coroutine and with little memory.",
         );
-        self.each(|text, id, slot| text.line(&[id], slot.counts.parked));
+        self.each(|text, id, slot| text.line(&[id], slot.counts.in_idle_set));
         self.family("mayhttpd_connections_ended_total", "counter", "Connections ended, by reason.");
         self.each(|text, id, slot| {
-            for (reason, count) in Reason::ALL.iter().zip(slot.counts.ends) {
+            for (reason, count) in CloseReason::ALL.iter().zip(slot.counts.ends) {
                 text.line(&[id, ("reason", reason.label())], count);
             }
         });
-        self.family("mayhttpd_connection_timeouts_total", "counter", "Waits that took too long, by phase.");
+        self.family("mayhttpd_connection_timeouts_total", "counter", "Timeouts, by phase.");
         self.each(|text, id, slot| {
             for (phase, count) in Phase::ALL.iter().zip(slot.counts.timeouts) {
                 text.line(&[id, ("phase", phase.label())], count);
             }
         });
-        self.family("mayhttpd_sent_bytes_total", "counter", "Bytes that sockets took, heads included.");
+        self.family("mayhttpd_sent_bytes_total", "counter", "Bytes sent, with heads.");
         self.each(|text, id, slot| text.line(&[id], slot.counts.sent));
     }
 
     fn requests(&mut self) {
         self.family("mayhttpd_requests_total", "counter", "Requests, by method and class of status.");
         self.each(|text, id, slot| {
-            for (method, counts) in Method::ALL.iter().zip(slot.counts.requests) {
-                for (class, count) in Class::ALL.iter().zip(counts) {
-                    text.line(&[id, ("method", method.label()), ("status", class.label())], count);
+            for (method, counts) in METHOD_LABELS.iter().zip(slot.counts.requests) {
+                for (class, count) in StatusClass::ALL.iter().zip(counts) {
+                    text.line(&[id, ("method", method), ("status", class.label())], count);
                 }
             }
         });
         self.family(
             "mayhttpd_request_duration_seconds",
             "histogram",
-            "Time from a request's complete head until the socket took the reply.",
+            "Time from the complete head of a request until the socket accepted the response.",
         );
         self.each(|text, id, slot| {
             let mut total = 0;
@@ -149,27 +161,74 @@ impl Text<'_> {
     }
 
     fn cache(&mut self) {
-        self.family("mayhttpd_cache_hits_total", "counter", "Paths that the cache answered for.");
+        self.family("mayhttpd_cache_hits_total", "counter", "Paths found in the cache.");
         self.each(|text, id, slot| text.line(&[id], slot.counts.cache_hits));
-        self.family("mayhttpd_cache_misses_total", "counter", "Paths that the file system was asked for.");
+        self.family("mayhttpd_cache_misses_total", "counter", "Paths looked up in the file system.");
         self.each(|text, id, slot| text.line(&[id], slot.counts.cache_misses));
-        self.family("mayhttpd_cache_entries", "gauge", "Files that a worker keeps ready.");
+        self.family(
+            "mayhttpd_cache_stale_total",
+            "counter",
+            "Responses from a file that could not be checked again, because descriptors or memory ran out.",
+        );
+        self.each(|text, id, slot| text.line(&[id], slot.counts.cache_stale));
+        self.family("mayhttpd_cache_entries", "gauge", "Entries in the cache.");
         self.each(|text, id, slot| text.line(&[id], slot.counts.cache_entries));
-        self.family("mayhttpd_cache_watches", "gauge", "Inotify watches that a worker holds for them.");
+        self.family("mayhttpd_cache_watches", "gauge", "Inotify watches for the cache.");
         self.each(|text, id, slot| text.line(&[id], slot.counts.cache_watches));
     }
 
-    /// Begins a family.
+    fn background(&mut self) {
+        self.family(
+            "mayhttpd_background_jobs_queued_total",
+            "counter",
+            "Jobs for background threads, by kind.",
+        );
+        self.each_kind(|text, labels, jobs| text.line(&labels, jobs.queued));
+        self.family("mayhttpd_background_jobs_waiting", "gauge", "Jobs that wait for a thread.");
+        self.each_kind(|text, labels, jobs| text.line(&labels, jobs.waiting));
+        self.family("mayhttpd_background_jobs_running", "gauge", "Jobs that a thread runs.");
+        self.each_kind(|text, labels, jobs| text.line(&labels, jobs.running));
+        self.family(
+            "mayhttpd_background_jobs_ended_total",
+            "counter",
+            "Jobs by outcome: run to the end, panicked, dropped because no request waited for it any more, or \
+             refused because too many waited.",
+        );
+        self.each_kind(|text, [id, kind], jobs| {
+            for (outcome, count) in JobOutcome::ALL.iter().zip(jobs.ended) {
+                text.line(&[id, kind, ("outcome", outcome.label())], count);
+            }
+        });
+        self.family(
+            "mayhttpd_background_job_wait_seconds_total",
+            "counter",
+            "Time that jobs waited for a thread, in sum.",
+        );
+        self.each_kind(|text, labels, jobs| text.line(&labels, seconds(jobs.wait_nanoseconds)));
+        self.family("mayhttpd_background_job_run_seconds_total", "counter", "Time that jobs ran, in sum.");
+        self.each_kind(|text, labels, jobs| text.line(&labels, seconds(jobs.run_nanoseconds)));
+    }
+
+    /// Starts a family.
     fn family(&mut self, name: &'static str, kind: &str, help: &str) {
         self.name = name;
         self.out.extend(["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"]);
     }
 
-    /// Writes something for each slot, with the label that names it.
-    fn each(&mut self, mut write: impl FnMut(&mut Self, (&str, &str), &Slot)) {
+    /// Calls `write` for each slot with its label.
+    fn each(&mut self, mut write: impl FnMut(&mut Self, (&str, &str), &SlotSnapshot)) {
         for (index, slot) in self.snapshot.slots.iter().enumerate() {
             write(self, ("worker", itoa::Buffer::new().format(index)), slot);
         }
+    }
+
+    /// Calls `write` for each kind of job in each slot, with the labels of both.
+    fn each_kind(&mut self, write: impl Fn(&mut Self, [(&str, &str); 2], &JobCounts)) {
+        self.each(|text, id, slot| {
+            for (kind, jobs) in JobKind::ALL.iter().zip(&slot.counts.jobs) {
+                write(text, [id, ("kind", kind.label())], jobs);
+            }
+        });
     }
 
     fn line(&mut self, labels: &[(&str, &str)], value: impl fmt::Display) {
@@ -199,7 +258,7 @@ impl Text<'_> {
     }
 }
 
-/// The value of a label, with what would end it escaped.
+/// Escapes the value of a label.
 fn escape(value: &str, out: &mut String) {
     for letter in value.chars() {
         match letter {
@@ -244,7 +303,7 @@ mod tests {
         has(&text, "mayhttpd_start_time_seconds 1700000000");
         has(
             &text,
-            "# HELP mayhttpd_worker_restarts_total Workers that had to be replaced.\n\
+            "# HELP mayhttpd_worker_restarts_total Workers that were replaced.\n\
              # TYPE mayhttpd_worker_restarts_total counter\n\
              mayhttpd_worker_restarts_total{worker=\"0\"} 0\n\
              mayhttpd_worker_restarts_total{worker=\"1\"} 3",
@@ -255,9 +314,9 @@ mod tests {
         has(&text, "mayhttpd_worker_heartbeat_age_seconds{worker=\"0\"} 0.08");
         has(&text, "mayhttpd_worker_cpu_seconds_total{worker=\"0\"} 1.23");
         has(&text, "mayhttpd_connections_open{worker=\"0\",phase=\"idle\"} 2");
-        has(&text, "mayhttpd_connections_parked{worker=\"0\"} 1");
+        has(&text, "mayhttpd_connections_in_idle_set{worker=\"0\"} 1");
         has(&text, "mayhttpd_requests_total{worker=\"0\",method=\"GET\",status=\"2xx\"} 7");
-        assert!(!text.contains("cpu_seconds_total{worker=\"1\"}"), "nobody has no CPU time");
+        assert!(!text.contains("cpu_seconds_total{worker=\"1\"}"), "an empty slot has no CPU time");
     }
 
     #[test]
@@ -274,6 +333,50 @@ mod tests {
                  {name}_sum{{worker=\"0\"}} 1.500000003\n{name}_count{{worker=\"0\"}} 7"
             ),
         );
+    }
+
+    #[test]
+    fn jobs_are_counted_by_kind_and_outcome() {
+        let text = render(&sample());
+        has(
+            &text,
+            "mayhttpd_background_jobs_queued_total{worker=\"0\",kind=\"open\"} 21\n\
+             mayhttpd_background_jobs_queued_total{worker=\"0\",kind=\"read\"} 0",
+        );
+        has(&text, "mayhttpd_background_jobs_waiting{worker=\"0\",kind=\"open\"} 2");
+        has(&text, "mayhttpd_background_jobs_running{worker=\"0\",kind=\"open\"} 3");
+        let ended = "mayhttpd_background_jobs_ended_total{worker=\"0\",kind=\"open\",outcome=";
+        has(
+            &text,
+            &format!(
+                "{ended}\"done\"}} 10\n{ended}\"panicked\"}} 1\n{ended}\"dropped\"}} 5\n{ended}\"refused\"}} 4"
+            ),
+        );
+        has(&text, "mayhttpd_background_job_wait_seconds_total{worker=\"0\",kind=\"open\"} 1.000000007");
+        has(&text, "mayhttpd_background_job_run_seconds_total{worker=\"0\",kind=\"open\"} 2.5");
+        has(&text, "mayhttpd_background_jobs_waiting{worker=\"1\",kind=\"root\"} 0");
+    }
+
+    #[test]
+    fn every_metric_kind_and_outcome_is_as_the_document_says() {
+        let document = include_str!("../../docs/operations.md");
+        let is_part = |letter: char| letter.is_ascii_lowercase() || letter == '_';
+        let named: Vec<&str> = document
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|code| code.starts_with("mayhttpd_") && code.chars().all(is_part))
+            .collect();
+        let text = render(&sample());
+        assert!(named.len() > 6, "{named:?}");
+        named.iter().for_each(|name| assert!(text.contains(&format!("\n# TYPE {name} ")), "{name}"));
+        let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE mayhttpd_background_"));
+        for family in families.filter_map(|line| line.split(' ').next()) {
+            assert!(named.contains(&&*format!("mayhttpd_background_{family}")), "{family}");
+        }
+        let rows = JobKind::ALL.iter().map(|kind| format!("\n| `{}` |", kind.label()));
+        let words = JobOutcome::ALL.iter().map(|outcome| format!("`{}`", outcome.label()));
+        rows.chain(words).for_each(|part| assert!(document.contains(&part), "{part}"));
     }
 
     #[test]

@@ -1,19 +1,26 @@
-//! The table as it was at one moment, as plain data to render, and what follows from it: who is well, and whether the
-//! server is.
+//! The table at one moment as plain data, and the health of the server.
 //!
-//! The subtle rule: rows are read while others write them, so two figures of one snapshot may be a request apart.
+//! Workers write while rows are read, so two counts of a snapshot may differ by a request.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
-use super::{
-    BUCKETS, Block, Class, LANES, MAX_SLOTS, Method, Phase, Reason, State, Table, at, head, wall_milliseconds,
-};
+use super::class::StatusClass;
+use super::close_reason::CloseReason;
+use super::histogram::BUCKETS;
+use super::job_kind::JobKind;
+use super::job_outcome::JobOutcome;
+use super::layout::{MAX_SLOTS, at, head};
+use super::method_label::METHODS;
+use super::phase::Phase;
+use super::state::State;
+use super::table::{Table, wall_milliseconds};
+use crate::sys::shm::Block;
 
-/// A worker that gave no sign for this long is not well; it gives ten a second.
+/// A worker whose last heartbeat is this old is not healthy. It sends ten a second.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(1);
 
-/// What a process has taken, as the kernel counts it.
+/// CPU time and memory of a process, by the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// User and system time.
@@ -22,7 +29,7 @@ pub struct Usage {
     pub memory: u64,
 }
 
-/// The whole table.
+/// The whole table at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The program's version.
@@ -35,20 +42,21 @@ pub struct Snapshot {
     pub generation: u64,
     /// What the server as a whole is doing.
     pub state: State,
-    /// Admin processes that had to be replaced.
+    /// Admin processes that were replaced.
     pub admin_restarts: u64,
     /// The slots, in order.
-    pub slots: Vec<Slot>,
+    pub slots: Vec<SlotSnapshot>,
 }
 
-/// A slot: who is in it, and what all who ever were have counted.
+/// A slot: its worker, and the counts of all its workers so far.
 #[derive(Clone, Debug, Default)]
-pub struct Slot {
-    /// Workers that had to be replaced.
+pub struct SlotSnapshot {
+    /// Workers that were replaced.
     pub restarts: u64,
-    /// The worker; `None` between the death of one and the start of the next.
-    pub worker: Option<Worker>,
-    /// Predecessors that drain beside it.
+    /// The worker of the generation that serves, or else the newest. `None` after a worker died, until the
+    /// next one starts.
+    pub worker: Option<WorkerSnapshot>,
+    /// Other workers in this slot: older ones that drain, and one that a reload starts.
     pub draining: usize,
     /// The counts.
     pub counts: Counts,
@@ -56,16 +64,16 @@ pub struct Slot {
 
 /// A worker in its slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Worker {
+pub struct WorkerSnapshot {
     /// Its process id.
     pub pid: i32,
     /// The generation it was started in.
     pub generation: u64,
     /// When it was started, in milliseconds since 1970.
     pub started: u64,
-    /// How long it has given no sign.
+    /// The age of its last heartbeat.
     pub silence: Duration,
-    /// What it has taken; `None` where the kernel does not tell.
+    /// Its CPU time and memory; `None` if the kernel does not report them.
     pub usage: Option<Usage>,
 }
 
@@ -76,45 +84,67 @@ pub struct Counts {
     pub accepted: u64,
     /// Connections open, in the order of [`Phase::ALL`].
     pub open: [u64; Phase::ALL.len()],
-    /// Connections of these that wait without a coroutine.
-    pub parked: u64,
-    /// Connections ended, in the order of [`Reason::ALL`].
-    pub ends: [u64; Reason::ALL.len()],
-    /// Waits that took too long, in the order of [`Phase::ALL`].
+    /// Open connections in the idle set.
+    pub in_idle_set: u64,
+    /// Connections ended, in the order of [`CloseReason::ALL`].
+    pub ends: [u64; CloseReason::ALL.len()],
+    /// Timeouts, in the order of [`Phase::ALL`].
     pub timeouts: [u64; Phase::ALL.len()],
-    /// Requests by [`Method::ALL`] and then [`Class::ALL`].
-    pub requests: [[u64; Class::ALL.len()]; Method::ALL.len()],
-    /// Bytes that sockets took.
+    /// Requests by [`METHOD_LABELS`](super::method_label::METHOD_LABELS) and then [`StatusClass::ALL`].
+    pub requests: [[u64; StatusClass::ALL.len()]; METHODS],
+    /// Bytes sent.
     pub sent: u64,
-    /// Requests by the time they took, one count for each of [`super::BOUNDS`] and one for what is above.
+    /// Requests by duration: one count for each of [`BOUNDS`](super::histogram::BOUNDS) and one for what is
+    /// above.
     pub times: [u64; BUCKETS],
-    /// The sum of these times, in nanoseconds.
+    /// The sum of the durations in nanoseconds.
     pub nanoseconds: u64,
-    /// Paths that the cache answered for.
+    /// Paths found in the cache.
     pub cache_hits: u64,
-    /// Paths that the file system was asked for.
+    /// Paths looked up in the file system.
     pub cache_misses: u64,
+    /// Responses from entries that could not be checked again.
+    pub cache_stale: u64,
     /// Entries in the cache.
     pub cache_entries: u64,
-    /// Inotify watches held for them.
+    /// Inotify watches for them.
     pub cache_watches: u64,
+    /// Jobs of the background threads, in the order of [`JobKind::ALL`].
+    pub jobs: [JobCounts; JobKind::ALL.len()],
 }
 
-/// Whether clients should be sent here.
+/// Counts of the jobs of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobCounts {
+    /// Jobs that were put into the queue.
+    pub queued: u64,
+    /// Jobs that wait in the queue now.
+    pub waiting: u64,
+    /// Jobs that a thread runs now.
+    pub running: u64,
+    /// Jobs by how they ended, in the order of [`JobOutcome::ALL`].
+    pub ended: [u64; JobOutcome::ALL.len()],
+    /// The time in the queue of all jobs that began, in nanoseconds.
+    pub wait_nanoseconds: u64,
+    /// The time that all jobs ran that ended, in nanoseconds.
+    pub run_nanoseconds: u64,
+}
+
+/// Whether a balancer should send clients here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// They should.
+    /// Yes.
     Ready,
     /// Not yet.
     Starting,
-    /// No more.
+    /// No longer.
     Draining,
-    /// No worker is well.
+    /// No: no worker is healthy.
     Failing,
 }
 
 impl Health {
-    /// One word for it.
+    /// The word in the health check.
     pub const fn label(self) -> &'static str {
         match self {
             Health::Ready => "ready",
@@ -125,45 +155,62 @@ impl Health {
     }
 }
 
-impl Worker {
-    /// True when it gave a sign of late.
-    pub fn is_well(&self) -> bool {
+impl WorkerSnapshot {
+    /// True if its last heartbeat is recent.
+    pub fn is_healthy(&self) -> bool {
         self.silence < SILENCE_LIMIT
     }
 }
 
 impl Snapshot {
-    /// Whether clients should be sent here: one worker that is well can serve them.
+    /// The health of the server. One healthy worker is enough.
     pub fn health(&self) -> Health {
         match self.state {
             State::Starting => Health::Starting,
             State::Draining | State::Stopping => Health::Draining,
-            State::Serving if self.slots.iter().any(Slot::is_well) => Health::Ready,
+            State::Serving if self.slots.iter().any(SlotSnapshot::is_healthy) => Health::Ready,
             State::Serving => Health::Failing,
         }
     }
 }
 
-impl Slot {
-    /// True when there is a worker that is well.
-    pub fn is_well(&self) -> bool {
-        self.worker.as_ref().is_some_and(Worker::is_well)
+impl SlotSnapshot {
+    /// True if the slot has a healthy worker.
+    pub fn is_healthy(&self) -> bool {
+        self.worker.as_ref().is_some_and(WorkerSnapshot::is_healthy)
+    }
+
+    /// Adds a worker in this slot. `serving` is the generation that serves.
+    fn take(&mut self, found: Option<WorkerSnapshot>, serving: u64) {
+        let Some(found) = found else { return };
+        let rank =
+            |worker: &WorkerSnapshot| (worker.generation == serving, worker.generation, worker.started);
+        match &mut self.worker {
+            None => self.worker = Some(found),
+            Some(worker) => {
+                if rank(&found) > rank(worker) {
+                    *worker = found;
+                }
+                self.draining += 1;
+            }
+        }
     }
 }
 
 impl Counts {
-    /// Adds what one row has.
+    /// Adds the counts of a row.
     fn gather(&mut self, row: &Block<{ at::END }>) {
         let word = |at: usize| row.0[at].load(Relaxed);
         let each = |counts: &mut [u64], at: usize| {
             counts.iter_mut().zip(at..).for_each(|(count, at)| *count += word(at));
         };
         self.accepted += word(at::ACCEPTED);
-        self.parked += word(at::PARKED);
+        self.in_idle_set += word(at::IN_IDLE_SET);
         self.sent += word(at::SENT);
         self.nanoseconds += word(at::REQUEST_NANOSECONDS);
         self.cache_hits += word(at::CACHE_HITS);
         self.cache_misses += word(at::CACHE_MISSES);
+        self.cache_stale += word(at::CACHE_STALE);
         self.cache_entries += word(at::CACHE_ENTRIES);
         self.cache_watches += word(at::CACHE_WATCHES);
         each(&mut self.open, at::OPEN);
@@ -171,11 +218,21 @@ impl Counts {
         each(&mut self.timeouts, at::TIMEOUTS);
         each(&mut self.times, at::REQUEST_TIMES);
         each(self.requests.as_flattened_mut(), at::REQUESTS);
+        for (kind, jobs) in self.jobs.iter_mut().enumerate() {
+            // A gauge can be below zero for a moment.
+            let gauge = |at: usize| u64::try_from(word(at + kind).cast_signed()).unwrap_or(0);
+            jobs.queued += word(at::JOBS_QUEUED + kind);
+            jobs.waiting += gauge(at::JOBS_WAITING);
+            jobs.running += gauge(at::JOBS_RUNNING);
+            jobs.wait_nanoseconds += word(at::JOB_WAIT_NANOSECONDS + kind);
+            jobs.run_nanoseconds += word(at::JOB_RUN_NANOSECONDS + kind);
+            each(&mut jobs.ended, at::JOBS_ENDED + kind * JobOutcome::ALL.len());
+        }
     }
 }
 
 impl Table {
-    /// Reads the table at this time of the monotonic clock; `usage` tells what a process has taken.
+    /// Reads the table at this time of the monotonic clock. `usage` returns CPU time and memory of a process.
     pub fn snapshot(self, now: Duration, usage: impl Fn(i32) -> Option<Usage>) -> Snapshot {
         let word = |at: usize| self.head[at].load(Relaxed);
         let slots = usize::try_from(word(head::SLOTS)).unwrap_or(0).min(MAX_SLOTS);
@@ -189,52 +246,73 @@ impl Table {
                 .and_then(|state| State::ALL.get(state).copied())
                 .unwrap_or(State::Stopping),
             admin_restarts: word(head::ADMIN_RESTARTS),
-            slots: (0..slots).map(|slot| self.slot(slot, now, &usage)).collect(),
+            slots: self.slots(slots, now, usage),
         }
     }
 
-    fn slot(self, slot: usize, now: Duration, usage: impl Fn(i32) -> Option<Usage>) -> Slot {
-        let lanes = &self.rows[slot * LANES..(slot + 1) * LANES];
-        let mut counts = Counts::default();
-        lanes.iter().for_each(|row| counts.gather(row));
-        let mut workers: Vec<Worker> = lanes.iter().filter_map(|row| worker(row, now)).collect();
-        workers.sort_by_key(|worker| worker.started);
-        let mut worker = workers.pop();
-        if let Some(worker) = &mut worker {
-            worker.usage = usage(worker.pid);
+    fn slots(self, count: usize, now: Duration, usage: impl Fn(i32) -> Option<Usage>) -> Vec<SlotSnapshot> {
+        let serving = self.head[head::GENERATION].load(Relaxed);
+        let mut slots = self.read_consistent(|| {
+            let mut slots = vec![SlotSnapshot::default(); count];
+            let rows = self.used_rows().iter().filter(|row| row.0[at::PID].load(Acquire) != 0);
+            for row in rows {
+                if let Some(slot) = slots.get_mut(row.0[at::SLOT].load(Relaxed) as usize) {
+                    slot.counts.gather(row);
+                    slot.take(worker(row, now), serving);
+                }
+            }
+            for (slot, sums) in slots.iter_mut().zip(self.sums) {
+                slot.counts.gather(sums);
+            }
+            slots
+        });
+        for (slot, restarts) in slots.iter_mut().zip(&self.head[head::RESTARTS..]) {
+            slot.restarts = restarts.load(Relaxed);
+            slot.worker.iter_mut().for_each(|worker| worker.usage = usage(worker.pid));
         }
-        let restarts = self.head[head::RESTARTS + slot].load(Relaxed);
-        Slot { restarts, worker, draining: workers.len(), counts }
+        slots
     }
 }
 
-fn worker(row: &Block<{ at::END }>, now: Duration) -> Option<Worker> {
+fn worker(row: &Block<{ at::END }>, now: Duration) -> Option<WorkerSnapshot> {
     let word = |at: usize| row.0[at].load(Relaxed);
     let pid = i32::try_from(word(at::PID)).ok().filter(|&pid| pid > 0)?;
     let silence = now.saturating_sub(Duration::from_millis(word(at::HEARTBEAT)));
     let (generation, started) = (word(at::GENERATION), word(at::STARTED));
-    Some(Worker { pid, generation, started, silence, usage: None })
+    Some(WorkerSnapshot { pid, generation, started, silence, usage: None })
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::connection_counter::ConnectionCounter;
+    use super::super::row::Row;
     use super::*;
+    use crate::http::method::Method;
 
-    /// One slot with a worker and some counts, one that is empty.
+    /// A slot with a worker and some counts, and an empty slot.
     pub(in super::super) fn sample() -> Snapshot {
         let mut counts = Counts { accepted: 9, sent: 4096, nanoseconds: 1_500_000_003, ..Counts::default() };
         counts.open[Phase::Idle as usize] = 2;
-        counts.parked = 1;
-        counts.requests[Method::Get as usize][Class::Success as usize] = 7;
+        counts.in_idle_set = 1;
+        counts.requests[Method::Get as usize][StatusClass::Success as usize] = 7;
         counts.times[0] = 1;
         counts.times[3] = 5;
         counts.times[BUCKETS - 1] = 1;
-        counts.ends[Reason::TimedOut as usize] = 1;
+        counts.ends[CloseReason::TimedOut(Phase::Idle).index()] = 1;
         counts.timeouts[Phase::Head as usize] = 1;
         (counts.cache_hits, counts.cache_misses, counts.cache_entries) = (4, 3, 2);
         counts.cache_watches = 5;
+        counts.cache_stale = 6;
+        counts.jobs[JobKind::Open as usize] = JobCounts {
+            queued: 21,
+            waiting: 2,
+            running: 3,
+            ended: [10, 1, 5, 4],
+            wait_nanoseconds: 1_000_000_007,
+            run_nanoseconds: 2_500_000_000,
+        };
         let usage = Usage { cpu: Duration::from_millis(1230), memory: 8192 };
-        let worker = Worker {
+        let worker = WorkerSnapshot {
             pid: 42,
             generation: 1,
             started: 1_700_000_000_250,
@@ -249,31 +327,34 @@ pub(super) mod tests {
             state: State::Serving,
             admin_restarts: 0,
             slots: vec![
-                Slot { restarts: 0, worker: Some(worker), draining: 0, counts },
-                Slot { restarts: 3, ..Slot::default() },
+                SlotSnapshot { restarts: 0, worker: Some(worker), draining: 0, counts },
+                SlotSnapshot { restarts: 3, ..SlotSnapshot::default() },
             ],
         }
     }
 
     #[test]
-    fn a_snapshot_has_what_was_counted_in_all_rows_of_a_slot() {
+    fn a_snapshot_has_what_all_processes_of_a_slot_counted_and_what_the_living_have_open() {
         let table = Table::new(2).unwrap();
         let usage = |pid| (pid == 12).then_some(Usage { cpu: Duration::ZERO, memory: 1 });
-        for pid in [11, 12] {
-            let row = table.claim(1);
-            table.occupy(row, pid, 1, Duration::from_secs(5));
-            let mut presence = row.accepted();
-            presence.set_parked(true);
-            std::mem::forget(presence);
-            row.request(Method::Get, 206);
-            row.request(Method::Unread, 408);
+        for (pid, generation) in [(11, 1), (12, 2), (13, 3), (10, 1)] {
+            let row = table.claim().unwrap();
+            table.occupy(row, pid, 1, generation, Duration::from_secs(5));
+            let mut counter = ConnectionCounter::accepted(row);
+            counter.set_idle(true);
+            std::mem::forget(counter);
+            row.request(Some(Method::Get), 206);
+            row.request(None, 408);
             row.request_time(2, 1500);
             row.sent(100);
             row.timed_out(Phase::Linger);
             row.cache_hit();
             row.cache_entries(3);
-            std::thread::sleep(Duration::from_millis(2)); // Who is younger is told by the wall clock.
+            count_jobs(row);
         }
+        table.set_generation(2);
+        table.release(10);
+        table.release(11);
         table.restarted(1);
         table.set_state(State::Serving);
         let snapshot = table.snapshot(Duration::from_secs(6), usage);
@@ -285,15 +366,48 @@ pub(super) mod tests {
         assert_eq!((worker.pid, worker.silence, slot.draining, slot.restarts), (12, SILENCE_LIMIT, 1, 1));
         assert!(worker.usage.is_some());
         let counts = &slot.counts;
-        assert_eq!((counts.accepted, counts.open[0], counts.parked), (2, 2, 2));
-        assert_eq!((counts.sent, counts.cache_entries), (200, 6));
-        assert_eq!(counts.requests, [[2, 0, 0, 0], [0; 4], [0; 4], [0, 0, 2, 0]]);
-        assert_eq!((counts.times[1], counts.nanoseconds), (4, 6000));
-        assert_eq!(counts.timeouts, [0, 0, 0, 0, 0, 2]);
+        // Two processes have ended, and two live.
+        assert_eq!((counts.accepted, counts.open[0], counts.in_idle_set), (4, 2, 2));
+        assert_eq!((counts.sent, counts.cache_entries), (400, 6));
+        assert_eq!(counts.requests, [[4, 0, 0, 0], [0; 4], [0; 4], [0, 0, 4, 0]]);
+        assert_eq!((counts.times[1], counts.nanoseconds), (8, 12_000));
+        assert_eq!(counts.timeouts, [0, 0, 0, 0, 0, 4]);
+        let jobs = JobCounts {
+            queued: 16,
+            waiting: 2,
+            running: 2,
+            ended: [0, 4, 4, 4],
+            wait_nanoseconds: 8_000,
+            run_nanoseconds: 12_000,
+        };
+        let none = JobCounts::default();
+        assert_eq!(counts.jobs, [none, none, jobs, none, none]);
+    }
+
+    /// Four jobs of which one waits, one runs, one panicked and one was dropped, and one that was refused.
+    fn count_jobs(row: Row) {
+        let (kind, microsecond) = (JobKind::List, Duration::from_micros(1));
+        (0..4).for_each(|_| row.job_queued(kind));
+        (0..2).for_each(|_| row.job_began(kind, microsecond));
+        row.job_ended(kind, 3 * microsecond, true);
+        row.job_dropped(kind);
+        row.job_refused(kind);
     }
 
     #[test]
-    fn health_follows_the_state_and_needs_one_worker_that_is_well() {
+    fn a_job_that_begins_before_it_is_counted_as_queued_does_not_show_as_a_huge_gauge() {
+        let table = Table::new(1).unwrap();
+        let row = table.claim().unwrap();
+        table.occupy(row, 7, 0, 1, Duration::ZERO);
+        row.job_began(JobKind::Open, Duration::ZERO);
+        let open = || table.snapshot(Duration::ZERO, |_| None).slots[0].counts.jobs[JobKind::Open as usize];
+        assert_eq!((open().waiting, open().running), (0, 1));
+        row.job_queued(JobKind::Open);
+        assert_eq!((open().waiting, open().running, open().queued), (0, 1, 1));
+    }
+
+    #[test]
+    fn health_follows_the_state_and_needs_one_worker_that_is_healthy() {
         let mut snapshot = sample();
         assert_eq!(snapshot.health(), Health::Ready);
         snapshot.slots[0].worker.as_mut().unwrap().silence = SILENCE_LIMIT;

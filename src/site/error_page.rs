@@ -1,25 +1,28 @@
-//! The small pages that go with a status other than 200: what a person sees who followed a broken link.
+//! The small HTML page that goes with a status such as 404.
 //!
-//! Nothing of the request is repeated in them, so nothing can be injected.
+//! Nothing of the request is repeated in it, so nothing can be injected.
 
-use std::sync::Arc;
-
-use super::entry::Entry;
-use crate::http::head;
-use crate::http::reply::{Body, FieldBlock, Reply};
+use super::answer::SiteResponse;
+use crate::http::response::{Body, FieldBlock, Response};
+use crate::http::response_head;
 use crate::http::status::Status;
 
-/// A reply that consists of its status, said in HTML, with `extra` field lines (rendered, each ended by CRLF).
-pub fn reply(status: Status, extra: &[u8]) -> Reply<Arc<Entry>> {
+/// The media type of the page.
+pub const MEDIA_TYPE: &str = "text/html";
+
+/// A response that consists of its status, as a page, with `extra` field lines (rendered, each ended by
+/// CRLF).
+pub fn response(status: Status, extra: &[u8]) -> SiteResponse {
     let page = page(status);
     let mut fields = Vec::with_capacity(64 + extra.len());
-    head::field(&mut fields, "Content-Type", b"text/html");
-    head::field(&mut fields, "Content-Length", itoa::Buffer::new().format(page.len()).as_bytes());
+    response_head::field(&mut fields, "Content-Type", MEDIA_TYPE.as_bytes());
+    response_head::field(&mut fields, "Content-Length", itoa::Buffer::new().format(page.len()).as_bytes());
     fields.extend_from_slice(extra);
-    Reply { status, fields: FieldBlock::Owned(fields), body: Body::Owned(page) }
+    Response { status, fields: FieldBlock::Owned(fields), body: Body::Owned(page) }
 }
 
-fn page(status: Status) -> Vec<u8> {
+/// The page alone.
+pub fn page(status: Status) -> Vec<u8> {
     let mut code = itoa::Buffer::new();
     let title = [code.format(status.code()), " ", status.reason()].concat();
     ["<!DOCTYPE html>\n<html lang=\"en\"><title>", &title, "</title><h1>", &title, "</h1></html>\n"]

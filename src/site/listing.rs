@@ -1,19 +1,88 @@
 //! The page that lists a directory without an index, where listings are switched on.
 //!
-//! The subtle rule: names are bytes that anyone may have chosen. In a link they are percent-encoded, in text they are
-//! escaped, and a name never becomes markup.
+//! **Invariant:** a name never becomes markup. Names are arbitrary bytes: in a link they are percent-encoded,
+//! in text escaped.
+
+use std::sync::{Mutex, PoisonError};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
-/// The most names a page shows; more would make one request costly.
-pub const MAX_NAMES: usize = 10_000;
+use super::answer::SiteResponse;
+use crate::background::{Background, JobOrder, JobOutcome, JobWaiter};
+use crate::http::response::{Body, FieldBlock, Response};
+use crate::http::response_head;
+use crate::http::status::Status;
+use crate::metrics::job_kind::JobKind;
+use crate::store::open::{Miss, UnindexedDirectory};
+use crate::sys::filesystem::FileSystemClass;
 
-/// What stays readable in a link. A colon must not, or a name such as `a:b` would read as a scheme.
+/// The most names a page shows; more would make one request costly.
+const MAX_NAMES: usize = 10_000;
+
+/// Characters that stay as they are in a link. A colon must not, or a name such as `a:b` would read as a
+/// scheme.
 const IN_LINK: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Renders the page for the directory at site path `path` (decoded) with these names and whether each is a directory;
-/// `dotfiles` tells whether names that begin with a dot are shown.
-pub fn page(path: &[u8], mut names: Vec<(Vec<u8>, bool)>, dotfiles: bool) -> Vec<u8> {
+/// The names up to which a directory is read and its page made by the thread that serves, where that takes no
+/// disk.
+const MAX_AT_ONCE: usize = 200;
+
+/// What a listing needs to have a background thread make it.
+pub struct ListingJobs<'a> {
+    /// The background threads.
+    pub background: &'static Background,
+    /// What waits for them.
+    pub waiter: &'a mut dyn JobWaiter,
+    /// The number of the root that the directory is beneath.
+    pub root: usize,
+}
+
+/// The page that lists a directory at site path `path` (decoded). Names that begin with a dot are shown if
+/// `dotfiles` is true.
+///
+/// # Errors
+/// See [`Miss`].
+pub fn list(
+    directory: UnindexedDirectory,
+    path: &[u8],
+    dotfiles: bool,
+    jobs: ListingJobs<'_>,
+) -> Result<Vec<u8>, Miss> {
+    let ListingJobs { background, waiter, root } = jobs;
+    let is_in_memory = directory.class == FileSystemClass::Memory;
+    if is_in_memory || !background.has_disk_threads() {
+        let most = if is_in_memory { MAX_AT_ONCE + 1 } else { MAX_NAMES };
+        let names = directory.names(most)?;
+        if names.len() <= MAX_AT_ONCE || !is_in_memory {
+            return Ok(page(path, names, dotfiles));
+        }
+    }
+    let path = path.to_vec();
+    let work = move || directory.names(MAX_NAMES).map(|names| Mutex::new(page(&path, names, dotfiles)));
+    let job = match is_in_memory {
+        true => background.submit_cpu(JobKind::List, work),
+        false => background.submit_disk(JobKind::List, (root, JobOrder::InTurn), work),
+    };
+    let job = job.map_err(|_| Miss::Overloaded)?;
+    waiter.wait(job.completion()).map_err(|_| Miss::Overloaded)?;
+    match job.outcome() {
+        Some(JobOutcome::Result(Ok(page))) => {
+            Ok(std::mem::take(&mut *page.lock().unwrap_or_else(PoisonError::into_inner)))
+        }
+        Some(JobOutcome::Result(Err(miss))) => Err(miss.clone()),
+        Some(JobOutcome::Panicked | JobOutcome::Dropped) | None => Err(Miss::Failed),
+    }
+}
+
+/// The response with such a page.
+pub fn response(page: Vec<u8>) -> SiteResponse {
+    let mut fields = Vec::with_capacity(64);
+    response_head::field(&mut fields, "Content-Type", b"text/html; charset=utf-8");
+    response_head::field(&mut fields, "Content-Length", itoa::Buffer::new().format(page.len()).as_bytes());
+    Response { status: Status::OK, fields: FieldBlock::Owned(fields), body: Body::Owned(page) }
+}
+
+fn page(path: &[u8], mut names: Vec<(Vec<u8>, bool)>, dotfiles: bool) -> Vec<u8> {
     names.retain(|(name, _)| dotfiles || !name.starts_with(b".") || name == b".well-known");
     names.sort_unstable_by(|(a, a_dir), (b, b_dir)| b_dir.cmp(a_dir).then_with(|| a.cmp(b)));
     let title =

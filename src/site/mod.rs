@@ -1,581 +1,243 @@
-//! What answers a request: from the parsed request to the reply, in the order of the steps below. Never sees a socket.
+//! The site decides: from a request to its response. The site only decides. Files, cache and lock belong to
+//! its [`Store`]; the caller passes the time in.
 //!
-//! 1. The method: GET and HEAD only.
-//! 2. The target's path becomes a site path, or 400.
-//! 3. The site path becomes an entry: from the cache while nothing is known against it, else opened beneath the root.
-//!    Where nothing is there, and the location has it so, the file of that name, wherever it is.
-//! 4. Preconditions (RFC 9110 §13.2.2) against the entry's validators: 304, 412.
-//! 5. The range (RFC 9110 §14): 206, 416.
-//! 6. Otherwise the whole content, 200.
+//! The steps of [`Site::answer`]:
 //!
-//! The subtle rule: nothing here may wait, for `answer` runs on a coroutine with the cache's lock held.
+//! 1. The method: GET and HEAD only, else 405.
+//! 2. The path: the target's path becomes a site path, else 400.
+//! 3. The location: its access list may refuse the client (403), or it has a fixed response.
+//! 4. The cache entry: from the store, by path or by name. Names that begin with a dot are hidden.
+//! 5. The response: of the file after preconditions (RFC 9110 §13.2.2) and range (§14), or of why there is
+//!    none.
+//! 6. The location's header fields.
 
-pub mod cache;
-pub mod entry;
+mod answer;
+pub mod by_name;
+mod cache_control;
 pub mod error_page;
-mod find;
+mod file_response;
 pub mod listing;
 pub mod location;
-pub mod names;
-pub mod notice;
-pub mod resolve;
-pub mod trail;
-pub mod upkeep;
-pub mod watch;
+pub mod locations;
+mod miss_response;
+mod prepared_response;
+mod redirect;
+mod rules;
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::io;
+use std::sync::Arc;
 
-use crate::config::{MissingIndex, Settings};
-use crate::http::conditional::{self, Precondition};
-use crate::http::fields::Field;
-use crate::http::range::{self, Ranges};
-use crate::http::reply::{Body, FieldBlock, Reply};
-use crate::http::request::{Method, Request};
+use crate::background::JobWaiter;
+use crate::config::Settings;
+use crate::http::method::Method;
+use crate::http::request::Request;
 use crate::http::status::Status;
 use crate::http::target::SitePath;
-use crate::http::{head, multipart};
-use crate::metrics::Row;
-use crate::sys::file::{self, Root};
-use crate::sys::inotify::{self, Inotify, WatchError};
+use crate::store::Store;
+use crate::store::entry::Entry;
+use crate::store::open::Miss;
 use crate::sys::socket::PeerAddress;
+use crate::time::Now;
 
-use cache::{Cache, Key, Slot};
-use entry::Entry;
-use location::{Location, Locations, Place};
-use resolve::{Found, Refusal, Wanted};
-use upkeep::Upkeep;
-use watch::{Sight, Watches};
+use by_name::NameSearch;
+use file_response::file_response;
+use listing::ListingJobs;
+use location::Location;
+use miss_response::miss_response;
+use rules::Rules;
 
-/// The moment a request is answered at, as its worker's clock has it.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    /// Ticks of 100 ms since the worker started; never goes back.
-    pub tick: u32,
-    /// The wall clock, at most a tick old.
-    pub wall: SystemTime,
-}
+pub use answer::{Answer, SiteResponse};
 
-/// Length of a tick in milliseconds.
-pub const TICK_MS: u32 = 100;
+/// The field of a 405, which must name the methods that are allowed (RFC 9110 §15.5.6), as a line.
+const ALLOW: &[u8] = b"Allow: GET, HEAD\r\n";
 
-/// How long an entry is kept past its re-check when nobody asks for it: a minute.
-const UNUSED_TICKS: u32 = 60 * 1000 / TICK_MS;
-
-/// How long an entry that is watched is believed without a look at its name: 10 s. What no watch reports shows then: a
-/// file system mounted over a directory, and a change of a small file through a memory map that stays open.
-const WATCHED_TICKS: u32 = 10_000 / TICK_MS;
-
-/// How often a file is looked at again before it is watched. A watch costs about as much as two looks, and a site of more
-/// files than the cache holds would have most of them watched in vain.
-const WORTH_WATCHING: u32 = 2;
-
-/// A reply about a site's content.
-pub type SiteReply = Reply<Arc<Entry>>;
-
-/// What a request gets.
-#[derive(Debug)]
-pub struct Answer {
-    /// The reply.
-    pub reply: SiteReply,
-    /// Whether the access log is to have it.
-    pub logged: bool,
-}
-
-/// The one site that a worker serves.
+/// The site that a worker serves.
 pub struct Site {
+    /// What the settings say.
     rules: Rules,
-    metrics: Row,
-    state: Mutex<State>,
-}
-
-/// What the settings ask for, resolved before the first request.
-struct Rules {
-    /// Where the files of paths without a location are.
-    place: Place,
-    locations: Locations,
-    missing_index: Status,
-    listing: bool,
-    dotfiles: bool,
-    /// How many ticks an entry whose changes can't be seen is believed without a look at its name.
-    valid_ticks: u32,
-    /// The most names that are held for each source.
-    find_limit: usize,
-}
-
-struct State {
-    /// The site's own root, and then those that locations have of their own.
-    sources: Vec<Source>,
-    cache: Cache,
-    /// What tells of changes; none where entries are looked at again at each request by wish.
-    watches: Option<Watches>,
-    /// The names of the sources, by number, whose files are found by them.
-    upkeeps: Vec<(usize, Upkeep)>,
-}
-
-/// Why there is no entry to serve.
-enum Miss {
-    Refused(Refusal),
-    WithoutSlash,
-    WithoutIndex(OwnedFd),
-}
-
-impl From<Refusal> for Miss {
-    fn from(refusal: Refusal) -> Miss {
-        Miss::Refused(refusal)
-    }
-}
-
-/// Whether a root's path is followed to where it leads now.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stay {
-    /// It is.
-    No,
-    /// It is not, and leads here yet.
-    Here,
-    /// It is not, and leads elsewhere now.
-    Behind,
-}
-
-enum Source {
-    Directory { root: Root, path: PathBuf, checked: u32, stay: Stay },
-    Welcome(Arc<Entry>),
+    /// Where its files are.
+    pub store: Store,
 }
 
 impl Site {
-    /// A site over an open root directory; without one, the built-in welcome page. `directories` are those of
-    /// [`Settings::directories`], open, in the same order.
-    pub fn new(
-        settings: &Settings,
-        root: Option<(Root, PathBuf)>,
-        directories: Vec<(Root, PathBuf)>,
-        metrics: Row,
-        now: Now,
-    ) -> Site {
-        let welcome = || Entry::built_in(include_bytes!("welcome.html"), "text/html", true, now);
-        let directory = |(root, path)| Source::Directory { root, path, checked: now.tick, stay: Stay::No };
-        let own = root.map_or_else(|| Source::Welcome(Arc::new(welcome())), directory);
-        let sources = std::iter::once(own).chain(directories.into_iter().map(directory)).collect();
-        let rules = Rules {
-            place: Place { source: 0, at: 0, index: settings.index.clone().into_bytes() },
-            locations: Locations::new(settings),
-            missing_index: match settings.missing_index {
-                MissingIndex::Forbidden => Status::FORBIDDEN,
-                MissingIndex::NotFound => Status::NOT_FOUND,
-            },
-            listing: settings.listing,
-            dotfiles: settings.dotfiles,
-            valid_ticks: u32::try_from(settings.cache_valid.as_millis() / u128::from(TICK_MS))
-                .unwrap_or(u32::MAX),
-            find_limit: settings.find_limit,
-        };
-        let cache = Cache::new(settings.cache_entries, settings.cache_size);
-        let state = State { sources, cache, watches: None, upkeeps: Vec::new() };
-        Site { rules, metrics, state: Mutex::new(state) }
+    /// A site of these settings, whose files are in `store`.
+    pub fn new(settings: &Settings, store: Store) -> Site {
+        Site { rules: Rules::new(settings), store }
     }
 
-    /// Has changes of what is cached reported to the calling thread, which must be the one that answers; by `bound`
-    /// watches at most. Nothing is watched where every request looks again anyhow.
-    ///
-    /// # Errors
-    /// Why changes can't be seen here. The site does without.
-    pub fn watch_changes(&self, bound: usize) -> Result<(), String> {
-        let mut state = self.lock();
-        let has_files = state.sources.iter().any(|source| matches!(source, Source::Directory { .. }));
-        if !has_files || self.rules.valid_ticks == 0 {
-            return Ok(());
+    /// Answers a request of `client`, the address that access lists apply to. Waits, by `waiter`, only where
+    /// the answer takes a job of a background thread.
+    pub fn answer(
+        &self,
+        request: &Request<'_>,
+        client: PeerAddress,
+        mut now: Now,
+        waiter: &mut dyn JobWaiter,
+    ) -> Answer {
+        let path = SitePath::parse(request.target.path);
+        // 1. The method.
+        if request.method == Method::Other {
+            let logged = path.map_or(true, |path| self.rules.location(&path).logged);
+            let response = error_page::response(Status::METHOD_NOT_ALLOWED, ALLOW);
+            return Answer { response, logged };
         }
-        let inotify = Inotify::start();
-        let told = match &inotify {
-            Err(WatchError::Unseen(why)) => Err(why.to_string()),
-            Err(WatchError::Exhausted) | Ok(_) => Ok(()),
+        // 2. The path.
+        let Ok(path) = path else {
+            return Answer { response: error_page::response(Status::BAD_REQUEST, b""), logged: true };
         };
-        let bound = bound.min(state.cache.most_watches());
-        state.watches = Some(Watches::new(inotify, bound));
-        told
-    }
-
-    /// Lets go of what has changed; called now and then, for a file that is deleted takes up its space as long as it is
-    /// open here.
-    pub fn catch_up(&self, now: Now) {
-        self.lock().catch_up(now);
-    }
-
-    /// True once, when watches have run out.
-    pub fn take_watch_shortage(&self) -> bool {
-        self.lock().watches.as_mut().is_some_and(Watches::take_shortage)
-    }
-
-    /// Answers one request of `client`, who is whoever the networks of locations are about. `None` while names are being
-    /// read that it depends on: it is to be asked again when others have had their turn.
-    pub fn answer(&self, request: &Request<'_>, client: PeerAddress, now: Now) -> Option<Answer> {
-        let reply = match SitePath::parse(request.target.path) {
-            _ if request.method == Method::Other => {
-                error_page::reply(Status::METHOD_NOT_ALLOWED, b"Allow: GET, HEAD\r\n")
-            }
-            Err(_) => error_page::reply(Status::BAD_REQUEST, b""),
-            Ok(path) => match self.rules.locations.of(&path) {
-                None => self.serve(&path, &self.rules.place, 0, request, now),
-                Some(location) => return self.answer_in(location, &path, request, client, now),
+        // 3. The location.
+        let location = self.rules.location(&path);
+        let mut response = match location.own_response(client) {
+            Some(response) => response,
+            // 4. The entry.
+            None => match self.entry(location, &path, request, &mut now, waiter) {
+                // 5. The response.
+                Ok(entry) => file_response(entry, request, now),
+                Err(miss) => {
+                    let (background, root) = (self.store.background, location.directory.root);
+                    let jobs = ListingJobs { background, waiter, root };
+                    miss_response(miss, &path, request, &self.rules, jobs)
+                }
             },
         };
-        Some(Answer { reply, logged: true })
+        // 6. The location's header fields.
+        location.complete(&mut response, now);
+        Answer { response, logged: location.logged }
     }
 
-    /// The answer of a location: to who may ask, what is fixed, or what lies there. Apart, so that its frame is not on the
-    /// stack of a site without locations.
-    #[inline(never)]
-    fn answer_in(
+    /// Step 4. `now` becomes the time after a wait, so that no field of the response is of before it.
+    fn entry(
         &self,
         location: &Location,
         path: &SitePath<'_>,
         request: &Request<'_>,
-        client: PeerAddress,
-        now: Now,
-    ) -> Option<Answer> {
-        let reply = match (&location.fixed, &location.by_name) {
-            _ if !location.admits(client.ip()) => error_page::reply(Status::FORBIDDEN, b""),
-            (Some(fixed), _) => fixed.reply(),
-            (None, None) => self.serve(path, &location.place, location.shown, request, now),
-            (None, Some(by_name)) => self.find(location, by_name, path, request, now)?,
+        now: &mut Now,
+        waiter: &mut dyn JobWaiter,
+    ) -> Result<Arc<Entry>, Miss> {
+        if let Some(by_name) = &location.by_name {
+            let search = NameSearch { store: &self.store, rules: &self.rules, location, by_name };
+            return search.find(path, request.target.query, now, waiter);
+        }
+        if self.rules.hides(path, location) {
+            return Err(Miss::NotFound);
+        }
+        self.store.get(path.into(), &location.directory, now, waiter)
+    }
+
+    /// True if some location finds files by their names.
+    pub fn finds_by_name(&self) -> bool {
+        !self.rules.locations.roots_by_name().is_empty()
+    }
+
+    /// Has the store index the names of all files that are found by name. See [`Store::index_names`].
+    ///
+    /// # Errors
+    /// Those of [`Store::index_names`].
+    pub fn index_names(&self, max_watches: usize) -> io::Result<()> {
+        self.store.index_names(self.rules.locations.roots_by_name().into_iter(), max_watches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::background::{Background, Completion, GaveUp};
+    use crate::config::location::{FixedResponse, LocationSettings};
+    use crate::config::network::{AccessList, AccessRule, Network};
+    use crate::http::request::ParsedHead;
+    use crate::http::response::{Body, FieldBlock};
+    use crate::metrics::Row;
+
+    const NOW: Now = Now { tick: 1, wall: SystemTime::UNIX_EPOCH };
+    const CLIENT: &str = "192.0.2.1";
+
+    #[test]
+    fn each_step_answers_with_its_own_status() {
+        for (line, status, line_of_fields) in [
+            // 1. The method. It counts before the path.
+            ("POST / HTTP/1.1", 405, "Allow: GET, HEAD\r\n"),
+            ("OPTIONS * HTTP/1.1", 405, "Allow: GET, HEAD\r\n"),
+            ("POST /denied HTTP/1.1", 405, "Allow: GET, HEAD\r\n"),
+            // 2. The path.
+            ("GET /%zz HTTP/1.1", 400, "Content-Type: text/html\r\n"),
+            ("GET /a%00b HTTP/1.1", 400, "Content-Type: text/html\r\n"),
+            // 3. The location. Its access list comes before its fixed response.
+            ("GET /denied/x HTTP/1.1", 403, "Content-Type: text/html\r\n"),
+            ("GET /fixed HTTP/1.1", 410, "Content-Type: text/plain\r\n"),
+            // 4. and 5. The welcome page, which is all that a site without a root has.
+            ("GET / HTTP/1.1", 200, "Content-Type: text/html\r\n"),
+            ("HEAD / HTTP/1.0", 200, "Content-Type: text/html\r\n"),
+            ("GET /absent HTTP/1.1", 404, "Content-Type: text/html\r\n"),
+            ("GET /.hidden HTTP/1.1", 404, "Content-Type: text/html\r\n"),
+            // 6. Fields of the location.
+            ("GET /fixed/x HTTP/1.1", 410, "X-Location: fixed\r\n"),
+        ] {
+            check(line, status, line_of_fields);
+        }
+    }
+
+    #[test]
+    fn requests_of_a_location_without_an_access_log_are_not_logged() {
+        let logged = |line| answer(line).logged;
+        assert!(logged("GET / HTTP/1.1") && logged("GET /%zz HTTP/1.1") && logged("POST / HTTP/1.1"));
+        assert!(!logged("GET /fixed HTTP/1.1") && !logged("POST /fixed HTTP/1.1"));
+    }
+
+    /// Checks the status of a request, and that its response has these field lines.
+    #[track_caller]
+    fn check(line: &str, status: u16, field_lines: &str) {
+        let response = answer(line).response;
+        let fields = match &response.fields {
+            FieldBlock::Owned(fields) => fields,
+            FieldBlock::Of(entry) => entry.whole_fields(),
         };
-        Some(Answer { reply: location.complete(reply, now), logged: location.logged })
+        let fields = String::from_utf8_lossy(fields);
+        assert_eq!(response.status.code(), status, "{line}");
+        assert!(fields.contains(field_lines), "{line}: {fields}");
+        assert!(!matches!(response.body, Body::Empty), "{line}");
     }
 
-    /// What lies at a path whose files are at `place`; the first `shown` bytes of it may begin names with a dot.
-    fn serve(
-        &self,
-        path: &SitePath<'_>,
-        place: &Place,
-        shown: usize,
-        request: &Request<'_>,
-        now: Now,
-    ) -> SiteReply {
-        if !self.rules.dotfiles && path.has_hidden_segment_from(shown) {
-            return error_page::reply(Status::NOT_FOUND, b"");
-        }
-        let found = self.look(&mut self.lock(), path.into(), place, now);
-        match found {
-            Ok(entry) => represent(entry, request, now),
-            Err(miss) => self.explain(miss, path, request),
-        }
+    /// Answers a request with this request line.
+    fn answer(line: &str) -> Answer {
+        let head = format!("{line}\r\nHost: a\r\n\r\n");
+        let ParsedHead::Complete(request, _) = ParsedHead::parse(head.as_bytes()) else { panic!("{line}") };
+        let client: IpAddr = CLIENT.parse().unwrap();
+        site().answer(&request, PeerAddress::Ip(client), NOW, &mut NoJobs)
     }
 
-    /// The reply that says why there is nothing to serve at a path.
-    fn explain(&self, miss: Miss, path: &SitePath<'_>, request: &Request<'_>) -> SiteReply {
-        match miss {
-            Miss::Refused(refusal) => refuse(refusal),
-            Miss::WithoutSlash => redirect(path, request),
-            Miss::WithoutIndex(directory) => self.without_index(path, &directory),
-        }
-    }
-
-    /// Has the site stay with the directories that the paths of its roots led to, because this process may read no other.
-    pub fn stay_at_root(&self) {
-        for source in &mut self.lock().sources {
-            if let Source::Directory { stay, .. } = source {
-                *stay = Stay::Here;
-            }
-        }
-    }
-
-    /// True when the path of a root was last seen to lead elsewhere, and the site stays.
-    pub fn root_has_moved(&self) -> bool {
-        let behind = |source: &Source| matches!(source, Source::Directory { stay: Stay::Behind, .. });
-        self.lock().sources.iter().any(behind)
-    }
-
-    /// Forgets what nobody has asked for in a minute; called now and then.
-    pub fn sweep(&self, now: Now) {
-        let age = self.rules.valid_ticks.max(WATCHED_TICKS).saturating_add(UNUSED_TICKS);
-        let mut state = self.lock();
-        let State { cache, watches, .. } = &mut *state;
-        cache.sweep(now.tick.saturating_sub(age), |slot| lose(watches, &slot.sight));
-        self.metrics.cache_entries(cache.len());
-        self.metrics.cache_watches(watches.as_ref().map_or(0, Watches::len));
-    }
-
-    /// The entry of `key`, which leads to a file at `place`, or why there is none. Inlined, because all requests come here.
-    #[inline(always)]
-    fn look(&self, state: &mut State, key: Key<'_>, place: &Place, now: Now) -> Result<Arc<Entry>, Miss> {
-        state.catch_up(now);
-        state.follow_root(place.source, self.rules.valid_ticks, now);
-        if let Some(slot) = state.cached(key)
-            && now.tick.wrapping_sub(slot.entry.checked()) < self.rules.believed_ticks(&slot.sight)
-            && slot.entry.is_intact()
-        {
-            self.metrics.cache_hit();
-            return Ok(Arc::clone(&slot.entry));
-        }
-        if let Source::Welcome(entry) = &state.sources[place.source] {
-            let found = key.path.is_empty().then(|| Arc::clone(entry));
-            return found.ok_or(Refusal::NotFound.into());
-        }
-        self.metrics.cache_miss();
-        let wanted = Wanted::of(key, place.at, &place.index);
-        let mut found = state.resolve(place, &wanted);
-        if matches!(found, Err(Refusal::Exhausted)) {
-            // An entry that can't be re-checked for want of descriptors is better than no answer.
-            if let Some(slot) = state.cached(key) {
-                return Ok(Arc::clone(&slot.entry));
-            }
-            // The cache holds files open that nobody is waiting for.
-            state.clear();
-            found = state.resolve(place, &wanted);
-        }
-        if !matches!(found, Ok(Found::File(..))) {
-            state.forget(key.path);
-        }
-        match found? {
-            Found::File(file, stamp) => {
-                state.settle(key, (place, &wanted), file, stamp, now).map_err(|_| Refusal::Failed.into())
-            }
-            Found::DirectoryWithoutSlash => Err(Miss::WithoutSlash),
-            Found::DirectoryWithoutIndex(directory) => Err(Miss::WithoutIndex(directory)),
-        }
-    }
-
-    fn without_index(&self, path: &SitePath<'_>, directory: &OwnedFd) -> SiteReply {
-        if !self.rules.listing {
-            return error_page::reply(self.rules.missing_index, b"");
-        }
-        let Ok(names) = file::list(directory.as_fd(), listing::MAX_NAMES) else {
-            return refuse(Refusal::Failed);
+    /// A site with the welcome page, and locations without files.
+    fn site() -> Site {
+        let response = || {
+            Some(FixedResponse { status: 410, body: Some("gone".into()), media_type: "text/plain".into() })
         };
-        let page = listing::page(path.as_bytes(), names, self.rules.dotfiles);
-        let mut fields = Vec::with_capacity(64);
-        head::field(&mut fields, "Content-Type", b"text/html; charset=utf-8");
-        head::field(&mut fields, "Content-Length", itoa::Buffer::new().format(page.len()).as_bytes());
-        Reply { status: Status::OK, fields: FieldBlock::Owned(fields), body: Body::Owned(page) }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic under the lock leaves a cache that is at worst too small, which is no reason to stop serving.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Rules {
-    /// How many ticks an entry is believed after a look at its name.
-    fn believed_ticks(&self, sight: &Sight) -> u32 {
-        match sight {
-            Sight::Watched(_) => WATCHED_TICKS,
-            Sight::Unseen => self.valid_ticks,
-            Sight::Unwatched => 0,
-        }
-    }
-}
-
-impl State {
-    /// What the cache has for a path, whether it holds or not.
-    fn cached(&mut self, key: Key<'_>) -> Option<&mut Slot> {
-        self.cache.get(key.path).filter(|slot| slot.entry.is_index == key.is_directory)
-    }
-
-    /// Forgets what has changed, and notes which names have. Where nothing has, it costs a load.
-    fn catch_up(&mut self, now: Now) {
-        if inotify::has_news() {
-            self.take_changes(now);
-        }
-    }
-
-    #[cold]
-    fn take_changes(&mut self, now: Now) {
-        while inotify::take_news() {
-            if let Some(watches) = &mut self.watches {
-                let changes = watches.changes();
-                if changes.all {
-                    self.clear();
-                }
-                for key in changes.keys {
-                    self.forget(&key);
-                }
-            }
-            for (_, upkeep) in &mut self.upkeeps {
-                upkeep.take_events(now.tick);
-            }
-        }
-    }
-
-    /// Watches a file that was just opened, and the way there.
-    fn watch(
-        &mut self,
-        key: Key<'_>,
-        (place, wanted): (&Place, &Wanted<'_>),
-        file: BorrowedFd<'_>,
-        identity: (u64, u64),
-        now: Now,
-    ) -> Option<Sight> {
-        let Source::Directory { root, .. } = &self.sources[place.source] else { return None };
-        let names = (&*wanted.name(), key.path);
-        Some(self.watches.as_mut()?.watch(root, names, (file, identity), now.tick))
-    }
-
-    fn forget(&mut self, key: &[u8]) {
-        if let Some(slot) = self.cache.remove(key) {
-            lose(&mut self.watches, &slot.sight);
-        }
-    }
-
-    fn clear(&mut self) {
-        let State { cache, watches, .. } = self;
-        cache.clear(|slot| lose(watches, &slot.sight));
-    }
-
-    fn resolve(&self, place: &Place, wanted: &Wanted<'_>) -> Result<Found, Refusal> {
-        match &self.sources[place.source] {
-            Source::Directory { root, .. } => resolve::resolve(root, wanted),
-            Source::Welcome(_) => Err(Refusal::NotFound),
-        }
-    }
-
-    /// Where the root's path leads somewhere else now (a deployment that switches a link), follows it.
-    fn follow_root(&mut self, source: usize, valid_ticks: u32, now: Now) {
-        let Source::Directory { root, path, checked, stay } = &mut self.sources[source] else { return };
-        if now.tick.wrapping_sub(*checked) < valid_ticks {
-            return;
-        }
-        *checked = now.tick;
-        // A path that can't be opened any more leaves the root that is open in service.
-        let Ok(found) = Root::open(path) else { return };
-        let (Ok(new), Ok(old)) = (found.identity(), root.identity()) else { return };
-        match stay {
-            Stay::No if new != old => {
-                *root = found;
-                for (_, upkeep) in self.upkeeps.iter_mut().filter(|(number, _)| *number == source) {
-                    upkeep.begin(now.tick);
-                }
-                self.clear();
-            }
-            Stay::No => {}
-            Stay::Here | Stay::Behind => *stay = if new == old { Stay::Here } else { Stay::Behind },
-        }
-    }
-
-    /// The entry for a file that was just opened: the cached one when it still has the same content, else a new one.
-    fn settle(
-        &mut self,
-        key: Key<'_>,
-        at: (&Place, &Wanted<'_>),
-        file: OwnedFd,
-        mut stamp: file::Stamp,
-        now: Now,
-    ) -> std::io::Result<Arc<Entry>> {
-        let (looks, is_unwatched) = match self.cached(key) {
-            Some(slot) => (slot.looks.saturating_add(1), matches!(slot.sight, Sight::Unwatched)),
-            None => (0, true),
+        let rule = AccessRule { network: Network::read(CLIENT).unwrap(), allow: false };
+        let denied = LocationSettings {
+            access: AccessList(vec![rule]),
+            response: response(),
+            ..LocationSettings::at("/denied".to_owned())
         };
-        let mut sight = None;
-        if is_unwatched && looks >= WORTH_WATCHING {
-            sight = self.watch(key, at, file.as_fd(), stamp.identity, now);
-            // Between the open and the watch it may have changed unseen.
-            stamp = file::stat(file.as_fd()).inspect_err(|_| self.lose(&sight))?.1;
-        }
-        if let Some(slot) = self.cached(key)
-            && slot.entry.confirm(&stamp, now)
-        {
-            slot.looks = looks;
-            slot.sight = sight.unwrap_or_else(|| std::mem::take(&mut slot.sight));
-            return Ok(Arc::clone(&slot.entry));
-        }
-        let (_, wanted) = at;
-        let name = wanted.index.unwrap_or(wanted.path);
-        let loaded = Entry::load(file, stamp, name, wanted.index.is_some(), now);
-        let entry = Arc::new(loaded.inspect_err(|_| self.lose(&sight))?);
-        let slot = Slot { entry: Arc::clone(&entry), sight: sight.unwrap_or_default(), looks };
-        let State { cache, watches, .. } = self;
-        cache.insert(key.path, slot, |left| lose(watches, &left.sight));
-        Ok(entry)
+        let fixed = LocationSettings {
+            headers: vec![("X-Location".to_owned(), "fixed".to_owned())],
+            response: response(),
+            access_log: false,
+            ..LocationSettings::at("/fixed".to_owned())
+        };
+        let settings = Settings { locations: vec![denied, fixed], ..Settings::default() };
+        let metrics = Row::alone().unwrap();
+        let background = Box::leak(Box::new(Background::start(0, 0, metrics).unwrap()));
+        let store = Store::new(&settings, None, Vec::new(), metrics, background, NOW);
+        Site::new(&settings, store)
     }
 
-    fn lose(&mut self, sight: &Option<Sight>) {
-        sight.iter().for_each(|sight| lose(&mut self.watches, sight));
-    }
-}
+    /// The connection of a request that is answered at once.
+    struct NoJobs;
 
-/// Gives up the watches that only an entry needed that is seen like this.
-fn lose(watches: &mut Option<Watches>, sight: &Sight) {
-    if let Some(watches) = watches {
-        watches.lose(sight);
-    }
-}
-
-/// Steps 4 to 6: what of an entry a request gets.
-fn represent(entry: Arc<Entry>, request: &Request<'_>, now: Now) -> SiteReply {
-    let validators = entry.validators();
-    match conditional::evaluate(&request.fields, &validators) {
-        Precondition::Proceed => {}
-        Precondition::NotModified => return not_modified(&entry),
-        Precondition::Failed => return error_page::reply(Status::PRECONDITION_FAILED, b""),
-    }
-    // RFC 9110 §14.2: Range means something for GET alone.
-    if request.method == Method::Get
-        && let Some(asked) = request.fields.only(Field::Range)
-        && conditional::if_range_holds(&request.fields, &validators, now.wall)
-    {
-        match range::select(asked, entry.size) {
-            Ranges::Whole => {}
-            Ranges::Single(range) => return partial(entry, range),
-            Ranges::Several(ranges) => return multipart(entry, &ranges),
-            Ranges::Unsatisfiable => return unsatisfiable(&entry),
+    impl JobWaiter for NoJobs {
+        fn wait(&mut self, _: &Completion) -> Result<Now, GaveUp> {
+            panic!("the answer takes a job");
         }
     }
-    let size = entry.size;
-    Reply {
-        status: Status::OK,
-        fields: FieldBlock::Of(Arc::clone(&entry)),
-        body: Body::Slice(entry, 0..size),
-    }
-}
-
-fn not_modified(entry: &Entry) -> SiteReply {
-    let mut fields = Vec::with_capacity(128);
-    entry.write_validators(&mut fields);
-    Reply { status: Status::NOT_MODIFIED, fields: FieldBlock::Owned(fields), body: Body::Empty }
-}
-
-fn partial(entry: Arc<Entry>, range: std::ops::Range<u64>) -> SiteReply {
-    let mut fields = Vec::with_capacity(256);
-    entry.write_content_fields(&mut fields, entry.content_type().as_bytes(), range.end - range.start);
-    head::field(&mut fields, "Content-Range", &multipart::content_range(&range, entry.size));
-    entry.write_validators(&mut fields);
-    Reply {
-        status: Status::PARTIAL_CONTENT,
-        fields: FieldBlock::Owned(fields),
-        body: Body::Slice(entry, range),
-    }
-}
-
-fn multipart(entry: Arc<Entry>, ranges: &[std::ops::Range<u64>]) -> SiteReply {
-    let multipart = multipart::build(ranges, entry.size, entry.content_type());
-    let mut fields = Vec::with_capacity(256);
-    entry.write_content_fields(&mut fields, &multipart.content_type, multipart.length);
-    entry.write_validators(&mut fields);
-    let body = Body::Multipart(entry, multipart.parts, multipart.closing);
-    Reply { status: Status::PARTIAL_CONTENT, fields: FieldBlock::Owned(fields), body }
-}
-
-fn unsatisfiable(entry: &Entry) -> SiteReply {
-    let mut extra = Vec::with_capacity(64);
-    let size = itoa::Buffer::new().format(entry.size).to_owned();
-    head::field(&mut extra, "Content-Range", format!("bytes */{size}").as_bytes());
-    error_page::reply(Status::RANGE_NOT_SATISFIABLE, &extra)
-}
-
-fn redirect(path: &SitePath<'_>, request: &Request<'_>) -> SiteReply {
-    let mut extra = Vec::with_capacity(64);
-    head::field(&mut extra, "Location", &path.location_with_slash(request.target.query));
-    error_page::reply(Status::MOVED_PERMANENTLY, &extra)
-}
-
-fn refuse(refusal: Refusal) -> SiteReply {
-    let status = match refusal {
-        Refusal::NotFound => Status::NOT_FOUND,
-        Refusal::Forbidden => Status::FORBIDDEN,
-        Refusal::Exhausted => Status::SERVICE_UNAVAILABLE,
-        Refusal::Failed => Status::INTERNAL_SERVER_ERROR,
-    };
-    error_page::reply(status, b"")
 }

@@ -1,8 +1,8 @@
-//! A set of descriptors that wait for something to come (epoll(7)), for those that no coroutine waits on.
+//! Waiting for many sockets that no coroutine waits for (epoll(7)).
 //!
-//! The subtle rule: a descriptor is told of each time something comes (`EPOLLET`), and what came before it was added
-//! counts as coming then. So one that stays in the set costs no call to be waited for again; and what a look has told of
-//! is not told again, taken or not.
+//! **Invariant:** a socket is reported each time something arrives (`EPOLLET`), and what arrived before it
+//! was added is reported as well. A socket that stays in the set needs no call to be waited for again. An
+//! event is reported once, whether the caller takes it or not.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -11,27 +11,27 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::time::Timespec;
 
-/// The most events of one look.
+/// The most events of one epoll_wait(2).
 const BATCH: usize = 64;
 
-/// A set of descriptors, each under a key.
+/// A set of sockets, each with a key.
 #[derive(Debug)]
 pub struct Epoll(OwnedFd);
 
-/// What was found ready and has not been taken yet.
+/// Sockets that were reported and not taken yet.
 pub struct Ready {
-    found: Vec<News>,
+    found: Vec<ReadySocket>,
     taken: usize,
-    /// True when there may be more than the last look found.
+    /// True if the kernel may have more to report.
     more: bool,
 }
 
-/// Something that has come.
+/// A socket with something to receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct News {
-    /// The key of the descriptor.
+pub struct ReadySocket {
+    /// The key of the socket.
     pub key: u64,
-    /// Whether it was an end of stream or an error.
+    /// True for an end of stream or an error.
     pub ending: bool,
 }
 
@@ -39,20 +39,20 @@ impl Epoll {
     /// An empty set.
     ///
     /// # Errors
-    /// What epoll_create1(2) says, such as `EMFILE`.
+    /// See epoll_create1(2), such as `EMFILE`.
     pub fn new() -> io::Result<Epoll> {
         Ok(Epoll(epoll::create(CreateFlags::CLOEXEC)?))
     }
 
-    /// A descriptor of the same set, which becomes readable when something in it becomes ready.
+    /// A second descriptor of the set. It becomes readable when a socket in the set becomes ready.
     ///
     /// # Errors
-    /// What fcntl(2) says, such as `EMFILE`.
+    /// See fcntl(2), such as `EMFILE`.
     pub fn descriptor(&self) -> io::Result<OwnedFd> {
         self.0.try_clone()
     }
 
-    /// Adds a socket until it is closed: bytes, its end and errors are told of as they come.
+    /// Adds a socket until it is closed. Bytes, its end and errors are reported as they arrive.
     ///
     /// # Errors
     /// `ENOSPC` beyond `/proc/sys/fs/epoll/max_user_watches`, `ENOMEM`.
@@ -61,22 +61,22 @@ impl Epoll {
         Ok(epoll::add(&self.0, socket, EventData::new_u64(key), interest)?)
     }
 
-    /// Takes the next of what was found ready, and looks for more, without waiting, when all of it is taken. After a
-    /// `None` the [`Epoll::descriptor`] says when there is more.
-    pub fn next(&self, ready: &mut Ready) -> Option<News> {
+    /// Takes the next ready socket; asks the kernel for more, without waiting, when all are taken. After a
+    /// `None` the [`Epoll::descriptor`] becomes readable when there is more.
+    pub fn next(&self, ready: &mut Ready) -> Option<ReadySocket> {
         if ready.taken == ready.found.len() && ready.more {
-            self.look(ready);
+            self.wait(ready);
         }
-        let news = ready.found.get(ready.taken).copied();
-        if news.is_some() {
+        let socket = ready.found.get(ready.taken).copied();
+        if socket.is_some() {
             ready.taken += 1
         } else {
             ready.more = true
         }
-        news
+        socket
     }
 
-    fn look(&self, ready: &mut Ready) {
+    fn wait(&self, ready: &mut Ready) {
         let mut events = [const { MaybeUninit::<Event>::uninit() }; BATCH];
         let no_wait = Timespec { tv_sec: 0, tv_nsec: 0 };
         let found = loop {
@@ -90,7 +90,7 @@ impl Epoll {
         ready.found.clear();
         ready.found.extend(found.iter().map(|event| {
             let (flags, ending) = (event.flags, EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
-            News { key: event.data.u64(), ending: flags.intersects(ending) }
+            ReadySocket { key: event.data.u64(), ending: flags.intersects(ending) }
         }));
     }
 }

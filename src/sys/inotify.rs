@@ -1,139 +1,142 @@
-//! Watches on inodes (inotify(7)), and a flag that is up when there may be something to read.
+//! Watches on inodes (inotify(7)), and a count of signals that tells when there may be events to read.
 //!
-//! Does not know what is watched or why. The subtle rule is how the flag comes to be in time: the kernel has a signal
-//! (SIGIO) pending for the watching thread before the call that changes a file returns, and a thread takes its signals
-//! before it comes back from a system call. So whoever has received bytes that were sent after a change finds the flag
-//! up, and to look at it costs a load. Waiting for the descriptor instead would depend on the order in which epoll
-//! reports it and the client's socket, which may have been in its list of ready ones already.
+//! Does not know what is watched or why. An instance signals the thread that serves, or a thread of its own
+//! waits for it.
+//!
+//! **Invariant:** if a file changed before the client sent the request, the count has already grown when the
+//! worker looks the file up. The kernel has SIGIO pending for the watching thread before the call that
+//! changes a file returns, and a thread takes its signals before it returns from a system call. The check is
+//! one atomic load. A wait for the descriptor would depend on the order in which epoll reports it and the
+//! client's socket: docs/design/freshness.md.
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
 use super::file::Kind;
+use super::filesystem;
 
-/// What is reported of a directory or a link: it was moved or removed, or who may pass it changed. Of a directory this
-/// brings the attributes of what is in it along, under its name.
-const PLACE: WatchFlags = WatchFlags::MOVE_SELF.union(WatchFlags::DELETE_SELF).union(WatchFlags::ATTRIB);
+/// Events of a directory or a link on a path: it was moved or removed, or its permissions changed. For a
+/// directory the kernel also reports the attributes of the files in it, under their names.
+const PATH_EVENTS: WatchFlags =
+    WatchFlags::MOVE_SELF.union(WatchFlags::DELETE_SELF).union(WatchFlags::ATTRIB);
 
-/// What is reported of a file: the same, and each change of its content by whatever name it is done. A change through a
-/// memory map is not reported, but the last close of a file that was open for writing is. The attributes have the number
-/// of links, so a name that is taken away or put on another file is reported at once, who ever has the file open.
-const CONTENT: WatchFlags = PLACE.union(WatchFlags::MODIFY).union(WatchFlags::CLOSE_WRITE);
+/// Events of a file: the same, and each change of its content, by any of its names. A store through a memory
+/// map makes no event, but the last close of a file that was open for writing does, after the map is gone.
+/// The attributes include the number of links, so a name that is removed or given to another file is reported
+/// at once, even if a process has the file open.
+const FILE_EVENTS: WatchFlags = PATH_EVENTS.union(WatchFlags::MODIFY).union(WatchFlags::CLOSE_WRITE);
 
-/// What is reported of a directory for the sake of the names in it: each that comes, goes or gets other attributes.
-const NAMES: WatchFlags = WatchFlags::CREATE
+/// Events of the names in a directory: each that is added, removed or gets other attributes.
+const NAME_EVENTS: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::DELETE)
     .union(WatchFlags::MOVED_FROM)
     .union(WatchFlags::MOVED_TO)
     .union(WatchFlags::ATTRIB)
     .union(WatchFlags::ONLYDIR);
 
-/// The events by which a name comes or goes.
-const COMES_OR_GOES: ReadFlags =
+/// The events by which a name is added or removed.
+const ADDED_OR_REMOVED: ReadFlags =
     ReadFlags::CREATE.union(ReadFlags::DELETE).union(ReadFlags::MOVED_FROM).union(ReadFlags::MOVED_TO);
 
-/// The bytes of an event before its name: watch, mask, cookie, length of the name.
+/// Bytes of an event before its name: watch, mask, cookie, length of the name.
 const HEADER: usize = 16;
 
-/// The most bytes of an event, with a name of 255 and its end. What leaves so many of a buffer free was all there was.
-const LONGEST: usize = HEADER + 256;
+/// The most bytes of an event: the header, a name of 255 bytes and its final NUL. If a read leaves this much
+/// of the buffer free, it has read all events.
+const MAX_EVENT: usize = HEADER + 256;
 
-/// Bytes of a buffer that holds a good many events.
-pub const BUFFER: usize = 4096;
-
-/// The file systems whose every change goes through this kernel, by the number in `statfs` (statfs(2), linux/magic.h,
-/// and for the last two their own sources). On others, such as NFS or FUSE, somebody else may change a file.
-const LOCAL: &[u64] = &[
-    0xef53,      // ext2, ext3, ext4
-    0x5846_5342, // xfs
-    0x9123_683e, // btrfs
-    0x0102_1994, // tmpfs
-    0x8584_58f6, // ramfs
-    0x794c_7630, // overlayfs
-    0xf2f5_2010, // f2fs
-    0x3153_464a, // jfs
-    0x3434,      // nilfs2
-    0x4d44,      // vfat
-    0x2011_bab0, // exfat
-    0x7366_746e, // ntfs3
-    0x7371_7368, // squashfs
-    0xe0f5_e1e2, // erofs
-    0x9660,      // iso9660
-    0x1501_3346, // udf
-    0xca45_1a4e, // bcachefs
-    0x2fc1_2fc1, // zfs
-];
+/// Bytes of a buffer for [`Inotify::read_events`]: room for 15 events of the longest names, or 256 without a
+/// name.
+pub const BUFFER_BYTES: usize = 4096;
 
 /// `F_SETOWN_EX` and `F_OWNER_TID` (fcntl(2)).
 const SET_OWNER: c_int = 15;
 const THREAD: c_int = 0;
 
-/// `struct f_owner_ex`: who is signalled.
+/// `struct f_owner_ex`: which thread gets the signal.
 #[repr(C)]
 struct Owner {
     kind: c_int,
     id: libc::pid_t,
 }
 
-/// Up when events may have come since it was taken down.
-static NEWS: AtomicBool = AtomicBool::new(false);
+/// The signals that this process has received: at least one after each event.
+static SIGNALS: AtomicUsize = AtomicUsize::new(0);
 
-/// True when there may be events to read. The thread that [`Inotify::start`] was called on sees all that happened before
-/// its last system call returned.
-pub fn has_news() -> bool {
-    NEWS.load(Relaxed)
+/// One reader's position in the count of signals. All instances that signal raise the same count, and each
+/// reader has its own position.
+#[derive(Debug)]
+pub struct SignalPosition(usize);
+
+impl SignalPosition {
+    /// The position after all signals so far.
+    pub fn now() -> SignalPosition {
+        SignalPosition(SIGNALS.load(Relaxed))
+    }
+
+    /// True if there may be events that were not read. The thread that called [`Inotify::start`] sees all
+    /// events from before its last system call returned.
+    #[inline]
+    pub fn is_behind(&self) -> bool {
+        SIGNALS.load(Relaxed) != self.0
+    }
+
+    /// Moves to the end of the count; true if it was behind. The caller must read the events after this call,
+    /// not before it: an event that comes later raises the count again.
+    pub fn catch_up(&mut self) -> bool {
+        // One load: a signal between two would be skipped.
+        let count = SIGNALS.load(Relaxed);
+        std::mem::replace(&mut self.0, count) != count
+    }
 }
 
-/// Takes the flag down, and tells whether it was up. The events of all instances are to be taken after it: what comes
-/// later raises it again.
-pub fn take_news() -> bool {
-    NEWS.swap(false, Relaxed)
-}
-
-/// Why something is not watched.
+/// Why an inode is not watched.
 #[derive(Debug)]
 pub enum WatchError {
     /// The user has as many watches or instances as are allowed (`ENOSPC`, `EMFILE`), or memory has run out.
     Exhausted,
-    /// Its changes can't be seen: another kind of file system, no right to read it, a system without this means.
-    Unseen(io::Error),
+    /// The kernel does not report its changes: the file system is not local, there is no permission to read
+    /// it, or this system has no inotify.
+    Unsupported(io::Error),
 }
 
 impl From<Errno> for WatchError {
     fn from(errno: Errno) -> WatchError {
         match errno {
             Errno::NOSPC | Errno::MFILE | Errno::NFILE | Errno::NOMEM => WatchError::Exhausted,
-            other => WatchError::Unseen(other.into()),
+            other => WatchError::Unsupported(other.into()),
         }
     }
 }
 
 impl From<io::Error> for WatchError {
     fn from(error: io::Error) -> WatchError {
-        Errno::from_io_error(&error).map_or(WatchError::Unseen(error), WatchError::from)
+        Errno::from_io_error(&error).map_or(WatchError::Unsupported(error), WatchError::from)
     }
 }
 
-/// The number of a watch; one inode has one, and a number that was given up does not come back soon.
-pub type Watch = i32;
+/// The number of a watch. An inode has one watch in an instance, and the number of a removed watch is not
+/// used again soon.
+pub type WatchId = i32;
 
-/// What was reported.
+/// An event of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// What is watched here changed.
-    Changed(Watch),
-    /// This name came or went in the directory that is watched here, or is a directory whose attributes changed.
-    Named(Watch, &'a [u8]),
-    /// The watch is no more.
-    Ended(Watch),
-    /// Events were lost, since too many waited.
-    Lost,
+pub enum WatchEvent<'a> {
+    /// The watched inode changed.
+    Changed(WatchId),
+    /// This name was added to or removed from the watched directory, or is a directory whose attributes
+    /// changed.
+    NameChanged(WatchId, &'a [u8]),
+    /// The watch has ended.
+    Ended(WatchId),
+    /// Events were lost, because too many waited.
+    Overflow,
 }
 
 /// An inotify instance.
@@ -143,20 +146,31 @@ pub struct Inotify {
 }
 
 impl Inotify {
-    /// An instance whose flag is for the calling thread, which must be the one that reads it. All instances of a process
-    /// have one flag, which is up after this.
+    /// An instance that signals the calling thread, which must be the one that reads it.
     ///
     /// # Errors
-    /// `Exhausted` when the user has as many as are allowed; `Unseen` where the kernel has no such means, or does not
-    /// signal at once, or /proc is missing.
+    /// `Exhausted` when the user has as many as are allowed; `Unsupported` where the kernel has no inotify or
+    /// does not signal at once, or /proc is missing.
     pub fn start() -> Result<Inotify, WatchError> {
-        let inotify = Inotify { fd: inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)? };
-        raise_flag_at_signal()?;
+        let inotify = Inotify::new()?;
+        count_signals()?;
         inotify.signal_this_thread()?;
-        inotify.prove()?;
-        // Another instance's events may have raised it before.
-        NEWS.store(true, Relaxed);
+        inotify.check_signal()?;
         Ok(inotify)
+    }
+
+    /// An instance without a signal: it becomes readable, for a thread that waits for that.
+    ///
+    /// # Errors
+    /// `Exhausted` when the user has as many as are allowed; `Unsupported` where the kernel has no inotify,
+    /// or /proc is missing.
+    pub fn start_unsignalled() -> Result<Inotify, WatchError> {
+        let inotify = Inotify::new()?;
+        if inotify.reports_an_end()? { Ok(inotify) } else { Err(unsupported()) }
+    }
+
+    fn new() -> io::Result<Inotify> {
+        Ok(Inotify { fd: inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)? })
     }
 
     fn signal_this_thread(&self) -> io::Result<()> {
@@ -174,98 +188,106 @@ impl Inotify {
         if set < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// Has something happen, and looks whether the flag is up right after it. The end of a watch is an event too.
-    fn prove(&self) -> Result<(), WatchError> {
-        let watch = inotify::add_watch(&self.fd, "/proc/self/fd", PLACE)?;
-        NEWS.store(false, Relaxed);
-        inotify::remove_watch(&self.fd, watch)?;
-        let mut ended = false;
-        let signalled = has_news();
-        self.take(&mut [0; HEADER], |event| ended |= event == Event::Ended(watch));
-        if signalled && ended { Ok(()) } else { Err(io::Error::from(io::ErrorKind::Unsupported).into()) }
+    /// Makes an event and checks that its signal has come right after it.
+    fn check_signal(&self) -> Result<(), WatchError> {
+        let position = SignalPosition::now();
+        if self.reports_an_end()? && position.is_behind() { Ok(()) } else { Err(unsupported()) }
     }
 
-    /// Watches an open file, directory or link, which may be open by `O_PATH`: the inode, whatever its name leads to.
-    /// What is watched already keeps its number.
+    /// Adds a watch and removes it. True if its end is reported at once.
+    fn reports_an_end(&self) -> Result<bool, WatchError> {
+        let watch = inotify::add_watch(&self.fd, "/proc/self/fd", PATH_EVENTS)?;
+        inotify::remove_watch(&self.fd, watch)?;
+        let mut ended = false;
+        self.read_events(&mut [0; HEADER], |event| ended |= event == WatchEvent::Ended(watch));
+        Ok(ended)
+    }
+
+    /// Watches an open file, directory or link: the inode, whatever its name leads to. The descriptor may be
+    /// an `O_PATH` one. An inode that is watched already keeps its number.
     ///
     /// # Errors
     /// See [`WatchError`].
-    pub fn watch(&self, node: BorrowedFd<'_>, kind: Kind) -> Result<Watch, WatchError> {
-        self.add(node, if kind == Kind::Regular { CONTENT } else { PLACE })
+    pub fn watch(&self, node: BorrowedFd<'_>, kind: Kind) -> Result<WatchId, WatchError> {
+        self.add(node, if kind == Kind::Regular { FILE_EVENTS } else { PATH_EVENTS })
     }
 
     /// Watches the names in an open directory.
     ///
     /// # Errors
     /// See [`WatchError`].
-    pub fn watch_names(&self, directory: BorrowedFd<'_>) -> Result<Watch, WatchError> {
-        self.add(directory, NAMES)
+    pub fn watch_names(&self, directory: BorrowedFd<'_>) -> Result<WatchId, WatchError> {
+        self.add(directory, NAME_EVENTS)
     }
 
-    fn add(&self, node: BorrowedFd<'_>, mask: WatchFlags) -> Result<Watch, WatchError> {
-        if !is_local(node)? {
-            return Err(io::Error::from(io::ErrorKind::Unsupported).into());
+    fn add(&self, node: BorrowedFd<'_>, mask: WatchFlags) -> Result<WatchId, WatchError> {
+        if !filesystem::is_local(node)? {
+            return Err(unsupported());
         }
         let path = format!("/proc/self/fd/{}", node.as_raw_fd());
         Ok(inotify::add_watch(&self.fd, path, mask)?)
     }
 
-    /// Gives up a watch, which reports its end. One that has ended by itself is none to give up.
-    pub fn unwatch(&self, watch: Watch) {
+    /// Removes a watch, which makes an `Ended` event. Does nothing if the watch has ended already.
+    pub fn unwatch(&self, watch: WatchId) {
         let _ = inotify::remove_watch(&self.fd, watch);
     }
 
-    /// Takes events by way of `buffer`, as many as it holds, and tells whether there may be more.
-    pub fn take(&self, buffer: &mut [u8], mut heed: impl FnMut(Event<'_>)) -> bool {
+    /// Reads as many events as `buffer` holds and calls `handle` with each. True if there may be more.
+    pub fn read_events(&self, buffer: &mut [u8], mut handle: impl FnMut(WatchEvent<'_>)) -> bool {
         let Ok(length) = rustix::io::read(&self.fd, &mut *buffer) else { return false };
         let mut rest = &buffer[..length];
         while let Some((event, after)) = split_event(rest) {
             rest = after;
-            event.into_iter().for_each(&mut heed);
+            event.into_iter().for_each(&mut handle);
         }
-        length + LONGEST > buffer.len()
+        length + MAX_EVENT > buffer.len()
     }
 }
 
-/// The first event, unless it is none to heed, and what comes after it.
-fn split_event(bytes: &[u8]) -> Option<(Option<Event<'_>>, &[u8])> {
+impl AsFd for Inotify {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn unsupported() -> WatchError {
+    io::Error::from(io::ErrorKind::Unsupported).into()
+}
+
+/// The first event, unless it is one to ignore, and the bytes after it.
+fn split_event(bytes: &[u8]) -> Option<(Option<WatchEvent<'_>>, &[u8])> {
     let word = |index: usize| Some(u32::from_ne_bytes(*bytes.get(4 * index..)?.first_chunk()?));
     let (watch, mask, name) = (word(0)?.cast_signed(), ReadFlags::from_bits_retain(word(1)?), word(3)?);
     let (name, rest) = bytes.get(HEADER..)?.split_at_checked(usize::try_from(name).ok()?)?;
     let event = if mask.contains(ReadFlags::QUEUE_OVERFLOW) {
-        Some(Event::Lost)
+        Some(WatchEvent::Overflow)
     } else if mask.contains(ReadFlags::IGNORED) {
-        Some(Event::Ended(watch))
+        Some(WatchEvent::Ended(watch))
     } else if name.is_empty() {
-        Some(Event::Changed(watch))
+        Some(WatchEvent::Changed(watch))
     } else {
-        // Of other attributes than a directory's, what they are about is told if it has a watch of its own.
-        let told = mask.intersects(COMES_OR_GOES) || mask.contains(ReadFlags::ISDIR);
-        // Zeros fill the name up.
+        // Attributes of a file are ignored: a file that matters has a watch of its own.
+        let matters = mask.intersects(ADDED_OR_REMOVED) || mask.contains(ReadFlags::ISDIR);
+        // The kernel pads the name with NULs.
         let name = &name[..memchr::memchr(0, name).unwrap_or(name.len())];
-        told.then_some(Event::Named(watch, name))
+        matters.then_some(WatchEvent::NameChanged(watch, name))
     };
     Some((event, rest))
 }
 
-fn is_local(node: BorrowedFd<'_>) -> io::Result<bool> {
-    // Some machines have the number signed, but none has one of more than 32 bits.
-    let magic = rustix::fs::fstatfs(node)?.f_type as u64 & 0xffff_ffff;
-    Ok(LOCAL.contains(&magic))
-}
-
-/// Calls that a signal interrupts are begun again, as far as they can be, and it has a stack of its own where the thread
-/// has one: those of coroutines are small.
-fn raise_flag_at_signal() -> io::Result<()> {
+/// Installs the handler that counts signals. It restarts the system calls that can be restarted, and runs on
+/// the thread's alternate stack if there is one, because the stacks of coroutines are small.
+fn count_signals() -> io::Result<()> {
     let flags = SaFlags::SA_RESTART | SaFlags::SA_ONSTACK;
-    let action = SigAction::new(SigHandler::Handler(raise_flag), flags, SigSet::empty());
-    // SAFETY: the handler does nothing but a store to an atomic, which is safe wherever the signal comes.
+    let action = SigAction::new(SigHandler::Handler(count_signal), flags, SigSet::empty());
+    // SAFETY: the handler only adds to an atomic, which is safe wherever the signal comes.
     unsafe { sigaction(Signal::SIGIO, &action) }?;
     Ok(())
 }
 
-extern "C" fn raise_flag(_: c_int) {
-    NEWS.store(true, Relaxed);
+extern "C" fn count_signal(_: c_int) {
+    SIGNALS.fetch_add(1, Relaxed);
 }
 
 #[cfg(test)]
@@ -278,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_told_apart_and_those_of_a_file_s_attributes_passed_over() {
+    fn events_are_parsed_and_those_of_a_file_s_attributes_ignored() {
         let bytes = [
             event(1, ReadFlags::MODIFY, b""),
             event(2, ReadFlags::ATTRIB, b"name\0\0\0\0"),
@@ -297,14 +319,24 @@ mod tests {
         assert_eq!(
             found,
             [
-                Event::Changed(1),
-                Event::Named(2, b"directory"),
-                Event::Named(2, b"new"),
-                Event::Changed(2),
-                Event::Ended(3),
-                Event::Lost
+                WatchEvent::Changed(1),
+                WatchEvent::NameChanged(2, b"directory"),
+                WatchEvent::NameChanged(2, b"new"),
+                WatchEvent::Changed(2),
+                WatchEvent::Ended(3),
+                WatchEvent::Overflow
             ]
         );
-        assert!(split_event(&bytes[..HEADER - 1]).is_none(), "a part of an event is none");
+        assert!(split_event(&bytes[..HEADER - 1]).is_none(), "a part of an event is not an event");
+    }
+
+    #[test]
+    fn each_reader_has_its_own_position_in_the_count_of_signals() {
+        let Ok(inotify) = Inotify::start() else { return };
+        let (mut first, mut second) = (SignalPosition::now(), SignalPosition::now());
+        let directory = std::fs::File::open("/").unwrap();
+        let Ok(watch) = inotify.watch_names(directory.as_fd()) else { return };
+        inotify.unwatch(watch);
+        assert!(first.catch_up() && second.is_behind() && second.catch_up());
     }
 }

@@ -1,40 +1,43 @@
-//! The link between master and worker: a pair of sockets that keeps messages whole (unix(7) `SOCK_SEQPACKET`).
+//! The link between the master and a child process: a pair of connected Unix sockets that keeps messages
+//! whole (unix(7), `SOCK_SEQPACKET`). Not a symbolic link.
 //!
-//! The subtle rule: end-of-file is a message too, and the kernel sends it when the other side is gone, however it went.
+//! What the messages mean is [`crate::ipc`]'s. When a process ends, however it ends, the kernel reports the
+//! end of the stream to the other one.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 
-/// The longest message, in bytes; the text of a start-up error fits.
+/// The longest message, in bytes, with room for the text of a start-up error.
 pub const MAX_MESSAGE: usize = 1024;
 
-/// The most descriptors that go with one message.
+/// The most descriptors of one message.
 pub const MAX_DESCRIPTORS: usize = 2;
 
-/// What a receive found.
+/// The result of a receive.
 #[derive(Debug)]
-pub enum Received {
-    /// A whole message, and the descriptors that came with it.
+pub enum Incoming {
+    /// A whole message, and its descriptors.
     Message(Vec<u8>, Vec<OwnedFd>),
-    /// The other side is gone.
+    /// A message was longer than [`MAX_MESSAGE`], or had more descriptors than there is room for. It is
+    /// dropped.
+    TooLong,
+    /// The other process has ended or closed its end.
     Closed,
-    /// Nothing yet.
+    /// No message yet.
     Empty,
 }
 
-/// Makes a link: one end for the master, one for the worker, both non-blocking.
+/// Makes a link: an end for the master and one for the child, both non-blocking.
 ///
 /// # Errors
-/// What socketpair(2) says, such as `EMFILE`.
+/// See socketpair(2), such as `EMFILE`.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
@@ -43,13 +46,13 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 /// A second descriptor of the same end.
 ///
 /// # Errors
-/// What fcntl(2) says, such as `EMFILE`.
+/// See fcntl(2), such as `EMFILE`.
 pub fn duplicate(end: &OwnedFd) -> io::Result<OwnedFd> {
     end.try_clone()
 }
 
-/// Sends one message, and with it up to [`MAX_DESCRIPTORS`] descriptors (unix(7) `SCM_RIGHTS`); false when the other side
-/// is gone or does not read.
+/// Sends one message with up to [`MAX_DESCRIPTORS`] descriptors (unix(7) `SCM_RIGHTS`). Returns false if the
+/// other process is gone or its queue is full.
 pub fn send(end: impl AsFd, message: &[u8], descriptors: &[BorrowedFd<'_>]) -> bool {
     let message = [IoSlice::new(&message[..message.len().min(MAX_MESSAGE)])];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
@@ -60,14 +63,17 @@ pub fn send(end: impl AsFd, message: &[u8], descriptors: &[BorrowedFd<'_>]) -> b
     rustix::net::sendmsg(end, &message, &mut ancillary, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).is_ok()
 }
 
-/// Takes the next message and what came with it.
-pub fn receive(end: impl AsFd) -> Received {
+/// Takes the next message and its descriptors.
+pub fn receive(end: impl AsFd) -> Incoming {
     let mut buffer = [0; MAX_MESSAGE];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
     match rustix::net::recvmsg(end, &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, flags) {
-        Ok(received) if received.bytes == 0 => Received::Closed,
+        Ok(received) if received.bytes == 0 => Incoming::Closed,
+        Ok(received) if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) => {
+            Incoming::TooLong
+        }
         Ok(received) => {
             let mut descriptors = Vec::new();
             for message in ancillary.drain() {
@@ -75,30 +81,44 @@ pub fn receive(end: impl AsFd) -> Received {
                     descriptors.extend(rights);
                 }
             }
-            Received::Message(buffer[..received.bytes].to_vec(), descriptors)
+            Incoming::Message(buffer[..received.bytes].to_vec(), descriptors)
         }
-        Err(Errno::AGAIN | Errno::INTR) => Received::Empty,
-        Err(_) => Received::Closed,
+        Err(Errno::AGAIN | Errno::INTR) => Incoming::Empty,
+        Err(_) => Incoming::Closed,
     }
 }
 
-/// Waits up to `timeout` until a pipe or socket takes a piece of a write (poll(2) `POLLOUT`; for a pipe that is a page),
-/// and tells whether it does.
-pub fn takes_more(end: impl AsFd, timeout: Duration) -> bool {
-    let mut poll = [PollFd::new(&end, PollFlags::OUT)];
-    let timeout =
-        Timespec { tv_sec: timeout.as_secs().cast_signed(), tv_nsec: timeout.subsec_nanos().into() };
-    loop {
-        match rustix::event::poll(&mut poll, Some(&timeout)) {
-            // A signal is no reason to give up; the time begins anew, since signals are few.
-            Err(Errno::INTR) => {}
-            ready => return ready.is_ok_and(|ready| ready > 0),
-        }
-    }
-}
-
-/// Ends a link for both sides, while the descriptor stays.
+/// Ends a link for both processes. The descriptor stays open.
 pub fn close_both_ways(end: impl AsFd) {
-    // It fails only where the other side has gone already.
+    // It fails only if the other process is gone.
     let _ = rustix::net::shutdown(end, rustix::net::Shutdown::Both);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_whole_or_too_long() {
+        let (mine, theirs) = pair().unwrap();
+        let send = |message: &[u8], descriptors: &[BorrowedFd<'_>]| {
+            let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            assert!(descriptors.is_empty() || ancillary.push(SendAncillaryMessage::ScmRights(descriptors)));
+            let message = [IoSlice::new(message)];
+            rustix::net::sendmsg(&theirs, &message, &mut ancillary, SendFlags::empty()).unwrap();
+        };
+        assert!(matches!(receive(&mine), Incoming::Empty));
+        send(&[b'x'; MAX_MESSAGE], &[theirs.as_fd(); MAX_DESCRIPTORS]);
+        send(&[b'x'; MAX_MESSAGE + 1], &[]);
+        send(b"x", &[theirs.as_fd(); MAX_DESCRIPTORS + 6]);
+        send(b"y", &[]);
+        let Incoming::Message(message, descriptors) = receive(&mine) else { panic!("no message") };
+        assert_eq!((message.len(), descriptors.len()), (MAX_MESSAGE, MAX_DESCRIPTORS));
+        assert!(matches!(receive(&mine), Incoming::TooLong));
+        assert!(matches!(receive(&mine), Incoming::TooLong));
+        assert!(matches!(receive(&mine), Incoming::Message(message, _) if message == b"y"));
+        drop((theirs, descriptors));
+        assert!(matches!(receive(&mine), Incoming::Closed));
+    }
 }

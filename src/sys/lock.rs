@@ -1,7 +1,7 @@
-//! Who holds a file: a record lock over all of it (fcntl_locking(2)).
+//! Record locks over whole files (fcntl_locking(2)): one process holds a file.
 //!
-//! Does not decide what holding it means. The subtle rule: such a lock is a process's own, no child inherits it, and it
-//! goes when that process closes any descriptor of the file. So the holder must not open the file a second time.
+//! **Invariant:** the holder must not open the file a second time. A record lock belongs to a process: no
+//! child inherits it, and it ends when the process closes any descriptor of the file.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -9,21 +9,21 @@ use std::os::fd::AsFd;
 use rustix::fs::FlockOperation;
 use rustix::process::{Flock, FlockType};
 
-/// Who holds a file.
+/// The holder of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
     /// No other process.
-    Nobody,
+    NoProcess,
     /// The process with this id.
     Process(i32),
-    /// A process of another namespace, which has no id here.
+    /// A process of another namespace, without an id here.
     Elsewhere,
 }
 
-/// Takes hold of a file that is open for writing, for as long as this process lives or has it open.
+/// Locks a file that is open for writing, until this process ends or closes it.
 ///
 /// # Errors
-/// `WouldBlock` where another process holds it, and what else fcntl(2) says, such as `ENOLCK`.
+/// `WouldBlock` if another process holds it; see fcntl(2), such as `ENOLCK`.
 pub fn take(file: impl AsFd) -> io::Result<()> {
     match rustix::fs::fcntl_lock(file, FlockOperation::NonBlockingLockExclusive) {
         // POSIX allows either.
@@ -32,15 +32,15 @@ pub fn take(file: impl AsFd) -> io::Result<()> {
     }
 }
 
-/// Asks who holds a file. To be allowed to read it is not enough to seem its holder.
+/// Finds the holder of a file. A process that can only read the file cannot take this lock.
 ///
 /// # Errors
-/// What fcntl(2) says.
+/// See fcntl(2).
 pub fn holder(file: impl AsFd) -> io::Result<Holder> {
-    // Only a lock for writing is in the way of one for reading.
+    // Only a write lock conflicts with a read lock.
     let found = rustix::process::fcntl_getlk(file, &Flock::from(FlockType::ReadLock))?;
     Ok(match found {
-        None => Holder::Nobody,
+        None => Holder::NoProcess,
         Some(Flock { pid: None, .. }) => Holder::Elsewhere,
         Some(Flock { pid: Some(pid), .. }) => Holder::Process(pid.as_raw_nonzero().get()),
     })
@@ -53,12 +53,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_nobody_else_holds_can_be_taken_again_and_again() {
+    fn a_file_that_no_other_process_holds_can_be_taken_again_and_again() {
         let path = std::env::temp_dir().join(format!("mayhttpd-lock-{}", std::process::id()));
         let file = File::create(&path).unwrap();
         take(&file).unwrap();
-        // Its own lock is in nobody's way.
-        assert_eq!(holder(&file).unwrap(), Holder::Nobody);
+        // A process's own lock does not conflict.
+        assert_eq!(holder(&file).unwrap(), Holder::NoProcess);
         take(&file).unwrap();
         std::fs::remove_file(path).unwrap();
     }

@@ -1,11 +1,17 @@
-//! Safe wrappers of the system calls that the rest needs: one family a file, and the only place with `unsafe`.
+//! Safe wrappers of system calls: one family a file, and the only place with `unsafe`.
 //!
-//! Nothing here waits (but the few calls that say so), logs, or decides: callers get `io::Result` and choose.
-#![allow(unsafe_code)] // The one layer that may; one operation a block, each with its reason.
+//! Nothing here logs or decides: callers get an `io::Result`. Calls on sockets do not wait. Calls on files
+//! may wait for a disk. A few calls wait for a time, a child or a descriptor, and say so.
+#![allow(
+    unsafe_code,
+    reason = "the only layer with unsafe code; one operation a block, each with its reason"
+)]
 
 pub mod activation;
+pub mod allowed_calls;
 pub mod epoll;
 pub mod file;
+pub mod filesystem;
 pub mod inotify;
 pub mod landlock;
 pub mod limits;
@@ -21,4 +27,6 @@ pub mod sendfile;
 pub mod shm;
 pub mod signal;
 pub mod socket;
+pub mod stream;
+pub mod thread;
 pub mod timer;

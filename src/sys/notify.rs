@@ -1,7 +1,8 @@
-//! Datagrams to the service manager (sd_notify(3)), and what it asks of the process in return (sd_watchdog_enabled(3)).
+//! Datagrams to the service manager (sd_notify(3)), and the watchdog interval that it asks for
+//! (sd_watchdog_enabled(3)).
 //!
-//! Sends what it is given; what to say and when is the master's business. The subtle rule: the variables stay in the
-//! environment, because a binary that takes this one's place in an upgrade reports to the same service manager.
+//! Only sends; `master/systemd.rs` decides what and when. The variables stay in the environment, because the
+//! new program of an upgrade reports to the same service manager.
 
 use std::ffi::OsStr;
 use std::io;
@@ -12,10 +13,10 @@ use std::time::Duration;
 use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 
-/// How long a send waits for a service manager whose queue is full.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a send waits while the service manager's queue is full.
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The way to the service manager.
+/// A socket to the service manager.
 #[derive(Debug)]
 pub struct Notifier {
     socket: OwnedFd,
@@ -23,10 +24,10 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// The way that `NOTIFY_SOCKET` names.
+    /// Opens a socket to the address in `NOTIFY_SOCKET`.
     ///
     /// # Errors
-    /// `Unsupported` for an address that is neither a path nor abstract, and what socket(2) says.
+    /// `Unsupported` for an address that is neither a path nor abstract; see socket(2).
     pub fn to(address: &OsStr) -> io::Result<Notifier> {
         let address = match address.as_bytes() {
             [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name)?,
@@ -35,22 +36,22 @@ impl Notifier {
         };
         let socket =
             rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
-        sockopt::set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
+        sockopt::set_socket_timeout(&socket, Timeout::Send, Some(SEND_TIMEOUT))?;
         Ok(Notifier { socket, address })
     }
 
-    /// Sends lines of `NAME=value`. Waits a second at most.
+    /// Sends lines of `NAME=value` as one datagram. Waits for a second at most.
     ///
     /// # Errors
-    /// What sendto(2) says, such as `ENOENT`, `ECONNREFUSED`, or `EAGAIN` when the time is up.
+    /// See sendto(2), such as `ENOENT`, `ECONNREFUSED`, or `EAGAIN` after a second.
     pub fn send(&self, lines: &str) -> io::Result<()> {
         rustix::net::sendto(&self.socket, lines.as_bytes(), SendFlags::NOSIGNAL, &self.address)?;
         Ok(())
     }
 }
 
-/// The time within which the service manager wants to hear from this process, `WATCHDOG_USEC`, if it is this one that
-/// it wants to hear from.
+/// The watchdog interval that the service manager asks of this process: `microseconds` is `WATCHDOG_USEC`,
+/// `pid` is `WATCHDOG_PID`. `None` if there is none, or if it is meant for another process.
 pub fn watchdog(microseconds: Option<&str>, pid: Option<&str>) -> Option<Duration> {
     if pid.is_some_and(|pid| pid.parse() != Ok(super::process::id())) {
         return None;
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_watchdog_is_heeded_where_it_means_this_process() {
+    fn the_watchdog_is_for_the_process_that_it_names() {
         let own = super::super::process::id().to_string();
         for (microseconds, pid, expected) in [
             (Some("3000000"), None, Some(3000)),

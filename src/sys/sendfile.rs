@@ -1,15 +1,15 @@
-//! Moving a file's bytes to a socket inside the kernel (sendfile(2)).
+//! Sending a file's bytes to a socket inside the kernel (sendfile(2)).
 //!
-//! The subtle rule: one call moves at most 2 GiB whatever it is asked, so callers loop on the offset that it advances.
+//! One call sends at most 2 GiB, so callers loop until the offset reaches the end.
 
 use std::io;
 use std::os::fd::BorrowedFd;
 
-/// Sends up to `count` bytes of `file` from `*offset` on to `socket`, advances the offset, and returns how many; 0 means
-/// that the file ends there.
+/// Sends up to `count` bytes of `file`, from `*offset` on, to `socket`, and advances the offset. Returns the
+/// number of bytes; 0 is the end of the file.
 ///
 /// # Errors
-/// `EAGAIN` when the socket is full, `EINVAL` where the file system has no sendfile, and what else sendfile(2) says.
+/// `EAGAIN` if the socket is full, `EINVAL` if the file system has no sendfile; see sendfile(2).
 pub fn sendfile(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,

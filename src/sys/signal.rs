@@ -1,6 +1,6 @@
-//! Signals as a readable descriptor (signalfd(2)), and the dispositions that master and workers need.
+//! Signals as a readable descriptor (signalfd(2)), and the dispositions of master and children.
 //!
-//! The subtle rule: blocked signals cross a fork, so a worker sets its own mask before it does anything else.
+//! **Invariant:** a child inherits the mask of blocked signals, so it sets its own before anything else.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -8,64 +8,64 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// What a signal asks for.
+/// What a signal asks the process to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum SignalRequest {
     /// TERM or INT: stop at once.
     Stop,
-    /// QUIT: stop when the clients have been served.
+    /// QUIT: stop when all clients are served.
     Drain,
     /// CHLD: a child ended.
     Child,
-    /// HUP: settle the settings anew.
+    /// HUP: read the settings again.
     Reload,
-    /// USR1: open the logs anew.
+    /// USR1: reopen the logs.
     Reopen,
-    /// USR2: start the program anew beside this one.
+    /// USR2: start the new program beside this one.
     Upgrade,
-    /// WINCH: have the workers leave.
-    Empty,
-    /// TTIN: one worker more.
-    More,
-    /// TTOU: one worker less.
-    Fewer,
+    /// WINCH: drain all workers and keep the master.
+    DrainWorkers,
+    /// TTIN: add a worker.
+    AddWorker,
+    /// TTOU: remove a worker.
+    RemoveWorker,
 }
 
-/// What each signal asks of a master, as nginx has it.
-const REQUESTS: [(Signal, Request); 10] = [
-    (Signal::SIGTERM, Request::Stop),
-    (Signal::SIGINT, Request::Stop),
-    (Signal::SIGQUIT, Request::Drain),
-    (Signal::SIGCHLD, Request::Child),
-    (Signal::SIGHUP, Request::Reload),
-    (Signal::SIGUSR1, Request::Reopen),
-    (Signal::SIGUSR2, Request::Upgrade),
-    (Signal::SIGWINCH, Request::Empty),
-    (Signal::SIGTTIN, Request::More),
-    (Signal::SIGTTOU, Request::Fewer),
+/// The signals of the master: those of nginx, and TTIN and TTOU of gunicorn.
+const REQUESTS: [(Signal, SignalRequest); 10] = [
+    (Signal::SIGTERM, SignalRequest::Stop),
+    (Signal::SIGINT, SignalRequest::Stop),
+    (Signal::SIGQUIT, SignalRequest::Drain),
+    (Signal::SIGCHLD, SignalRequest::Child),
+    (Signal::SIGHUP, SignalRequest::Reload),
+    (Signal::SIGUSR1, SignalRequest::Reopen),
+    (Signal::SIGUSR2, SignalRequest::Upgrade),
+    (Signal::SIGWINCH, SignalRequest::DrainWorkers),
+    (Signal::SIGTTIN, SignalRequest::AddWorker),
+    (Signal::SIGTTOU, SignalRequest::RemoveWorker),
 ];
 
-/// A descriptor that delivers the signals it was made for.
+/// A descriptor that delivers a set of signals.
 #[derive(Debug)]
 pub struct Signals(SignalFd);
 
 impl Signals {
-    /// Blocks the signals of the master and has them arrive here.
+    /// Blocks the signals of the master; the descriptor delivers them.
     ///
     /// # Errors
-    /// What signalfd(2) says.
+    /// See signalfd(2).
     pub fn of_master() -> io::Result<Signals> {
-        // Inherited as ignored, CHLD would have the kernel reap the workers unseen.
+        // If CHLD was inherited as ignored, the kernel would reap the workers itself.
         set_disposition(Signal::SIGCHLD, SigHandler::SigDfl)?;
         let requests = REQUESTS.map(|(signal, _)| signal);
         Signals::of(&requests)
     }
 
-    /// Blocks the signals of a worker. Some reach a whole terminal's process group; all are the master's to handle, so a
-    /// worker ignores its copies. TERM sent to a worker alone stops it.
+    /// Blocks TERM, which stops a child; the descriptor delivers it. The other signals of the master are
+    /// ignored, because a terminal sends some of them to the whole process group.
     ///
     /// # Errors
-    /// What signalfd(2) says.
+    /// See signalfd(2).
     pub fn of_worker() -> io::Result<Signals> {
         for (ignored, _) in REQUESTS.into_iter().filter(|(signal, _)| *signal != Signal::SIGCHLD) {
             set_disposition(ignored, SigHandler::SigIgn)?;
@@ -84,8 +84,8 @@ impl Signals {
         Ok(Signals(SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
     }
 
-    /// Takes the next signal that has arrived, if any.
-    pub fn next(&self) -> Option<Request> {
+    /// Takes the next signal, if one has arrived.
+    pub fn next(&self) -> Option<SignalRequest> {
         loop {
             let info = self.0.read_signal().ok()??;
             let signal = i32::try_from(info.ssi_signo).ok().and_then(|n| Signal::try_from(n).ok());
@@ -109,11 +109,12 @@ impl std::os::fd::AsRawFd for Signals {
     }
 }
 
-/// Gives SIGSEGV and SIGBUS back their default: the coroutine library's handler resumes past a fault without running
-/// destructors, so a lock stays held for ever. A worker that dies is replaced; one that hangs is not.
+/// Restores the default of SIGSEGV and SIGBUS: the process dies. The handler of the coroutine library ends
+/// the coroutine without running destructors, so a lock would stay held. A worker that dies is replaced; one
+/// that hangs is not.
 ///
 /// # Errors
-/// What sigaction(2) says.
+/// See sigaction(2).
 pub fn die_of_memory_faults() -> io::Result<()> {
     set_disposition(Signal::SIGSEGV, SigHandler::SigDfl)?;
     set_disposition(Signal::SIGBUS, SigHandler::SigDfl)
@@ -126,7 +127,7 @@ fn set_disposition(signal: Signal, handler: SigHandler) -> io::Result<()> {
     Ok(())
 }
 
-/// The number of the signal that stands for a request.
-pub fn number(request: Request) -> Option<i32> {
+/// The signal number of a request.
+pub fn number(request: SignalRequest) -> Option<i32> {
     REQUESTS.iter().find(|(_, known)| *known == request).map(|(signal, _)| *signal as i32)
 }

@@ -1,6 +1,6 @@
-//! Clocks and the periodic timer descriptor (timerfd_create(2)).
+//! The monotonic clock, periodic timers (timerfd_create(2)) and event counters (eventfd(2)).
 //!
-//! The subtle rule: time-outs follow the monotonic clock, which a change of the wall clock does not move.
+//! Timeouts follow the monotonic clock, which a change of the wall clock does not affect.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,13 +11,13 @@ use rustix::time::{
     timerfd_create, timerfd_settime,
 };
 
-/// Time on the monotonic clock: meaningful only as a difference.
+/// The time of the monotonic clock. Only differences have a meaning.
 pub fn monotonic() -> Duration {
     let now = clock_gettime(ClockId::Monotonic);
     Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
-/// The same in nanoseconds, which last for 584 years. A read takes some 20 ns, by way of vdso(7).
+/// [`monotonic`] in nanoseconds, enough for 584 years. A call takes about 20 ns (vdso(7)).
 pub fn nanoseconds() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec.cast_unsigned().wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec.cast_unsigned())
@@ -26,7 +26,7 @@ pub fn nanoseconds() -> u64 {
 /// A descriptor that becomes readable every `period`.
 ///
 /// # Errors
-/// What timerfd_create(2) says, such as `EMFILE`.
+/// See timerfd_create(2), such as `EMFILE`.
 pub fn periodic(period: Duration) -> io::Result<OwnedFd> {
     let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
     let every = Timespec { tv_sec: period.as_secs().cast_signed(), tv_nsec: period.subsec_nanos().into() };
@@ -34,22 +34,22 @@ pub fn periodic(period: Duration) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Takes the expirations that have gathered; false when there was none.
+/// Takes the expirations since the last call; false if there were none.
 pub fn take_expirations(timer: impl AsFd) -> bool {
     let mut count = [0; 8];
     rustix::io::read(timer, &mut count).is_ok()
 }
 
-/// A counter descriptor (eventfd(2)) that one coroutine waits on and others raise.
+/// An event counter (eventfd(2)): one coroutine waits for it, others raise it.
 ///
 /// # Errors
-/// What eventfd(2) says, such as `EMFILE`.
+/// See eventfd(2), such as `EMFILE`.
 pub fn event() -> io::Result<OwnedFd> {
     let flags = rustix::event::EventfdFlags::NONBLOCK | rustix::event::EventfdFlags::CLOEXEC;
     Ok(rustix::event::eventfd(0, flags)?)
 }
 
-/// Makes the counter readable. A full counter is readable already, so that failure is none.
+/// Makes the counter readable. A full counter is readable already, so an error is ignored.
 pub fn raise(event: impl AsFd) {
     let _ = rustix::io::write(event, &1u64.to_ne_bytes());
 }

@@ -1,25 +1,24 @@
-//! How a worker hears from outside: the master's messages over the link, and signals.
+//! What reaches the worker from outside: the master's messages over the link, and signals.
 //!
-//! The subtle rule: end-of-file on the link is the order to stop at once, for it is also what a master's death looks
-//! like.
+//! **Invariant:** the worker exits at once when the link ends. The death of the master ends the link too.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::PoisonError;
 
 use may::io::{CoIo, WaitIo};
 
-use super::accept::Door;
-use super::{DRAIN, LOGS, READY};
-use crate::connection::shared::Shared;
+use super::abort::start_permanent;
+use super::acceptors::Acceptors;
+use super::exit::exit;
+use crate::connection::context::Context;
+use crate::ipc::{FromChild, ToChild};
 use crate::log;
-use crate::sys::link::{self, Received};
-use crate::sys::process;
-use crate::sys::signal::{Request, Signals};
+use crate::sys::link::{self, Incoming};
+use crate::sys::signal::{SignalRequest, Signals};
 
-/// The coroutines that listen to master and signals.
+/// The coroutines that handle messages and signals.
 pub struct Control {
-    door: &'static Door,
+    acceptors: &'static Acceptors,
     link: CoIo<OwnedFd>,
     signals: CoIo<Signals>,
 }
@@ -29,16 +28,16 @@ impl Control {
     ///
     /// # Errors
     /// What epoll_ctl(2) says.
-    pub fn new(door: &'static Door, link: OwnedFd, signals: Signals) -> io::Result<Control> {
-        Ok(Control { door, link: watched(link)?, signals: watched(signals)? })
+    pub fn new(acceptors: &'static Acceptors, link: OwnedFd, signals: Signals) -> io::Result<Control> {
+        Ok(Control { acceptors, link: watched(link)?, signals: watched(signals)? })
     }
 
-    /// Tells the master that this worker serves, and listens from now on.
+    /// Tells the master that this worker serves, and handles messages and signals from now on.
     pub fn start(self) {
-        let Control { door, link, signals } = self;
-        link::send(link.inner(), READY, &[]);
-        super::start_vital(move || obey(door, &link));
-        super::start_vital(move || heed(door, &signals));
+        let Control { acceptors, link, signals } = self;
+        link::send(link.inner(), &FromChild::Ready.encode(), &[]);
+        start_permanent(move || handle_messages(acceptors, &link));
+        start_permanent(move || handle_signals(acceptors.context, &signals));
     }
 }
 
@@ -46,26 +45,28 @@ fn watched<T: AsRawFd>(io: T) -> io::Result<CoIo<T>> {
     CoIo::new(io).map_err(io::Error::from)
 }
 
-fn obey(door: &'static Door, link: &CoIo<OwnedFd>) {
+fn handle_messages(acceptors: &'static Acceptors, link: &CoIo<OwnedFd>) {
     loop {
         match link::receive(link.inner()) {
-            Received::Message(message, descriptors) => match message.strip_prefix(DRAIN) {
-                Some(fates) => door.drain(fates),
-                None if message == LOGS => change_logs(door.shared(), &descriptors),
+            Incoming::Message(message, descriptors) => match ToChild::parse(&message) {
+                Some(ToChild::Drain(listeners)) => acceptors.drain(listeners),
+                Some(ToChild::Logs) => change_logs(acceptors.context, &descriptors),
                 None => {}
             },
-            Received::Closed => leave(door.shared()),
-            Received::Empty => {
+            // The master sends no such message, but descriptors are lost when there is no room for them.
+            Incoming::TooLong => ::log::error!("cannot change to the reopened log: no descriptor is left"),
+            Incoming::Closed => exit(acceptors.context),
+            Incoming::Empty => {
                 link.wait_io();
             }
         }
     }
 }
 
-fn heed(door: &'static Door, signals: &CoIo<Signals>) {
+fn handle_signals(context: &Context, signals: &CoIo<Signals>) {
     loop {
         match signals.inner().next() {
-            Some(Request::Stop) => leave(door.shared()),
+            Some(SignalRequest::Stop) => exit(context),
             Some(_) => {}
             None => {
                 signals.wait_io();
@@ -74,23 +75,15 @@ fn heed(door: &'static Door, signals: &CoIo<Signals>) {
     }
 }
 
-/// Goes on with logs that the master has opened anew.
-fn change_logs(shared: &Shared, descriptors: &[OwnedFd]) {
+/// Continues with logs that the master has reopened.
+fn change_logs(context: &Context, descriptors: &[OwnedFd]) {
     let mut descriptors = descriptors.iter().map(AsFd::as_fd);
     let error_log = descriptors.next().map_or(Ok(()), log::move_to);
-    let access_log = match (&shared.access, descriptors.next()) {
-        (Some(access), Some(fd)) => access.lock().unwrap_or_else(PoisonError::into_inner).move_to(fd),
+    let access_log = match (context.access_log(), descriptors.next()) {
+        (Some(mut access), Some(fd)) => access.move_to(fd),
         _ => Ok(()),
     };
     if let Err(error) = error_log.and(access_log) {
         ::log::error!("cannot change to the reopened log: {error}");
     }
-}
-
-/// Ends the worker, with the log's last lines written.
-pub fn leave(shared: &Shared) -> ! {
-    if let Some(access) = &shared.access {
-        access.lock().unwrap_or_else(PoisonError::into_inner).flush();
-    }
-    process::exit_now(0)
 }

@@ -1,130 +1,124 @@
-//! A worker: the child process that serves clients.
+//! A worker: the child process that serves connections.
 //!
-//! Steps: take up its own identity (label, signals, CPU, user), build what its connections share, start the scheduler,
-//! tell the master that it is ready, serve until the master says otherwise or is gone.
+//! Steps: take on its own identity (label, signals, CPU, user), build what its connections share, start the
+//! scheduler, tell the master that it is ready, serve until the master stops it or is gone.
 //!
-//! The subtle rule: the scheduler starts here, after the fork, and never in the master; what can fail is done before it
-//! starts, and its error goes to the master in words.
+//! **Invariant:** the scheduler starts here, after the fork, and never in the master. What can fail is done
+//! before it starts, and the text of an error goes to the master.
 
-pub mod accept;
+mod abort;
+pub mod acceptor;
+pub mod acceptors;
+mod background;
+mod context;
 pub mod control;
-pub mod parking;
-pub mod pool;
+pub mod coroutines;
+mod exit;
+pub mod idle_set;
+mod leader;
+pub mod permits;
+pub mod start;
 pub mod ticker;
 mod warning;
+pub mod yield_queue;
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use may::go;
 
-use crate::config::Settings;
-use crate::connection::inbox::Pool;
-use crate::connection::phase::Timeouts;
-use crate::connection::proxies::Proxies;
-use crate::connection::shared::Shared;
-use crate::connection::transmit::FileWay;
-use crate::connection::transport::Reactor;
-use crate::log::{self, Label, access};
-use crate::metrics::Row;
+use crate::background::Background;
+use crate::connection::context::Context;
+use crate::ipc::FromChild;
+use crate::log::{self, Label};
 use crate::sandbox::{self, Sandbox};
-use crate::site::Site;
+use crate::store::root::OpenedRoot;
+use crate::sys::allowed_calls::AllowedCalls;
 use crate::sys::file::Root;
-use crate::sys::process::{self, Identity};
-use crate::sys::seccomp::Work;
+use crate::sys::filesystem::FileSystemClass;
+use crate::sys::link;
+use crate::sys::process;
 use crate::sys::signal::{self, Signals};
-use crate::sys::{link, socket};
 
-use accept::Door;
+use abort::start_permanent;
+use acceptor::Acceptor;
+use acceptors::Acceptors;
+use control::Control;
+use coroutines::Coroutines;
+use start::{Listener, WorkerStart};
+use ticker::Ticker;
 
-/// Machine words of a coroutine's stack: 16 KiB, and a multiple of 512, without which stacks are not pooled. Without
+/// Machine words of a coroutine's stack: 16 KiB, and a multiple of 512, or stacks are not pooled. Without
 /// optimisation frames have room for every intermediate value, and are more than twice as large.
 const STACK_WORDS: usize = if cfg!(debug_assertions) { 4096 } else { 2048 };
 
 /// Stacks that the scheduler makes ready at its start and keeps.
 const READY_STACKS: usize = 128;
 
-/// What a worker says once it serves.
-pub const READY: &[u8] = b"ready";
-
-/// What the master says to a worker that shall serve its clients to their end and leave. A byte for each listener
-/// follows: [`KEEP`], [`CLOSE`] or [`CLOSE_SOON`].
-pub const DRAIN: &[u8] = b"drain ";
-
-/// Of a listener that a drain leaves to somebody else.
-pub const KEEP: u8 = b'k';
-
-/// Of a listener that a drain empties and closes; no new client begins there any more.
-pub const CLOSE: u8 = b'c';
-
-/// Of a listener that a drain closes soon, since clients go on to begin there unless the worker can hold them off.
-pub const CLOSE_SOON: u8 = b's';
-
-/// What the master says when the logs were opened anew; the error log's descriptor comes along, and the access log's
-/// where there is one.
-pub const LOGS: &[u8] = b"logs";
-
-/// What a confined worker says when its root's path leads to another directory, where it can't follow.
-pub const MOVED: &[u8] = b"moved";
-
-/// A listener, and how connections begin there.
-pub struct Listener {
-    /// The socket.
-    pub socket: OwnedFd,
-    /// Whether with a PROXY header.
-    pub announced: bool,
-}
-
-/// All that a worker is given.
-pub struct Start {
-    /// Its slot's index.
-    pub slot: usize,
-    /// The master's process id.
-    pub master: i32,
-    /// The worker's end of the link.
-    pub link: OwnedFd,
-    /// Its slot's listeners, one for each address.
-    pub listeners: Vec<Listener>,
-    /// The site's root and the path it was opened by; none serves the welcome page.
-    pub root: Option<(Root, PathBuf)>,
-    /// The directories of locations and the paths they were opened by, as [`Settings::directories`] has them.
-    pub directories: Vec<(Root, PathBuf)>,
-    /// The user to become.
-    pub identity: Option<Identity>,
-    /// Where a line for each request goes.
-    pub access: Option<access::AccessLog>,
-    /// Connections at once.
-    pub places: usize,
-    /// Inotify watches at once, at most.
-    pub watches: usize,
-    /// How it is confined.
-    pub sandbox: Sandbox,
-    /// What it counts in.
-    pub metrics: Row,
-    /// The settings.
-    pub settings: Settings,
-}
+/// How long a worker that starts waits for the names of files that are found by name. While it does, the
+/// generation before it serves.
+const NAMES_WAIT: Duration = Duration::from_secs(60);
 
 /// Serves until the end of the process.
-pub fn run(start: Start) -> ! {
+pub fn run(start: WorkerStart) -> ! {
     log::set_label(Label::Worker(start.slot));
+    process::write_no_backtraces();
     let master = match link::duplicate(&start.link) {
         Ok(link) => link,
         Err(_) => process::exit_now(1),
     };
-    if let Err((step, error)) = serve(start) {
-        link::send(&master, format!("cannot {step}: {error}").as_bytes(), &[]);
+    match serve(start) {
+        Ok(()) => process::exit_now(1),
+        Err((step, error)) => fail(&master, &format!("cannot {step}: {error}")),
     }
+}
+
+/// Tells the master why this worker can't serve, and ends it.
+pub fn fail(master: &OwnedFd, why: &str) -> ! {
+    link::send(master, &FromChild::Failed(why.to_owned()).encode(), &[]);
     process::exit_now(1)
 }
 
+/// The step that failed, and why.
+type StepError = (&'static str, io::Error);
+
 /// Prepares and starts everything, then leaves the work to the scheduler's thread.
-fn serve(start: Start) -> Result<(), (&'static str, io::Error)> {
+fn serve(mut start: WorkerStart) -> Result<(), StepError> {
     let signals = Signals::of_worker().map_err(|e| ("set up signals", e))?;
+    take_identity(&start)?;
+    // Before the worker is confined: then it could not read what is mounted.
+    let root = start.root.take().map(OpenedRoot::new);
+    let directories: Vec<_> =
+        std::mem::take(&mut start.directories).into_iter().map(OpenedRoot::new).collect();
+    let all = || root.iter().chain(&directories);
+    warn_if_unreadable(&start, all());
+    let roots: Vec<&Root> = all().map(|opened| &opened.root).collect();
+    let confined = start.sandbox.confine_files(&roots).map_err(|e| ("confine itself by Landlock", e))?;
+    // The threads inherit the confinement.
+    let (disk_threads, cpu_threads) = (start.settings.disk_threads, start.settings.cpu_threads);
+    let background = Background::start(disk_threads, cpu_threads, start.metrics)
+        .map_err(|e| ("start background threads", e))?;
+    let background: &'static Background = Box::leak(Box::new(background));
+    let context = context::build(&mut start, (root, directories), background);
+    if confined {
+        context.site.store.pin_roots();
+    }
+    let context: &'static Context = Box::leak(Box::new(context));
+    let for_names =
+        index_names(context, start.watches).map_err(|e| ("start the threads that read names", e))?;
+    let coroutines = Coroutines::new(context).map_err(|e| ("make the scheduler's descriptors", e))?;
+    let coroutines: &'static Coroutines = Box::leak(Box::new(coroutines));
+    let acceptors = Acceptors::new(context, coroutines, start.max_connections);
+    let acceptors: &'static Acceptors = Box::leak(Box::new(acceptors));
+    let (link, listeners, sandbox) = (start.link, start.listeners, start.sandbox);
+    let parts = Parts { acceptors, signals, link, listeners, sandbox, watches: start.watches - for_names };
+    start_scheduler(parts).map_err(|e| ("start the scheduler", e))
+}
+
+/// Takes on what is the worker's own: counts, CPU, user.
+fn take_identity(start: &WorkerStart) -> Result<(), StepError> {
+    start.metrics.leave_others().map_err(|e| ("leave the counts of other workers", e))?;
     if start.settings.cpu_affinity {
         process::pin_to_cpu(start.slot).map_err(|e| ("bind to a CPU", e))?;
     }
@@ -134,40 +128,11 @@ fn serve(start: Start) -> Result<(), (&'static str, io::Error)> {
     if !process::die_with_parent(start.master).map_err(|e| ("follow the master", e))? {
         return Err(("follow the master", io::Error::other("it has gone")));
     }
-    warn_if_unreadable(&start);
-    let roots: Vec<&Root> = start.root.iter().chain(&start.directories).map(|(root, _)| root).collect();
-    let confined = start.sandbox.confine_files(&roots).map_err(|e| ("confine itself by Landlock", e))?;
-    let reactor = Reactor::new().map_err(|e| ("make the scheduler's descriptors", e))?;
-    let now = reactor.clock.now();
-    let site = Site::new(&start.settings, start.root, start.directories, start.metrics, now);
-    if confined {
-        site.stay_at_root();
-    }
-    let shared: &'static Shared = Box::leak(Box::new(Shared {
-        site,
-        reactor,
-        proxies: Proxies::new(&start.settings),
-        timeouts: Timeouts::new(&start.settings),
-        files: FileWay { sendfile: start.settings.sendfile, chunk: start.settings.send_chunk },
-        server: start.settings.name.clone().into_bytes(),
-        access: start.access.map(|log| Mutex::new(access::Buffer::new(log))),
-        access_format: start.settings.access_format,
-        slot: start.slot,
-        connections: AtomicU64::new(0),
-        pool: Pool::default(),
-        live: AtomicUsize::new(0),
-        metrics: start.metrics,
-        draining: AtomicBool::new(false),
-    }));
-    let door = Door::new(shared, start.places).map_err(|e| ("make the scheduler's descriptors", e))?;
-    let door: &'static Door = Box::leak(Box::new(door));
-    let (link, listeners, sandbox) = (start.link, start.listeners, start.sandbox);
-    let parts = Parts { door, signals, link, listeners, sandbox, watches: start.watches };
-    start_scheduler(parts).map_err(|e| ("start the scheduler", e))
+    Ok(())
 }
 
 struct Parts {
-    door: &'static Door,
+    acceptors: &'static Acceptors,
     signals: Signals,
     link: OwnedFd,
     listeners: Vec<Listener>,
@@ -193,66 +158,59 @@ fn start_scheduler(parts: Parts) -> io::Result<()> {
 }
 
 fn start_coroutines(parts: Parts) -> io::Result<()> {
-    let Parts { door, signals, link, listeners, sandbox, watches } = parts;
+    let Parts { acceptors, signals, link, listeners, sandbox, watches } = parts;
     // The library installed handlers of its own when it started.
     signal::die_of_memory_faults()?;
-    // Here, for all coroutines run on this thread, and this is the one that changes are signalled to.
-    let shared = door.shared();
-    let finds_by_name = shared.site.finds_by_name();
-    let for_names = if finds_by_name { watches / 2 } else { 0 };
-    if let Err(why) = shared.site.watch_changes(watches - for_names) {
-        ::log::info!("changes of files are not reported here ({why}); --cache-valid says when they show");
-    }
-    if finds_by_name {
-        shared.site.read_names(for_names, shared.reactor.clock.now());
-        ticker::tell_of_names(shared);
-    }
-    door.pool().start()?;
-    let turnstile = door.shared().reactor.turnstile()?;
-    let ticker = ticker::Ticker::new(door, link::duplicate(&link)?)?;
-    let control = control::Control::new(door, link, signals)?;
-    let acceptors = listeners.into_iter().map(|l| door.acceptor(l)).collect::<io::Result<Vec<_>>>()?;
-    // From here on all descriptors are made and all threads run, and what is left is to serve.
-    sandbox.confine_calls(Work::Serving)?;
-    start_vital(turnstile);
-    start_vital(move || ticker.run());
+    let Acceptors { context, coroutines, .. } = *acceptors;
+    watch_files(context, watches);
+    coroutines.start()?;
+    let yield_queue = coroutines.yield_queue.resumer()?;
+    let finished_jobs = background::listener(context.site.store.background)?;
+    let ticker = Ticker::new(acceptors, link::duplicate(&link)?)?;
+    let control = Control::new(acceptors, link, signals)?;
+    let acceptors = listeners.into_iter().map(|listener| Acceptor::new(acceptors, listener));
+    let acceptors = acceptors.collect::<io::Result<Vec<_>>>()?;
+    // All descriptors are made and all threads run now; serving needs fewer system calls.
+    sandbox.confine_calls(AllowedCalls::Worker)?;
+    start_permanent(yield_queue);
+    start_permanent(finished_jobs);
+    start_permanent(move || ticker.run());
     for acceptor in acceptors {
-        start_vital(move || acceptor.run());
+        start_permanent(move || acceptor.run());
     }
     control.start();
     Ok(())
 }
 
-/// Starts a coroutine that the worker can't do without. It never returns, and where it panics the worker ends, to be
-/// replaced: without it, it would be neither well nor dead.
-fn start_vital(body: impl FnOnce() + Send + 'static) {
-    struct Vital;
-    impl Drop for Vital {
-        fn drop(&mut self) {
-            process::exit_now(1);
-        }
-    }
-    go!(move || {
-        let _vital = Vital;
-        body();
-    });
+/// Starts the threads that read the names of files that are found by name. Returns how many watches they may
+/// have: half of them.
+fn index_names(context: &Context, watches: usize) -> io::Result<usize> {
+    let for_names = if context.site.finds_by_name() { watches / 2 } else { 0 };
+    context.site.index_names(for_names)?;
+    Ok(for_names)
 }
 
-/// Says once, in the log, when the workers' user can't read what it is to serve.
-fn warn_if_unreadable(start: &Start) {
+/// Begins to watch files, and waits for the names of files that are found by name. Called in a coroutine,
+/// because changes of files are signalled to the thread that calls this.
+fn watch_files(context: &Context, watches: usize) {
+    if let Err(why) = context.site.store.watch_changes(watches) {
+        ::log::info!("changes of files are not reported here ({why}); they show after --cache-valid");
+    }
+    context.site.store.wait_for_names(NAMES_WAIT);
+    ticker::log_name_warnings(context);
+}
+
+/// Warns, in one worker alone, when the workers' user can't read a root.
+fn warn_if_unreadable<'a>(start: &WorkerStart, roots: impl Iterator<Item = &'a OpenedRoot>) {
     if start.slot != 0 {
         return;
     }
-    let who = start.identity.as_ref().map_or("the user who started this", |identity| &identity.name);
-    for (root, path) in start.root.iter().chain(&start.directories) {
+    let user = start.identity.as_ref().map_or("the user who started this", |identity| &identity.name);
+    // Elsewhere the worker could have to wait for an answer before it serves.
+    let local = roots.filter(|opened| opened.class != FileSystemClass::Remote);
+    for OpenedRoot { root, path, .. } in local {
         if root.open_beneath(b"").is_err() {
-            ::log::warn!("{who} cannot read {}: requests may get 403", path.display());
+            ::log::warn!("{user} cannot read {}: requests may get 403", path.display());
         }
     }
-}
-
-/// Names the address of a listener for messages.
-pub fn address_of(listener: &OwnedFd) -> String {
-    let address = socket::local_address(listener).map(|address| address.to_string()).ok();
-    address.or_else(|| socket::local_path(listener)).unwrap_or_else(|| "a listener".to_owned())
 }

@@ -1,25 +1,35 @@
-//! The worker's pulse: ten times a second it gives a sign of life, reads the clock, wakes the connections whose deadline has come, and looks
-//! whether a drain is complete and whether cached files have changed; each second it flushes the access log and has the site forget what nobody asks for.
+//! The ticker. Ten times a second it writes the heartbeat, reads the clock, wakes connections whose deadline
+//! has passed, advances a drain, and has the store handle changes of files. Each second it writes out the
+//! access log and has the store drop entries that are not used.
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use may::io::{CoIo, WaitIo};
 
-use super::MOVED;
-use super::accept::Door;
-use crate::connection::shared::Shared;
-use crate::site::TICK_MS;
+use super::acceptors::Acceptors;
+use super::coroutines::Coroutines;
+use super::exit::write_access_log;
+use super::warning::Warning;
+use crate::connection::context::Context;
+use crate::connection::leadership::Leadership;
+use crate::ipc::FromChild;
+use crate::log::access::Buffer;
+use crate::store::Exhaustion;
 use crate::sys::{link, timer};
+use crate::time::TICK_MS;
 
-/// The coroutine that keeps the time.
+/// The coroutine that ticks.
 pub struct Ticker {
     timer: CoIo<OwnedFd>,
     /// The link to the master.
     master: OwnedFd,
-    door: &'static Door,
+    context: &'static Context,
+    coroutines: &'static Coroutines,
+    acceptors: &'static Acceptors,
+    /// Warns that files could not be opened.
+    exhaustion: Warning,
 }
 
 impl Ticker {
@@ -27,74 +37,88 @@ impl Ticker {
     ///
     /// # Errors
     /// What timerfd_create(2) and epoll_ctl(2) say.
-    pub fn new(door: &'static Door, master: OwnedFd) -> io::Result<Ticker> {
+    pub fn new(acceptors: &'static Acceptors, master: OwnedFd) -> io::Result<Ticker> {
         let timer = CoIo::new(timer::periodic(Duration::from_millis(TICK_MS.into()))?)?;
-        Ok(Ticker { timer, master, door })
+        let Acceptors { context, coroutines, .. } = *acceptors;
+        Ok(Ticker { timer, master, context, coroutines, acceptors, exhaustion: Warning::default() })
     }
 
     /// Ticks for ever.
     pub fn run(self) {
-        let shared = self.door.shared();
+        let (context, coroutines) = (self.context, self.coroutines);
         let mut more = false;
         loop {
             if more {
-                // Those who were woken or ended were a lot of a crowd; who is served meanwhile does not wait for it all.
-                shared.reactor.give_way();
+                // Another batch is due. The other coroutines run first, so that no connection waits for all
+                // of it.
+                coroutines.give_way();
             } else {
                 self.timer.wait_io();
             }
             if !timer::take_expirations(self.timer.inner()) && !more {
                 continue;
             }
-            shared.metrics.beat(timer::monotonic());
-            let new_second = shared.reactor.clock.refresh();
-            more = shared.reactor.turn_wheel();
-            let now = shared.reactor.clock.now();
-            shared.site.catch_up(now);
-            more |= shared.site.tend_names(now);
+            context.metrics.beat(timer::monotonic());
+            context.timers.clock.refresh();
+            more = context.timers.turn_wheel();
+            let now = context.timers.clock.now();
+            let new_second = context.rendered_time.refresh(now.wall);
+            more |= context.site.store.tick(now);
             if new_second {
-                each_second(shared);
-                self.tell_of_root();
+                each_second(context);
+                self.warn_of_exhaustion(now.tick);
+                self.report_stale_root();
             }
-            more |= self.door.pool().tick();
-            self.door.tick();
+            more |= coroutines.tick();
+            self.acceptors.tick();
         }
     }
 }
 
 impl Ticker {
-    /// Tells the master that the root's path leads where a confined worker can't follow. It says so every second, for
-    /// the master may have other things under way.
-    fn tell_of_root(&self) {
-        if self.door.shared().site.root_has_moved() {
-            link::send(&self.master, MOVED, &[]);
+    /// Tells the master that the path of a root leads to a directory that a confined worker can't open. It
+    /// does so every second, because the master may be busy with a reload or an upgrade.
+    fn report_stale_root(&self) {
+        if self.context.site.store.has_stale_root() {
+            link::send(&self.master, &FromChild::RootMoved.encode(), &[]);
+        }
+    }
+
+    /// Warns that files could not be opened, at most once a minute, with the counts since the last warning.
+    fn warn_of_exhaustion(&self, tick: u32) {
+        let store = &self.context.site.store;
+        if store.is_exhausted() && self.exhaustion.is_due(tick) {
+            exhaustion_warning(store.take_exhaustion()).into_iter().for_each(|line| ::log::warn!("{line}"));
         }
     }
 }
 
-/// Has the log say what there is to know of the names that files are found by.
-pub fn tell_of_names(shared: &Shared) {
-    for (is_bad, line) in shared.site.take_notices() {
+/// The warning about requests whose file could not be opened, if there were any.
+fn exhaustion_warning(exhaustion: Exhaustion) -> Option<String> {
+    let Exhaustion { stale, refused } = exhaustion;
+    (stale + refused > 0).then(|| {
+        format!(
+            "descriptors or memory have run out: {stale} requests were answered from cached files that \
+             could not be checked, which is done for 10 s after the last check; {refused} got 503"
+        )
+    })
+}
+
+/// Logs what the operator should know of the name indexes.
+pub fn log_name_warnings(context: &Context) {
+    for (is_bad, line) in context.site.store.take_name_warnings() {
         let level = if is_bad { ::log::Level::Warn } else { ::log::Level::Info };
         ::log::log!(level, "{line}");
     }
 }
 
-fn each_second(shared: &Shared) {
-    if let Some(access) = &shared.access {
-        let mut access = access.lock().unwrap_or_else(PoisonError::into_inner);
-        access.flush();
-        let dropped = std::mem::take(&mut access.dropped);
-        drop(access);
-        if dropped > 0 {
-            ::log::warn!("the access log could not be written: {dropped} lines are lost");
-        }
-    }
-    shared.site.sweep(shared.reactor.clock.now());
-    tell_of_names(shared);
-    if shared.site.take_watch_shortage() {
+fn each_second(context: &Context) {
+    write_access_log(context, Buffer::flush);
+    context.site.store.sweep(context.timers.clock.now());
+    log_name_warnings(context);
+    if context.site.store.take_watch_shortage() {
         ::log::warn!(
-            "no inotify watch is left for some cached files, which are looked at again at each request; \
+            "no inotify watch is left for some cached files, which are checked again at each request; \
              see fs.inotify.max_user_watches and max_user_instances"
         );
     }

@@ -1,0 +1,381 @@
+//! From the texts of all sources to checked settings: which text counts, and what two settings exclude.
+//!
+//! It reads no file and asks no machine. The first source that gives a value decides, and the values of lower
+//! sources are not read. So a flag hides a mistake in a variable. It hides none in a settings file, which
+//! [`load`](super::load) resolves by itself first.
+
+use std::path::Path;
+
+use super::location::{self, LocationSettings};
+use super::machine::{DOCUMENT_ROOT, Machine};
+use super::row::{ReadSetting, SettingRow};
+use super::source::given::{Given, SettingSource};
+use super::{Settings, SiteRoot, table};
+use crate::error::StartupError;
+
+/// The settings that `sources`, the highest first, give on `machine`.
+///
+/// # Errors
+/// [`StartupError::Config`] for a value that is not allowed, [`StartupError::Usage`] for values that
+/// can't be combined, [`StartupError::Line`] for either in a file.
+pub fn resolve(sources: &[SettingSource], machine: Machine) -> Result<Settings, StartupError> {
+    let mut settings = defaults(machine);
+    for row in table::settings() {
+        check_exclusion(sources, row)?;
+        let values = effective(sources, row);
+        if !values.is_empty() {
+            read(&mut settings, row, &values)?;
+        }
+    }
+    // The lowest first, so that the highest has the last word on an extension.
+    let types = sources.iter().rev().flat_map(|source| &source.types);
+    settings.types = types.map(|(type_of, _)| type_of.clone()).collect();
+    take_locations(&mut settings, sources);
+    Ok(settings)
+}
+
+/// The settings without any source.
+fn defaults(machine: Machine) -> Settings {
+    Settings {
+        workers: machine.cpus.clamp(1, 1024),
+        root: if machine.has_document_root {
+            SiteRoot::Directory(DOCUMENT_ROOT.into())
+        } else {
+            SiteRoot::Welcome
+        },
+        ..Settings::default()
+    }
+}
+
+/// The values of a setting that count: those of the highest source that gives it. None if a setting that
+/// replaces it, or one that it replaces, counts instead (see [`SettingRow::replaces`]).
+pub fn effective<'a>(sources: &'a [SettingSource], row: &'a SettingRow) -> Vec<&'a Given> {
+    if !counts(sources, row) {
+        return Vec::new();
+    }
+    let values = sources.iter().map(|source| source.values(row).collect::<Vec<_>>());
+    values.into_iter().find(|values| !values.is_empty()).unwrap_or_default()
+}
+
+/// False where the setting that replaces `row`, or that `row` replaces, counts instead: `listen` replaces
+/// `host` and `port`. The highest source that gives any of them decides.
+fn counts(sources: &[SettingSource], row: &SettingRow) -> bool {
+    let replaces = |other: &&SettingRow| other.long == row.long || other.replaces.contains(&row.long);
+    let Some(replacing) = table::settings().filter(|row| !row.replaces.is_empty()).find(replaces) else {
+        return true;
+    };
+    let highest = sources.iter().find(|source| gives_either(source, replacing));
+    let replaced = highest.is_some_and(|source| source.find(replacing.long).is_some());
+    replaced == (row == replacing)
+}
+
+/// True if `source` gives `replacing` or a setting that it replaces.
+fn gives_either(source: &SettingSource, replacing: &SettingRow) -> bool {
+    let is_either = |row: &SettingRow| row == replacing || replacing.replaces.contains(&row.long);
+    source.given.iter().any(|given| is_either(given.row))
+}
+
+/// The highest source that gives `row`, or a setting that it replaces, may not give both.
+fn check_exclusion(sources: &[SettingSource], row: &SettingRow) -> Result<(), StartupError> {
+    if row.replaces.is_empty() {
+        return Ok(());
+    }
+    let highest = sources.iter().find(|source| gives_either(source, row));
+    let Some(source) = highest else { return Ok(()) };
+    let other = row.replaces.iter().find_map(|other| source.find(other));
+    match (source.find(row.long), other) {
+        (Some(given), Some(other)) => Err(given.excludes(other)),
+        _ => Ok(()),
+    }
+}
+
+/// Has the row read its values, at least one.
+fn read(settings: &mut Settings, row: &SettingRow, values: &[&Given]) -> Result<(), StartupError> {
+    let first = values[0];
+    match row.read {
+        ReadSetting::Text(read) => read(settings, first.text()).map_err(|why| first.refuse(why)),
+        ReadSetting::Path(read) => {
+            read(settings, Path::new(first.bytes()));
+            Ok(())
+        }
+        ReadSetting::List(read) => {
+            let texts: Vec<&str> = values.iter().map(|value| value.text()).collect();
+            read(settings, &texts).map_err(|(nth, why)| values[nth].refuse(why))
+        }
+        ReadSetting::SettingsFile | ReadSetting::Command => Ok(()),
+    }
+}
+
+/// Takes the locations of the highest source that has any, with a warning for each that never answers.
+fn take_locations(settings: &mut Settings, sources: &[SettingSource]) {
+    let Some(source) = sources.iter().find(|source| !source.locations.is_empty()) else { return };
+    let locations: Vec<LocationSettings> =
+        source.locations.iter().map(|(location, _)| location.clone()).collect();
+    for (later, first) in location::shadowed(&locations) {
+        let place = |nth: usize| source.locations[nth].1.locate();
+        let (path, later, first) = (&locations[later].path, place(later), place(first));
+        let warning = format!("{later}: this location never answers: {first} has the same path, {path}");
+        settings.warnings.push(warning);
+    }
+    settings.locations = locations;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ::log::LevelFilter;
+
+    use super::*;
+    use crate::config::listener_name::ListenerName;
+    use crate::config::network::{Network, Networks};
+    use crate::config::source::{cli, environment};
+    use crate::config::{AccessFormat, AccessLogTarget, LogFormat, MissingIndex, RealIpHeader, SandboxMode};
+
+    const HERE: Machine = Machine { cpus: 4, has_document_root: false };
+
+    fn resolved(machine: Machine, flags: &[&str], variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let sources = [cli::of_flags(flags), environment::source(variables).unwrap()];
+        resolve(&sources, machine).map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn settings(flags: &[&str], variables: &[(&str, &str)]) -> Settings {
+        resolved(HERE, flags, variables).unwrap()
+    }
+
+    #[test]
+    fn each_default_of_the_table_is_that_of_the_settings() {
+        // In words: no value of the setting reads so.
+        let in_words =
+            ["send-chunk", "cache-entries", "cache-size", "max-connections", "pid-file", "user", "group"];
+        let default = Settings { workers: 4, ..Settings::default() };
+        assert_eq!(settings(&[], &[]), default);
+        for row in table::settings().filter(|row| !row.default.is_empty() && !in_words.contains(&row.long)) {
+            let given = settings(&[&row.flag(), row.default], &[]);
+            assert_eq!(given, default, "{}", row.long);
+        }
+        for long in &in_words[..4] {
+            assert_eq!(settings(&[&format!("--{long}"), "auto"], &[]), default, "{long}");
+        }
+    }
+
+    #[test]
+    fn each_flag_moves_its_setting_alone() {
+        let base = || settings(&[], &[]);
+        let seconds = Duration::from_secs;
+        let cases: Vec<(&[&str], Settings)> = vec![
+            (&["site"], Settings { root: SiteRoot::Directory("site".into()), ..base() }),
+            (&["-r", "site"], Settings { root: SiteRoot::Directory("site".into()), ..base() }),
+            (&["--root-document", "site"], Settings { root: SiteRoot::Directory("site".into()), ..base() }),
+            (&["--root_document=site"], Settings { root: SiteRoot::Directory("site".into()), ..base() }),
+            (&["--admin", "9000"], Settings { admin: "127.0.0.1:9000".parse().ok(), ..base() }),
+            (&["--admin", "off"], base()),
+            (&["--proxy-protocol", "all"], {
+                Settings { proxy_protocol: vec![ListenerName::All], ..base() }
+            }),
+            (&["--proxy-protocol", "8080,unix:/run/x"], {
+                let names = ["*:8080", "unix:/run/x"].map(|name| ListenerName::read(name).unwrap());
+                Settings { proxy_protocol: names.into(), ..base() }
+            }),
+            (&["--proxy-protocol", "off"], base()),
+            (&["--trusted-proxies", "10.0.0.0/8", "--trusted-proxies", "unix:"], {
+                let networks = ["10.0.0.0/8", "unix:"].map(|network| Network::read(network).unwrap());
+                Settings { trusted_proxies: Networks(networks.into()), ..base() }
+            }),
+            (&["--trusted-proxies", "OFF"], base()),
+            (&["--real-ip-header", "Forwarded"], {
+                Settings { real_ip_header: RealIpHeader::Forwarded, ..base() }
+            }),
+            (&["-w", "2"], Settings { workers: 2, ..base() }),
+            (&["-w", "auto"], base()),
+            (&["-l", "WARNING"], Settings { log_level: LevelFilter::Warn, ..base() }),
+            (&["--level_log", "debug"], Settings { log_level: LevelFilter::Debug, ..base() }),
+            (&["-f", "x.log"], Settings { log_file: Some("x.log".into()), ..base() }),
+            (&["--file_log", "x.log"], Settings { log_file: Some("x.log".into()), ..base() }),
+            (&["-f", "-"], base()),
+            (&["--log-format", "json"], Settings { log_format: LogFormat::Json, ..base() }),
+            (&["--access-log", "-"], Settings { access_log: AccessLogTarget::Stdout, ..base() }),
+            (&["--access-log", "a"], Settings { access_log: AccessLogTarget::File("a".into()), ..base() }),
+            (&["--access-log", "off"], base()),
+            (&["--access-format", "common"], Settings { access_format: AccessFormat::Common, ..base() }),
+            (&["--access-format", "JSON"], Settings { access_format: AccessFormat::Json, ..base() }),
+            (&["--sendfile", "off"], Settings { sendfile: false, ..base() }),
+            (&["--send-chunk", "8K"], Settings { send_chunk: Some(8192), ..base() }),
+            (&["--send-chunk", "auto"], base()),
+            (&["--index", "start.htm"], Settings { index: "start.htm".into(), ..base() }),
+            (&["--wqty", "2"], Settings { workers: 2, ..base() }),
+            (&["--backlog", "128"], Settings { backlog: 128, ..base() }),
+            (&["--max-connections", "9"], Settings { max_connections: Some(9), ..base() }),
+            (&["--idle-timeout", "5"], Settings { idle_timeout: seconds(5), ..base() }),
+            (&["--head-timeout", "5s"], Settings { head_timeout: seconds(5), ..base() }),
+            (&["--send-timeout", "2m"], Settings { send_timeout: seconds(120), ..base() }),
+            (&["--drain-timeout", "0"], Settings { drain_timeout: seconds(0), ..base() }),
+            (&["--watchdog", "2s"], Settings { watchdog: Some(seconds(2)), ..base() }),
+            (&["--watchdog", "off"], Settings { watchdog: None, ..base() }),
+            (&["--cache-valid", "0"], Settings { cache_valid: seconds(0), ..base() }),
+            (&["--cache-entries", "7"], Settings { cache_entries: Some(7), ..base() }),
+            (&["--cache-size", "1K"], Settings { cache_size: Some(1024), ..base() }),
+            (&["--find-limit", "9"], Settings { find_limit: 9, ..base() }),
+            (&["--cpu-affinity"], Settings { cpu_affinity: true, ..base() }),
+            (&["--cpu-affinity", "off"], base()),
+            (&["--disk-threads", "0"], Settings { disk_threads: 0, ..base() }),
+            (&["--cpu-threads", "16"], Settings { cpu_threads: 16, ..base() }),
+            (&["--user", "www", "--group", "33"], {
+                Settings { user: Some("www".into()), group: Some("33".into()), ..base() }
+            }),
+            (&["--sandbox", "off"], Settings { sandbox: SandboxMode::Off, ..base() }),
+            (&["--sandbox", "require"], Settings { sandbox: SandboxMode::Require, ..base() }),
+            (&["--sandbox", "on"], base()),
+            (&["--name", "x/1"], Settings { name: "x/1".into(), ..base() }),
+            (&["--missing-index", "404"], Settings { missing_index: MissingIndex::NotFound, ..base() }),
+            (&["--listing"], Settings { listing: true, ..base() }),
+            (&["--listing=on"], Settings { listing: true, ..base() }),
+            (&["--dotfiles", "serve"], Settings { dotfiles: true, ..base() }),
+        ];
+        for (flags, expected) in cases {
+            assert_eq!(settings(flags, &[]), expected, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn a_flag_wins_over_a_variable() {
+        let variables = [("MAYHTTPD_WORKERS", "3"), ("MAYHTTPD_ROOT", "b"), ("MAYHTTPD_LISTING", "on")];
+        let from_variables = settings(&[], &variables);
+        assert_eq!(from_variables.workers, 3);
+        assert_eq!(from_variables.root, SiteRoot::Directory("b".into()));
+        assert!(from_variables.listing);
+        let both = settings(&["-w", "2", "a", "--listing", "off"], &variables);
+        assert_eq!(both.workers, 2);
+        assert_eq!(both.root, SiteRoot::Directory("a".into()));
+        assert!(!both.listing);
+    }
+
+    #[test]
+    fn a_document_root_beside_the_server_is_served_unless_another_is_named() {
+        let with = Machine { has_document_root: true, ..HERE };
+        let root = |flags| resolved(with, flags, &[]).unwrap().root;
+        assert_eq!(root(&[]), SiteRoot::Directory(DOCUMENT_ROOT.into()));
+        assert_eq!(root(&["site"]), SiteRoot::Directory("site".into()));
+    }
+
+    #[test]
+    fn workers_of_a_very_large_machine_stay_within_bounds() {
+        let large = Machine { cpus: 4096, ..HERE };
+        assert_eq!(resolved(large, &[], &[]).unwrap().workers, 1024);
+    }
+
+    #[test]
+    fn a_bad_value_names_its_flag_or_variable_and_what_is_allowed() {
+        type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+        let cases: [Case<'_>; 11] = [
+            (
+                &["-w", "0"],
+                &[],
+                "invalid value \"0\" for --workers: expected a number from 1 to 1024, or auto",
+            ),
+            (
+                &[],
+                &[("MAYHTTPD_WORKERS", "x")],
+                "invalid value \"x\" for MAYHTTPD_WORKERS: expected a number from 1 to 1024, or auto",
+            ),
+            (
+                &["--disk-threads", "257"],
+                &[],
+                "invalid value \"257\" for --disk-threads: expected a number from 0 to 256",
+            ),
+            (
+                &["--cpu-threads", "0"],
+                &[],
+                "invalid value \"0\" for --cpu-threads: expected a number from 1 to 16",
+            ),
+            (
+                &["--missing-index", "500"],
+                &[],
+                "invalid value \"500\" for --missing-index: expected 403 or 404",
+            ),
+            (
+                &["--trusted-proxies", "10.0.0.1/8"],
+                &[],
+                "invalid value \"10.0.0.1/8\" for --trusted-proxies: has bits beyond its prefix: \
+                 expected 10.0.0.0/8, or 10.0.0.1 alone",
+            ),
+            (
+                &[],
+                &[("MAYHTTPD_TRUSTED_PROXIES", "::1,off")],
+                "invalid value \"off\" for MAYHTTPD_TRUSTED_PROXIES: \
+                 expected a network as 10.0.0.0/8, an IP address, unix: or all",
+            ),
+            (
+                &["--real-ip-header", "cf-connecting-ip"],
+                &[],
+                "invalid value \"cf-connecting-ip\" for --real-ip-header: \
+                 expected x-forwarded-for, forwarded or x-real-ip",
+            ),
+            (&["--dotfiles", "on"], &[], "invalid value \"on\" for --dotfiles: expected hide or serve"),
+            (
+                &["--listing", "site"],
+                &[],
+                "invalid value \"site\" for --listing: expected on or off \
+                 (put ROOT before a flag without a value)",
+            ),
+            (
+                &["--name", "a\nb"],
+                &[],
+                "invalid value \"a\\nb\" for --name: expected 1 to 128 visible ASCII characters, \
+                 spaces only between them",
+            ),
+        ];
+        for (flags, variables, error) in cases {
+            assert_eq!(resolved(HERE, flags, variables), Err(error.to_owned()));
+        }
+    }
+
+    #[test]
+    fn an_address_is_listen_or_host_and_port() {
+        let listen = |flags: &[&str]| {
+            let list = resolved(HERE, flags, &[])?.listen;
+            Ok::<_, String>(list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        };
+        for (flags, addresses) in [
+            (&[][..], "*:8080"),
+            (&["-p", "80"], "*:80"),
+            (&["-a", "0.0.0.0", "-p", "80"], "0.0.0.0:80"),
+            (&["-a", "127.0.0.1"], "127.0.0.1:8080"),
+            (&["--host", "::1", "--port=81"], "[::1]:81"),
+            (&["--listen", "[::]:80", "--listen", ":80"], "[::]:80 0.0.0.0:80"),
+            (&["--listen", "80,localhost:81"], "*:80 127.0.0.1:81"),
+        ] {
+            assert_eq!(listen(flags).as_deref(), Ok(addresses), "{flags:?}");
+        }
+        for (flags, error) in [
+            (&["-p", "65536"][..], "invalid value \"65536\" for --port: expected a number from 0 to 65535"),
+            (&["-a", "example.org"], "invalid value \"example.org\" for --host: expected an IP address"),
+            (&["--listen", "1.2.3.4"], "invalid value \"1.2.3.4\" for --listen: expected ADDR:PORT"),
+            (&["--listen", "80,:80"], "invalid value \":80\" for --listen: *:80 is given twice"),
+            (&["--listen", "80", "-a", "::"], "--listen and --host can't be combined"),
+            (&["--listen", "80", "-p", "80"], "--listen and --port can't be combined"),
+        ] {
+            let found = listen(flags).unwrap_err();
+            assert!(found.starts_with(error), "{flags:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn the_higher_source_decides_between_listen_and_port() {
+        let listen = |flags: &[&str], variables: &[(&str, &str)]| {
+            let list = resolved(HERE, flags, variables)?.listen;
+            Ok::<_, String>(list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        };
+        let both = |flags: &[&str], name: &str, value: &str| listen(flags, &[(name, value)]);
+        assert_eq!(both(&["-p", "81"], "MAYHTTPD_HOST", "::1").as_deref(), Ok("[::1]:81"));
+        assert_eq!(both(&["-p", "81"], "MAYHTTPD_LISTEN", "[::1]:80").as_deref(), Ok("*:81"));
+        assert_eq!(both(&["--listen", "[::1]:80"], "MAYHTTPD_PORT", "81").as_deref(), Ok("[::1]:80"));
+        assert_eq!(both(&["--listen", "80"], "MAYHTTPD_PORT", "bad").as_deref(), Ok("*:80"));
+        assert_eq!(
+            listen(&[], &[("MAYHTTPD_LISTEN", "80"), ("MAYHTTPD_PORT", "80")]),
+            Err("MAYHTTPD_LISTEN and MAYHTTPD_PORT can't be combined".to_owned())
+        );
+    }
+}

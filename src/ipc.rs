@@ -1,0 +1,156 @@
+//! The messages between the master and its child processes, and their bytes.
+//!
+//! Owns what each message means and how it is written. [`crate::sys::link`] sends and receives the bytes and
+//! the descriptors. The process that receives a message decides what follows.
+//!
+//! ```text
+//! master → child   "drain " and one byte a listener: k keep, c close, s close soon
+//!                  "logs", with the descriptors of the reopened logs
+//! child → master   "ready"   "moved"   "listens"   "failed " and the reason
+//! ```
+
+const DRAIN: &[u8] = b"drain ";
+const LOGS: &[u8] = b"logs";
+const READY: &[u8] = b"ready";
+const MOVED: &[u8] = b"moved";
+const LISTENS: &[u8] = b"listens";
+const FAILED: &[u8] = b"failed ";
+
+/// What a draining worker does with one of its listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenerDrain {
+    /// Stop accepting, leave the listener open for its next owner.
+    Keep,
+    /// Accept what is in the queue, then close: the kernel lets no new connection begin there.
+    Close,
+    /// Close soon: new connections can still begin there, unless the worker can hold them off.
+    CloseSoon,
+}
+
+impl ListenerDrain {
+    fn byte(self) -> u8 {
+        match self {
+            ListenerDrain::Keep => b'k',
+            ListenerDrain::Close => b'c',
+            ListenerDrain::CloseSoon => b's',
+        }
+    }
+
+    fn of_byte(byte: u8) -> Option<ListenerDrain> {
+        [ListenerDrain::Keep, ListenerDrain::Close, ListenerDrain::CloseSoon]
+            .into_iter()
+            .find(|drain| drain.byte() == byte)
+    }
+}
+
+/// A message from the master to a child process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToChild {
+    /// Drain: finish the open connections, then exit. One entry for each listener, in the worker's order.
+    Drain(Vec<ListenerDrain>),
+    /// The logs were reopened. The descriptor of the error log comes along, then that of the access log, if
+    /// there is one.
+    Logs,
+}
+
+impl ToChild {
+    /// The bytes of this message.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            ToChild::Drain(listeners) => {
+                DRAIN.iter().copied().chain(listeners.iter().map(|drain| drain.byte())).collect()
+            }
+            ToChild::Logs => LOGS.to_vec(),
+        }
+    }
+
+    /// The message with these bytes; `None` for bytes that no message has.
+    pub fn parse(bytes: &[u8]) -> Option<ToChild> {
+        match bytes.strip_prefix(DRAIN) {
+            Some(listeners) => {
+                let listeners = listeners.iter().map(|byte| ListenerDrain::of_byte(*byte));
+                listeners.collect::<Option<_>>().map(ToChild::Drain)
+            }
+            None => (bytes == LOGS).then_some(ToChild::Logs),
+        }
+    }
+}
+
+/// A message from a child process to the master. A child may have been taken over by a client, so the master
+/// checks that the message fits the child and the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromChild {
+    /// The worker serves.
+    Ready,
+    /// The child can't serve, for this reason; its exit follows.
+    Failed(String),
+    /// The path of a root leads to another directory now, which the worker can't open. Its bytes are "moved".
+    RootMoved,
+    /// The admin process listens.
+    Listens,
+}
+
+impl FromChild {
+    /// The bytes of this message.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            FromChild::Ready => READY.to_vec(),
+            FromChild::Failed(why) => [FAILED, why.as_bytes()].concat(),
+            FromChild::RootMoved => MOVED.to_vec(),
+            FromChild::Listens => LISTENS.to_vec(),
+        }
+    }
+
+    /// The message with these bytes; `None` for bytes that no message has. A reason that was cut within a
+    /// character is read as far as it goes.
+    pub fn parse(bytes: &[u8]) -> Option<FromChild> {
+        match bytes {
+            READY => Some(FromChild::Ready),
+            MOVED => Some(FromChild::RootMoved),
+            LISTENS => Some(FromChild::Listens),
+            _ => {
+                let why = bytes.strip_prefix(FAILED)?;
+                Some(FromChild::Failed(String::from_utf8_lossy(why).into_owned()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_to_a_child_is_read_as_it_was_written() {
+        let drain = vec![ListenerDrain::Keep, ListenerDrain::CloseSoon, ListenerDrain::Close];
+        for message in [ToChild::Logs, ToChild::Drain(Vec::new()), ToChild::Drain(drain)] {
+            assert_eq!(ToChild::parse(&message.encode()), Some(message));
+        }
+    }
+
+    #[test]
+    fn a_message_from_a_child_is_read_as_it_was_written() {
+        let failed = [FromChild::Failed(String::new()), FromChild::Failed("cannot bind: ready".to_owned())];
+        for message in [FromChild::Ready, FromChild::RootMoved, FromChild::Listens].into_iter().chain(failed)
+        {
+            assert_eq!(FromChild::parse(&message.encode()), Some(message));
+        }
+    }
+
+    #[test]
+    fn other_bytes_are_no_message() {
+        for bytes in [&b""[..], b"drain", b"drain kx", b"log", b"logs ", b"ready", b"\xff"] {
+            assert_eq!(ToChild::parse(bytes), None, "{bytes:?}");
+        }
+        for bytes in [&b""[..], b"read", b"ready ", b"failed", b"Failed x", b"drain k", b"\xff"] {
+            assert_eq!(FromChild::parse(bytes), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_reason_that_was_cut_within_a_character_is_read_as_far_as_it_goes() {
+        let bytes = FromChild::Failed("no ü".to_owned()).encode();
+        let cut = FromChild::parse(&bytes[..bytes.len() - 1]);
+        assert_eq!(cut, Some(FromChild::Failed("no \u{fffd}".to_owned())));
+    }
+}

@@ -1,0 +1,333 @@
+//! The listening sockets: one for each address and slot, kept by the master across workers and generations.
+//!
+//! Generations share listeners, so that a reload loses no accept queue. Inherited listeners (socket
+//! activation) replace all of the server's own. All slots share each inherited listener, and its owner, such
+//! as systemd, goes on to use it. So no worker may shut it down.
+//!
+//! **Invariant:** a socket is closed only when no generation has it any more (see [`Listeners::contains`]).
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::config::address::ListenAddress;
+use crate::config::listener_name::ListenerName;
+use crate::error::StartupError;
+use crate::sys::{activation, socket};
+use crate::worker;
+
+/// The sockets of one address, in the order of slots.
+#[derive(Clone, Debug)]
+pub struct ListenerGroup {
+    /// The address in the settings. Its port may be 0.
+    pub asked: ListenAddress,
+    /// The address that the sockets are bound to.
+    pub bound: ListenAddress,
+    /// A listener for each slot.
+    pub listeners: Vec<Arc<OwnedFd>>,
+    /// The number of listeners that stay open: the first of `listeners`. Those after them are about to close.
+    pub open: usize,
+}
+
+/// The sockets of one generation.
+#[derive(Clone, Debug, Default)]
+pub struct Listeners {
+    /// The server's own listeners, a group for each address.
+    pub groups: Vec<ListenerGroup>,
+    /// The listeners of socket activation. If there are any, `groups` is empty.
+    pub inherited: Vec<Arc<OwnedFd>>,
+}
+
+impl Listeners {
+    /// The sockets that this process has inherited by socket activation.
+    ///
+    /// # Errors
+    /// [`StartupError::InheritedSocket`] for one that can't be served on.
+    pub fn inherited() -> Result<Listeners, StartupError> {
+        let inherited = activation::take();
+        let inherited =
+            inherited.map_err(|(descriptor, source)| StartupError::InheritedSocket { descriptor, source })?;
+        Ok(Listeners { groups: Vec::new(), inherited: inherited.into_iter().map(Arc::new).collect() })
+    }
+
+    /// The sockets for `addresses` and `slots`. If `others` have inherited sockets, these are the only ones.
+    /// Otherwise sockets of `others` at these addresses are shared, with their backlog (see
+    /// [`Listeners::set_backlog`]), and the missing ones are opened.
+    ///
+    /// # Errors
+    /// [`StartupError::Bind`] for an address that can't be had.
+    pub fn open(
+        addresses: &[ListenAddress],
+        slots: usize,
+        backlog: u32,
+        others: &[&Listeners],
+    ) -> Result<Listeners, StartupError> {
+        if let Some(other) = others.iter().find(|other| !other.inherited.is_empty()) {
+            return Ok(Listeners { groups: Vec::new(), inherited: other.inherited.clone() });
+        }
+        let mut groups: Vec<ListenerGroup> = Vec::with_capacity(addresses.len());
+        for &asked in addresses {
+            let others = others.iter().flat_map(|other| &other.groups);
+            // Port 0 may be asked for more than once, and means another port each time.
+            let others: Vec<&ListenerGroup> =
+                others.filter(|group| groups.iter().all(|mine| mine.bound != group.bound)).collect();
+            let group = match known(&others, asked) {
+                Some(group) => extend(asked, slots, backlog, group),
+                None => new_group(asked, slots, backlog, &others),
+            };
+            groups.push(group.map_err(|source| StartupError::Bind { addr: asked.to_string(), source })?);
+        }
+        Ok(Listeners { groups, inherited: Vec::new() })
+    }
+
+    /// Sets the length of the accept queues of the server's own sockets; the queue of an inherited socket is
+    /// its owner's.
+    ///
+    /// # Errors
+    /// What listen(2) says.
+    pub fn set_backlog(&self, backlog: u32) -> io::Result<()> {
+        // A second listen(2) changes the length of the queue and nothing else.
+        let mut listeners = self.groups.iter().flat_map(|group| &group.listeners);
+        listeners.try_for_each(|listener| socket::set_backlog(listener, backlog))
+    }
+
+    /// A slot's listeners, one for each address.
+    pub fn of_slot(&self, slot: usize) -> Vec<Arc<OwnedFd>> {
+        let own = self.groups.iter().filter_map(|group| group.listeners.get(slot));
+        own.chain(&self.inherited).cloned().collect()
+    }
+
+    /// In a worker: takes the listeners of its slot and closes all others. Listeners that `names` name expect
+    /// the PROXY protocol.
+    ///
+    /// # Errors
+    /// A text, if an address has no listener for the slot, or another part of the process still has it open.
+    /// Without this error the worker would silently serve one address less.
+    pub fn into_listeners(
+        self,
+        slot: usize,
+        names: &[ListenerName],
+    ) -> Result<Vec<worker::start::Listener>, String> {
+        let mut mine = Vec::new();
+        for group in self.groups {
+            let announced = names.iter().any(|name| name.matches(group.asked));
+            let listener = group.listeners.into_iter().nth(slot);
+            mine.push((
+                listener.ok_or_else(|| format!("there is no listener at {}", group.asked))?,
+                announced,
+            ));
+        }
+        for socket in self.inherited {
+            let announced = names.iter().any(|name| names_inherited(name, &socket));
+            mine.push((socket, announced));
+        }
+        if mine.is_empty() {
+            return Err("there is no listener".to_owned());
+        }
+        let sole = |(socket, announced)| match Arc::try_unwrap(socket) {
+            Ok(socket) => Ok(worker::start::Listener { socket, proxy_header: announced }),
+            Err(shared) => Err(format!("{} is held twice", worker::start::address_of(&shared))),
+        };
+        mine.into_iter().map(sole).collect()
+    }
+
+    /// Checks that there is a listener for each name.
+    ///
+    /// # Errors
+    /// [`StartupError::NoListener`] for the first name without one.
+    pub fn check_names(&self, names: &[ListenerName]) -> Result<(), StartupError> {
+        let known = |name: &&ListenerName| {
+            self.groups.iter().any(|group| name.matches(group.asked))
+                || self.inherited.iter().any(|socket| names_inherited(name, socket))
+        };
+        match names.iter().find(|name| !known(name)) {
+            Some(name) => Err(StartupError::NoListener { name: name.to_string() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens listeners at each address until there is one for each of `slots` slots.
+    ///
+    /// # Errors
+    /// [`StartupError::Bind`] for an address that can't be bound again.
+    pub fn extend_to(&mut self, slots: usize, backlog: u32) -> Result<(), StartupError> {
+        for group in &mut self.groups {
+            let addr = group.asked;
+            *group = extend(addr, slots.max(group.open), backlog, group)
+                .map_err(|source| StartupError::Bind { addr: addr.to_string(), source })?;
+        }
+        Ok(())
+    }
+
+    /// Drops the listeners of this slot and of the slots after it.
+    pub fn truncate(&mut self, slot: usize) {
+        for group in &mut self.groups {
+            group.listeners.truncate(slot);
+            group.open = group.open.min(slot);
+        }
+    }
+
+    /// Notes that a listener is about to close, and those after it at its address. No later generation takes
+    /// them over.
+    pub fn mark_closing(&mut self, listener: &Arc<OwnedFd>) {
+        for group in &mut self.groups {
+            if let Some(slot) = group.listeners.iter().position(|mine| Arc::ptr_eq(mine, listener)) {
+                group.open = group.open.min(slot);
+            }
+        }
+    }
+
+    /// True when these sockets include the given one.
+    pub fn contains(&self, listener: &Arc<OwnedFd>) -> bool {
+        let own = self.groups.iter().flat_map(|group| &group.listeners);
+        own.chain(&self.inherited).any(|mine| Arc::ptr_eq(mine, listener))
+    }
+
+    /// True for a socket of socket activation, which its owner goes on to use.
+    pub fn is_inherited(&self, listener: &Arc<OwnedFd>) -> bool {
+        self.inherited.iter().any(|mine| Arc::ptr_eq(mine, listener))
+    }
+}
+
+/// True if a name is that of an inherited socket.
+fn names_inherited(name: &ListenerName, socket: &OwnedFd) -> bool {
+    match name {
+        ListenerName::Unix(path) => socket::local_path(socket).is_some_and(|bound| bound == *path),
+        ListenerName::All => true,
+        ListenerName::Address(_) => {
+            socket::local_address(socket).is_ok_and(|bound| name.matches_inherited(bound))
+        }
+    }
+}
+
+/// The group of `others` for an address.
+fn known<'a>(others: &[&'a ListenerGroup], asked: ListenAddress) -> Option<&'a ListenerGroup> {
+    let same = |group: &&&ListenerGroup| group.asked == asked || group.bound == asked;
+    others.iter().filter(same).max_by_key(|group| group.open).copied()
+}
+
+/// A group for `slots` slots: the open listeners of `group`, and new ones for the other slots, at the same
+/// port.
+fn extend(
+    asked: ListenAddress,
+    slots: usize,
+    backlog: u32,
+    group: &ListenerGroup,
+) -> io::Result<ListenerGroup> {
+    let listeners = group.listeners.iter().take(slots.min(group.open)).cloned().collect();
+    complete(asked, group.bound, listeners, slots, backlog)
+}
+
+fn new_group(
+    asked: ListenAddress,
+    slots: usize,
+    backlog: u32,
+    others: &[&ListenerGroup],
+) -> io::Result<ListenerGroup> {
+    let any = |ip: IpAddr| SocketAddr::new(ip, asked.port());
+    let ipv4 = any(Ipv4Addr::UNSPECIFIED.into());
+    let first = match asked {
+        ListenAddress::Socket(address) => first(address, false, backlog, others),
+        ListenAddress::Any(_) => first(any(Ipv6Addr::UNSPECIFIED.into()), true, backlog, others),
+    };
+    let first = match first {
+        Err(error) if matches!(asked, ListenAddress::Any(_)) && socket::is_without_ipv6(&error) => {
+            ::log::info!("there is no IPv6 here: listening on {ipv4} alone");
+            match known(others, ipv4.into()) {
+                Some(group) => return extend(asked, slots, backlog, group),
+                None => self::first(ipv4, false, backlog, others)?,
+            }
+        }
+        first => first?,
+    };
+    let bound = socket::local_address(&first)?;
+    let is_any = matches!(asked, ListenAddress::Any(_)) && bound.is_ipv6();
+    let bound = if is_any { ListenAddress::Any(bound.port()) } else { bound.into() };
+    complete(asked, bound, vec![Arc::new(first)], slots, backlog)
+}
+
+/// The address that sockets are bound to, and true if they take IPv4 and IPv6.
+fn bind_address(bound: ListenAddress) -> (SocketAddr, bool) {
+    match bound {
+        ListenAddress::Socket(address) => (address, false),
+        ListenAddress::Any(port) => (SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port), true),
+    }
+}
+
+/// The first listener at an address, which no other process may have. If listeners of this server overlap the
+/// address, the new one shares it with them. Then only the family that they don't have can be checked.
+fn first(address: SocketAddr, both: bool, backlog: u32, others: &[&ListenerGroup]) -> io::Result<OwnedFd> {
+    let asked = if both { ListenAddress::Any(address.port()) } else { address.into() };
+    let ours: Vec<ListenAddress> =
+        others.iter().map(|group| group.bound).filter(|bound| bound.overlaps(asked)).collect();
+    if ours.is_empty() {
+        let first = socket::listen_alone(address, both, backlog)?;
+        // The kernel makes the SO_REUSEPORT group with the second listener, and accepts no steering program
+        // before. So a second listener is opened and closed. This is safe only at a new address: beside other
+        // listeners it would lose the clients that it got meanwhile.
+        drop(socket::listen_beside(socket::local_address(&first)?, both, backlog)?);
+        return Ok(first);
+    }
+    let free = |ip: IpAddr| socket::check_free(SocketAddr::new(ip, address.port()));
+    if both && !ours.iter().any(|bound| bound.has_ipv6()) {
+        free(Ipv6Addr::UNSPECIFIED.into())?;
+    }
+    if both && !ours.iter().any(|bound| bound.has_ipv4()) {
+        free(Ipv4Addr::UNSPECIFIED.into())?;
+    }
+    socket::listen_beside(address, both, backlog)
+}
+
+fn complete(
+    asked: ListenAddress,
+    bound: ListenAddress,
+    mut listeners: Vec<Arc<OwnedFd>>,
+    slots: usize,
+    backlog: u32,
+) -> io::Result<ListenerGroup> {
+    let (address, both) = bind_address(bound);
+    while listeners.len() < slots {
+        listeners.push(Arc::new(socket::listen_beside(address, both, backlog)?));
+    }
+    Ok(ListenerGroup { asked, bound, open: listeners.len(), listeners })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sockets(slots: usize) -> Listeners {
+        let any = ListenAddress::from(SocketAddr::from(([127, 0, 0, 1], 0)));
+        Listeners::open(&[any, any], slots, 16, &[]).unwrap()
+    }
+
+    #[test]
+    fn a_worker_takes_the_listeners_of_its_slot_at_every_address() {
+        let sockets = sockets(3);
+        let bound: Vec<_> = sockets.groups.iter().map(|group| group.bound).collect();
+        let listeners = sockets.into_listeners(2, &[ListenerName::All]).unwrap();
+        assert!(listeners.iter().all(|listener| listener.proxy_header));
+        let taken = listeners
+            .iter()
+            .map(|listener| ListenAddress::from(socket::local_address(&listener.socket).unwrap()));
+        assert!(taken.eq(bound));
+    }
+
+    #[test]
+    fn a_listener_that_something_else_holds_or_that_is_missing_is_an_error() {
+        let held = sockets(1);
+        let copy = Arc::clone(&held.groups[1].listeners[0]);
+        let why = held.into_listeners(0, &[]).err().unwrap();
+        assert_eq!(why, format!("{} is held twice", socket::local_address(&copy).unwrap()));
+        let mut short = sockets(2);
+        short.groups[0].listeners.truncate(1);
+        assert_eq!(short.into_listeners(1, &[]).err().unwrap(), "there is no listener at 127.0.0.1:0");
+        assert_eq!(Listeners::default().into_listeners(0, &[]).err().unwrap(), "there is no listener");
+        let inherited =
+            Listeners { inherited: sockets(1).groups.remove(0).listeners, ..Listeners::default() };
+        let copy = inherited.clone();
+        assert!(inherited.into_listeners(5, &[]).err().unwrap().ends_with(" is held twice"));
+        assert_eq!(copy.into_listeners(5, &[]).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,18 @@
+//! What a request gets: plain data.
+
+use std::sync::Arc;
+
+use crate::http::response::Response;
+use crate::store::entry::Entry;
+
+/// A response whose content may be a file of the store.
+pub type SiteResponse = Response<Arc<Entry>>;
+
+/// What a request gets.
+#[derive(Debug)]
+pub struct Answer {
+    /// The response.
+    pub response: SiteResponse,
+    /// False if the access log omits the request.
+    pub logged: bool,
+}

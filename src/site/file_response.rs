@@ -1,0 +1,81 @@
+//! The response of an entry: preconditions first, then the range, else the whole content.
+//!
+//! Plain data; the bytes stay where the entry has them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::answer::SiteResponse;
+use super::error_page;
+use crate::http::conditional::{self, Precondition};
+use crate::http::fields::Field;
+use crate::http::method::Method;
+use crate::http::range::{self, Ranges};
+use crate::http::request::Request;
+use crate::http::response::{Body, FieldBlock, Response};
+use crate::http::status::Status;
+use crate::http::{multipart, response_head};
+use crate::store::entry::Entry;
+use crate::time::Now;
+
+/// The response to a request whose file is `entry`: 200, 206, 304, 412 or 416.
+pub fn file_response(entry: Arc<Entry>, request: &Request<'_>, now: Now) -> SiteResponse {
+    let validators = entry.validators();
+    match conditional::evaluate(&request.fields, &validators) {
+        Precondition::Proceed => {}
+        Precondition::NotModified => return not_modified(&entry),
+        Precondition::Failed => return error_page::response(Status::PRECONDITION_FAILED, b""),
+    }
+    // RFC 9110 §14.2: Range means something for GET alone.
+    if request.method == Method::Get
+        && let Some(ranges) = request.fields.only(Field::Range)
+        && conditional::if_range_holds(&request.fields, &validators, now.wall)
+    {
+        match range::select(ranges, entry.size) {
+            Ranges::Whole => {}
+            Ranges::Single(range) => return partial(entry, range),
+            Ranges::Several(ranges) => return multipart(entry, ranges),
+            Ranges::Unsatisfiable => return unsatisfiable(&entry),
+        }
+    }
+    let size = entry.size;
+    Response {
+        status: Status::OK,
+        fields: FieldBlock::Of(Arc::clone(&entry)),
+        body: Body::Slice(entry, 0..size),
+    }
+}
+
+fn not_modified(entry: &Entry) -> SiteResponse {
+    let mut fields = Vec::with_capacity(128);
+    entry.write_validators(&mut fields);
+    Response { status: Status::NOT_MODIFIED, fields: FieldBlock::Owned(fields), body: Body::Empty }
+}
+
+fn partial(entry: Arc<Entry>, range: Range<u64>) -> SiteResponse {
+    let mut fields = Vec::with_capacity(256);
+    entry.write_content_fields(&mut fields, entry.content_type().as_bytes(), range.end - range.start);
+    response_head::field(&mut fields, "Content-Range", &multipart::content_range(&range, entry.size));
+    entry.write_validators(&mut fields);
+    Response {
+        status: Status::PARTIAL_CONTENT,
+        fields: FieldBlock::Owned(fields),
+        body: Body::Slice(entry, range),
+    }
+}
+
+fn multipart(entry: Arc<Entry>, ranges: Vec<Range<u64>>) -> SiteResponse {
+    let multipart = multipart::build(ranges, entry.size, entry.content_type().clone());
+    let mut fields = Vec::with_capacity(256);
+    entry.write_content_fields(&mut fields, &multipart.content_type(), multipart.length);
+    entry.write_validators(&mut fields);
+    let body = Body::Multipart(entry, multipart);
+    Response { status: Status::PARTIAL_CONTENT, fields: FieldBlock::Owned(fields), body }
+}
+
+fn unsatisfiable(entry: &Entry) -> SiteResponse {
+    let mut extra = Vec::with_capacity(64);
+    let size = itoa::Buffer::new().format(entry.size).to_owned();
+    response_head::field(&mut extra, "Content-Range", format!("bytes */{size}").as_bytes());
+    error_page::response(Status::RANGE_NOT_SATISFIABLE, &extra)
+}

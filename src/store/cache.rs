@@ -1,0 +1,356 @@
+//! The entries that a worker keeps ready, by key: the least recently used leave first.
+//!
+//! There are two bounds: bytes for the entries whose content is in memory, and a number for those that hold a
+//! file open. So a site of many small files needs few descriptors, and large files don't evict small ones.
+//!
+//! Opens nothing and knows no clock. **Invariant:** a path is either a directory or a file at any time, so
+//! one key serves for `/x` and `/x/`; `Entry::is_index` tells which of the two it answers.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use lru::LruCache;
+
+use crate::http::target::SitePath;
+use crate::store::entry::Entry;
+use crate::store::freshness::Freshness;
+
+/// Bytes of memory that an entry takes beside its content: its key, fields, validators and watches. Measured
+/// at 0.8 to 1 KiB.
+const OVERHEAD: u64 = 1024;
+
+/// Inotify watches that an entry may need: its file, and some directories and links on its path.
+const WATCHES: usize = 4;
+
+/// The most entries that one sweep removes. Each may have watches to remove, which takes system calls.
+const SWEPT: usize = 4096;
+
+/// What an entry is looked up by.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    /// A site path, or for files found by name bytes that no site path can be.
+    pub path: &'a [u8],
+    /// True if a directory was requested.
+    pub is_directory: bool,
+}
+
+impl<'a> From<&'a SitePath<'_>> for Key<'a> {
+    fn from(path: &'a SitePath<'_>) -> Key<'a> {
+        Key { path: path.as_bytes(), is_directory: path.is_directory() }
+    }
+}
+
+/// A bounded map of key to entry.
+pub struct Cache {
+    /// Entries with their content in memory.
+    small: LruCache<Box<[u8]>, Cached>,
+    /// Entries that hold a file open.
+    large: LruCache<Box<[u8]>, Cached>,
+    /// What the entries of `small` take.
+    bytes: u64,
+    max_bytes: u64,
+}
+
+/// What is kept for a key.
+#[derive(Debug)]
+pub struct Cached {
+    /// The entry.
+    pub entry: Arc<Entry>,
+    /// How changes of its file are detected.
+    pub freshness: Freshness,
+    /// How often its path was opened again.
+    pub checks: u32,
+}
+
+impl Cache {
+    /// A cache of at most `max_open` entries that hold a file open, and of others that take at most
+    /// `max_bytes`.
+    pub fn new(max_open: usize, max_bytes: u64) -> Cache {
+        let capacity = NonZeroUsize::new(max_open).unwrap_or(NonZeroUsize::MIN);
+        Cache { small: LruCache::unbounded(), large: LruCache::new(capacity), bytes: 0, max_bytes }
+    }
+
+    /// Inotify watches that a full cache may need.
+    pub fn most_watches(&self) -> usize {
+        let small = usize::try_from(self.max_bytes / OVERHEAD).unwrap_or(usize::MAX);
+        self.large.cap().get().saturating_add(small).saturating_mul(WATCHES)
+    }
+
+    /// What is kept for a path; it becomes the most recently used.
+    pub fn get(&mut self, path: &[u8]) -> Option<&mut Cached> {
+        if let Some(cached) = self.small.get_mut(path) {
+            return Some(cached);
+        }
+        self.large.get_mut(path)
+    }
+
+    /// What is kept for a key: `/x` and `/x/` have one path, but only one of them has the entry.
+    #[inline(always)]
+    pub fn lookup(&mut self, key: Key<'_>) -> Option<&mut Cached> {
+        self.get(key.path).filter(|cached| cached.entry.is_index == key.is_directory)
+    }
+
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.small.len() + self.large.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds an entry and removes the least recently used until the bounds hold. An entry that alone exceeds
+    /// the bytes is not kept. `left` gets what is removed.
+    pub fn insert(&mut self, path: &[u8], cached: Cached, mut left: impl FnMut(Cached)) {
+        self.remove(path).into_iter().for_each(&mut left);
+        let Some(weight) = cached.weight() else {
+            self.large.push(path.into(), cached).into_iter().for_each(|(_, cached)| left(cached));
+            return;
+        };
+        if weight > self.max_bytes {
+            return left(cached);
+        }
+        self.bytes += weight;
+        self.small.push(path.into(), cached);
+        while self.bytes > self.max_bytes
+            && let Some((_, cached)) = self.small.pop_lru()
+        {
+            self.bytes -= cached.weight().unwrap_or(0);
+            left(cached);
+        }
+    }
+
+    /// Removes an entry, if it is there.
+    pub fn remove(&mut self, path: &[u8]) -> Option<Cached> {
+        let cached = self.small.pop(path).or_else(|| self.large.pop(path))?;
+        self.bytes -= cached.weight().unwrap_or(0);
+        Some(cached)
+    }
+
+    /// Removes entries that hold a file open and have not been used for more than `idle` ticks; at most
+    /// `most`, and true if there may be more. An open file keeps the space of a deleted one, and its file
+    /// system can't be unmounted. A file that is being sent stays: it is open in any case, and the next
+    /// request can use it too. `left` gets the entries.
+    pub fn close_unused(
+        &mut self,
+        (idle, tick): (u32, u32),
+        most: usize,
+        mut left: impl FnMut(Cached),
+    ) -> bool {
+        for _ in 0..most {
+            let is_idle = |cached: &Cached| tick.saturating_sub(cached.entry.used()) > idle;
+            if !self.large.peek_lru().is_some_and(|(_, cached)| is_idle(cached)) {
+                return false;
+            }
+            let Some((path, cached)) = self.large.pop_lru() else { return false };
+            if Arc::strong_count(&cached.entry) > 1 {
+                cached.entry.note_use(tick);
+                self.large.push(path, cached);
+            } else {
+                left(cached);
+            }
+        }
+        true
+    }
+
+    /// Removes all entries that hold a file open; `left` gets them.
+    pub fn close_all(&mut self, mut left: impl FnMut(Cached)) {
+        while let Some((_, cached)) = self.large.pop_lru() {
+            left(cached);
+        }
+    }
+
+    /// Removes entries whose path was last opened before tick `before`; `left` gets them. Removes a part at a
+    /// time, so that no client waits for all of a large site.
+    pub fn sweep(&mut self, before: u32, mut left: impl FnMut(Cached)) {
+        let mut most = SWEPT;
+        for entries in [&mut self.small, &mut self.large] {
+            while most > 0
+                && let Some((_, cached)) = entries.peek_lru()
+                && cached.entry.checked() < before
+                && let Some((_, cached)) = entries.pop_lru()
+            {
+                most -= 1;
+                self.bytes -= cached.weight().unwrap_or(0);
+                left(cached);
+            }
+        }
+    }
+
+    /// Removes all entries; `left` gets them.
+    pub fn clear(&mut self, mut left: impl FnMut(Cached)) {
+        self.bytes = 0;
+        for entries in [&mut self.small, &mut self.large] {
+            while let Some((_, cached)) = entries.pop_lru() {
+                left(cached);
+            }
+        }
+    }
+}
+
+impl Cached {
+    /// The bytes of memory that an entry takes with its content; `None` if that is an open file.
+    fn weight(&self) -> Option<u64> {
+        self.entry.in_memory().map(|bytes| bytes.len() as u64 + OVERHEAD)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::store::entry::Description;
+    use crate::store::open_file::OpenFile;
+    use crate::sys::file;
+    use crate::sys::filesystem::FileSystemClass;
+    use crate::time::Now;
+
+    fn small(size: usize) -> Cached {
+        small_of(size, 0)
+    }
+
+    fn small_of(size: usize, tick: u32) -> Cached {
+        let now = Now { tick, wall: SystemTime::UNIX_EPOCH };
+        let entry = Arc::new(Entry::built_in(&vec![b'x'; size], "text/plain", false, now));
+        Cached { entry, freshness: Freshness::Unwatched, checks: 0 }
+    }
+
+    /// An entry that holds a file open: this program's, which is long.
+    fn large() -> Cached {
+        let file = OwnedFd::from(std::fs::File::open("/proc/self/exe").unwrap());
+        let (_, stamp) = file::stat(file.as_fd()).unwrap();
+        let now = Now { tick: 0, wall: SystemTime::UNIX_EPOCH };
+        let description = Description {
+            content_type: "text/plain".into(),
+            is_index: false,
+            root: 0,
+            background: None,
+            now,
+        };
+        let open = OpenFile { file, stamp, class: FileSystemClass::Memory };
+        let entry = Arc::new(Entry::load(open, description).unwrap());
+        assert!(entry.file().is_some());
+        Cached { entry, freshness: Freshness::Unwatched, checks: 0 }
+    }
+
+    /// A cache for so many bytes of content in so many entries.
+    fn cache(entries: u64, bytes: u64) -> Cache {
+        Cache::new(2, entries * OVERHEAD + bytes)
+    }
+
+    /// Adds an entry; returns how many that removed.
+    fn insert(cache: &mut Cache, path: &[u8], cached: Cached) -> usize {
+        let mut left = 0;
+        cache.insert(path, cached, |_| left += 1);
+        left
+    }
+
+    #[test]
+    fn the_least_recently_used_leaves_when_descriptors_run_out() {
+        let mut cache = cache(1, 0);
+        insert(&mut cache, b"small", small(0));
+        insert(&mut cache, b"a", large());
+        insert(&mut cache, b"b", large());
+        assert!(cache.get(b"a").is_some());
+        assert_eq!(insert(&mut cache, b"c", large()), 1);
+        assert!(cache.get(b"a").is_some() && cache.get(b"c").is_some() && cache.get(b"small").is_some());
+        assert!(cache.get(b"b").is_none());
+        assert_eq!((cache.len(), cache.bytes), (3, OVERHEAD));
+    }
+
+    #[test]
+    fn the_least_recently_used_leave_when_bytes_run_out() {
+        let mut cache = cache(2, 10);
+        insert(&mut cache, b"large", large());
+        insert(&mut cache, b"a", small(4));
+        insert(&mut cache, b"b", small(4));
+        assert_eq!(insert(&mut cache, b"c", small(8 + OVERHEAD as usize)), 2);
+        assert!(cache.get(b"a").is_none() && cache.get(b"b").is_none() && cache.get(b"c").is_some());
+        assert!(cache.get(b"large").is_some());
+        assert_eq!(cache.bytes, 8 + 2 * OVERHEAD);
+    }
+
+    #[test]
+    fn many_small_ones_need_no_descriptor() {
+        let mut cache = cache(100, 0);
+        let left: usize = (0..101_u32).map(|n| insert(&mut cache, &n.to_ne_bytes(), small(0))).sum();
+        assert_eq!((left, cache.len()), (1, 100));
+    }
+
+    #[test]
+    fn an_entry_may_change_its_kind() {
+        let mut cache = cache(2, 100);
+        insert(&mut cache, b"a", small(4));
+        assert_eq!(insert(&mut cache, b"a", large()), 1);
+        assert_eq!((cache.len(), cache.bytes), (1, 0));
+        assert_eq!(insert(&mut cache, b"a", small(4)), 1);
+        assert_eq!((cache.len(), cache.bytes), (1, 4 + OVERHEAD));
+    }
+
+    #[test]
+    fn entries_without_requests_leave() {
+        let mut cache = cache(4, 100);
+        insert(&mut cache, b"old", small_of(1, 10));
+        insert(&mut cache, b"new", small_of(1, 50));
+        insert(&mut cache, b"large", large());
+        cache.sweep(0, |_| panic!("none is old enough"));
+        let mut left = 0;
+        cache.sweep(50, |_| left += 1);
+        assert_eq!((left, cache.len(), cache.bytes), (2, 1, 1 + OVERHEAD));
+        assert!(cache.get(b"new").is_some());
+    }
+
+    #[test]
+    fn open_files_that_are_not_used_are_closed_a_few_at_a_time() {
+        let mut cache = Cache::new(8, 100 * OVERHEAD);
+        insert(&mut cache, b"small", small(1));
+        let sent = large();
+        let in_use = Arc::clone(&sent.entry);
+        insert(&mut cache, b"sent", sent);
+        for path in [b"a", b"b", b"c"] {
+            insert(&mut cache, path, large());
+        }
+        insert(&mut cache, b"used", large());
+        cache.get(b"used").unwrap().entry.note_use(4);
+        let close = |cache: &mut Cache, tick, most| {
+            let mut left = 0;
+            let more = cache.close_unused((5, tick), most, |_| left += 1);
+            (left, more)
+        };
+        assert_eq!(close(&mut cache, 5, 9), (0, false), "none has been idle for long enough");
+        assert_eq!(close(&mut cache, 6, 3), (2, true), "the one that is sent counts as one of them");
+        assert_eq!(close(&mut cache, 6, 3), (1, false));
+        assert!(cache.get(b"used").is_some() && cache.get(b"small").is_some());
+        assert!(cache.get(b"sent").is_some());
+        drop(in_use);
+        assert_eq!(close(&mut cache, 11, 9), (1, false), "that one was last used at tick 4");
+        assert_eq!(close(&mut cache, 12, 9), (1, false), "this one was being sent at tick 6");
+        assert_eq!((cache.len(), cache.bytes), (1, 1 + OVERHEAD));
+    }
+
+    #[test]
+    fn replacing_and_removing_keep_the_count_of_bytes() {
+        let mut cache = cache(1, 100);
+        insert(&mut cache, b"a", small(40));
+        insert(&mut cache, b"a", small(7));
+        assert_eq!(cache.bytes, 7 + OVERHEAD);
+        assert_eq!(insert(&mut cache, b"big", small(101)), 1, "itself");
+        assert!(cache.get(b"big").is_none());
+        assert!(cache.remove(b"a").is_some() && cache.remove(b"a").is_none());
+        assert_eq!(cache.bytes, 0);
+    }
+
+    #[test]
+    fn each_entry_that_leaves_is_handed_out() {
+        let mut cache = cache(4, 0);
+        assert_eq!(insert(&mut cache, b"a", small(0)), 0);
+        assert_eq!(insert(&mut cache, b"a", small(0)), 1, "its predecessor");
+        assert_eq!(insert(&mut cache, b"b", large()), 0);
+        let mut left = 0;
+        cache.clear(|_| left += 1);
+        assert_eq!((left, cache.len(), cache.bytes), (2, 0, 0));
+    }
+}

@@ -1,0 +1,77 @@
+//! A lookup that may have to wait for a disk: what is known of it before, and the job of a background thread.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::background::JobHandle;
+use crate::store::directory::FilePath;
+use crate::store::entry::{Description, Entry};
+use crate::store::open::{self, Miss};
+use crate::store::open_file::OpenFile;
+use crate::store::root::Reopened;
+use crate::sys::file::Root;
+
+/// What a lookup without a wait came to.
+pub enum Lookup {
+    /// An entry, or why there is none.
+    Ready(Result<Arc<Entry>, Miss>),
+    /// It takes a job.
+    Cold(Cold),
+}
+
+/// What a job has to do before a request can be answered.
+pub enum Cold {
+    /// This one, which is under way: the root's path is opened again.
+    Root(JobHandle<Reopened>),
+    /// Open the file and read it.
+    Open,
+    /// Read the file that is open.
+    Load(OpenFile),
+}
+
+/// What a job found.
+#[derive(Clone)]
+pub enum FoundEntry {
+    /// The content of an entry that was known, and the file.
+    Same(Arc<Entry>, Arc<OwnedFd>),
+    /// A new entry.
+    New(Arc<Entry>),
+}
+
+/// A lookup, for a background thread.
+pub struct LookupJob {
+    /// The root.
+    pub root: Arc<Root>,
+    /// The file's path beneath it.
+    pub path: Vec<u8>,
+    /// The index file's name, where a directory was requested.
+    pub index: Option<Vec<u8>>,
+    /// The file, if it is open already.
+    pub open: Option<OpenFile>,
+    /// The entry that may still have the same content.
+    pub known: Option<Arc<Entry>>,
+    /// What a new entry has beside its file.
+    pub description: Description,
+}
+
+impl LookupJob {
+    /// Opens the file unless it is open, and makes an entry of it unless the known one has its content.
+    ///
+    /// # Errors
+    /// See [`Miss`].
+    pub fn run(self) -> Result<FoundEntry, Miss> {
+        let open = match self.open {
+            Some(open) => open,
+            None => open::open(&self.root, &FilePath { path: &self.path, index: self.index.as_deref() })?,
+        };
+        if let Some(known) = self.known
+            && known.is_same(&open.stamp)
+        {
+            return Ok(FoundEntry::Same(known, Arc::new(open.file)));
+        }
+        match Entry::load(open, self.description) {
+            Ok(entry) => Ok(FoundEntry::New(Arc::new(entry))),
+            Err(_) => Err(Miss::Failed),
+        }
+    }
+}

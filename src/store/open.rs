@@ -1,0 +1,181 @@
+//! Opens a file beneath a root, or says why there is no file to serve.
+//!
+//! Keeps nothing. **Invariant:** every open goes through [`Root::open_beneath`], so no name and no link leads
+//! outside the root; only regular files and directories are opened.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use crate::store::directory::FilePath;
+use crate::store::open_file::OpenFile;
+use crate::sys::file::{self, Kind, OpenError, Root, Stamp};
+use crate::sys::filesystem::{self, FileSystemClass};
+
+/// Why there is no file to serve.
+#[derive(Clone, Debug)]
+pub enum Miss {
+    /// Nothing has that name.
+    NotFound,
+    /// It exists but must not be read: permissions, a link that leads outside the root, no regular file.
+    Forbidden,
+    /// Descriptors or memory have run out for now.
+    Exhausted,
+    /// Too many jobs wait for background threads, or this one took too long.
+    Overloaded,
+    /// The disk or the file system failed, or the job that should have read the file did.
+    Failed,
+    /// A directory, requested without the slash at the end.
+    DirectoryWithoutSlash,
+    /// A directory without an index file.
+    DirectoryWithoutIndex(UnindexedDirectory),
+}
+
+/// A directory, open.
+#[derive(Clone, Debug)]
+pub struct UnindexedDirectory {
+    directory: Arc<OwnedFd>,
+    /// The class of its file system.
+    pub class: FileSystemClass,
+}
+
+impl UnindexedDirectory {
+    /// Up to `max` of its names, and true for each that is a directory. May wait for a disk.
+    ///
+    /// # Errors
+    /// See [`Miss`].
+    pub fn names(&self, max: usize) -> Result<Vec<(Vec<u8>, bool)>, Miss> {
+        file::list(self.directory.as_fd(), max).map_err(|error| OpenError::from(error).into())
+    }
+}
+
+/// Why nothing was opened.
+enum Failure {
+    /// It would have to wait.
+    Cold,
+    Miss(Miss),
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Failure {
+        match error {
+            OpenError::Cold => Failure::Cold,
+            error => Failure::Miss(error.into()),
+        }
+    }
+}
+
+/// How files are opened.
+#[derive(Clone, Copy)]
+enum Opener<'a> {
+    /// With a wait for a disk.
+    MayWait(&'a Root),
+    /// On the root's own mount, whose class this is; without a wait for a disk if that is true.
+    OnMount(&'a Root, FileSystemClass, bool),
+}
+
+impl Opener<'_> {
+    fn open(self, path: &[u8]) -> Result<OwnedFd, OpenError> {
+        match self {
+            Opener::MayWait(root) => root.open_beneath(path),
+            Opener::OnMount(root, _, cached) => root.open_on_mount(path, cached),
+        }
+    }
+
+    fn kind(self, path: &[u8]) -> Result<Kind, OpenError> {
+        match self {
+            Opener::MayWait(root) => root.kind_beneath(path),
+            Opener::OnMount(root, _, cached) => root.kind_on_mount(path, cached),
+        }
+    }
+
+    fn class_of(self, file: &OwnedFd) -> FileSystemClass {
+        match self {
+            Opener::MayWait(_) => filesystem::class_of(file.as_fd()).unwrap_or(FileSystemClass::Remote),
+            Opener::OnMount(_, class, _) => class,
+        }
+    }
+}
+
+impl From<OpenError> for Miss {
+    fn from(error: OpenError) -> Miss {
+        match error {
+            OpenError::Missing => Miss::NotFound,
+            OpenError::Denied | OpenError::Outside => Miss::Forbidden,
+            OpenError::Exhausted => Miss::Exhausted,
+            OpenError::Other(_) | OpenError::Cold => Miss::Failed,
+        }
+    }
+}
+
+/// Opens the file at `path` beneath `root`. May wait for a disk.
+///
+/// # Errors
+/// See [`Miss`].
+pub fn open(root: &Root, path: &FilePath<'_>) -> Result<OpenFile, Miss> {
+    open_with(Opener::MayWait(root), path).map_err(|failure| match failure {
+        Failure::Miss(miss) => miss,
+        Failure::Cold => Miss::Failed,
+    })
+}
+
+/// [`open`] on the root's own mount, which is of this class; without a wait for a disk if `cached` is true.
+/// `None` if it would have to leave the mount, or to wait.
+///
+/// # Errors
+/// See [`Miss`].
+pub fn open_on_mount(
+    root: &Root,
+    (class, cached): (FileSystemClass, bool),
+    path: &FilePath<'_>,
+) -> Option<Result<OpenFile, Miss>> {
+    match open_with(Opener::OnMount(root, class, cached), path) {
+        Ok(file) => Some(Ok(file)),
+        Err(Failure::Miss(miss)) => Some(Err(miss)),
+        Err(Failure::Cold) => None,
+    }
+}
+
+fn open_with(opener: Opener<'_>, path: &FilePath<'_>) -> Result<OpenFile, Failure> {
+    if path.index.is_some() { open_index(opener, path) } else { open_plain(opener, path.path) }
+}
+
+fn open_plain(opener: Opener<'_>, path: &[u8]) -> Result<OpenFile, Failure> {
+    let file = match opener.open(path) {
+        // A directory that may be searched but not read still has its files.
+        Err(OpenError::Denied) if matches!(opener.kind(path), Ok(Kind::Directory)) => {
+            return Err(Failure::Miss(Miss::DirectoryWithoutSlash));
+        }
+        opened => opened?,
+    };
+    match stat(&file)? {
+        (Kind::Regular, stamp) => Ok(OpenFile { class: opener.class_of(&file), file, stamp }),
+        (Kind::Directory, _) => Err(Failure::Miss(Miss::DirectoryWithoutSlash)),
+        (Kind::Special | Kind::Link, _) => Err(Failure::Miss(Miss::Forbidden)),
+    }
+}
+
+fn open_index(opener: Opener<'_>, path: &FilePath<'_>) -> Result<OpenFile, Failure> {
+    let miss = match opener.open(&path.full()) {
+        Ok(file) => match stat(&file)? {
+            (Kind::Regular, stamp) => {
+                return Ok(OpenFile { class: opener.class_of(&file), file, stamp });
+            }
+            _ => Miss::Forbidden,
+        },
+        // Only an existing directory lacks an index; anything else is simply not there.
+        Err(OpenError::Missing) => match opener.kind(path.path)? {
+            Kind::Directory => {
+                let directory = opener.open(path.path)?;
+                let class = opener.class_of(&directory);
+                Miss::DirectoryWithoutIndex(UnindexedDirectory { directory: Arc::new(directory), class })
+            }
+            _ => Miss::NotFound,
+        },
+        Err(error) => return Err(error.into()),
+    };
+    Err(Failure::Miss(miss))
+}
+
+fn stat(file: &OwnedFd) -> Result<(Kind, Stamp), Failure> {
+    file::stat(file.as_fd()).map_err(|_| Failure::Miss(Miss::Failed))
+}

@@ -1,0 +1,15 @@
+//! Files and directories: opening them beneath a root, reading them and their metadata.
+//!
+//! Knows neither HTTP nor caching.
+
+mod descriptor;
+mod directory;
+mod open_error;
+mod root;
+mod stamp;
+
+pub use descriptor::*;
+pub use directory::*;
+pub use open_error::*;
+pub use root::*;
+pub use stamp::*;

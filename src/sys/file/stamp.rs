@@ -1,0 +1,127 @@
+//! The kind of an open file, and the stamp that shows a change (fstat(2)).
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{AtFlags, FileType, StatxFlags};
+
+/// Metadata of an open file that tells whether two opens of a name have the same content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Device and inode number.
+    pub identity: (u64, u64),
+    /// Size in bytes.
+    pub size: u64,
+    /// Time of the last change of content: seconds since 1970 and nanoseconds.
+    pub mtime: (i64, u32),
+    /// Time of the last change of content or attributes: seconds since 1970 and nanoseconds.
+    pub ctime: (i64, u32),
+    /// Number of names (hard links).
+    pub links: u64,
+}
+
+impl Stamp {
+    /// True if a file whose stamp was `before` still has the bytes that it had: it is unchanged or has only
+    /// grown.
+    ///
+    /// The ctime shows an overwritten file whose mtime was set back. An added or removed name changes the
+    /// ctime and the number of links, but not the bytes.
+    pub fn continues(&self, before: &Stamp) -> bool {
+        let same_times =
+            self.mtime == before.mtime && (self.ctime == before.ctime || self.links != before.links);
+        self.size > before.size || (self.size == before.size && same_times)
+    }
+}
+
+/// The kinds of file that matter to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link. Only calls that do not follow links return it.
+    Link,
+    /// A FIFO, socket or device: never served.
+    Special,
+}
+
+/// Kind and stamp of an open file.
+///
+/// # Errors
+/// See fstat(2).
+pub fn stat(fd: BorrowedFd<'_>) -> io::Result<(Kind, Stamp)> {
+    let stat = rustix::fs::fstat(fd)?;
+    let kind = kind(FileType::from_raw_mode(stat.st_mode));
+    let nanos = |n: u64| u32::try_from(n).unwrap_or(0);
+    let stamp = Stamp {
+        identity: (stat.st_dev, stat.st_ino),
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        mtime: (stat.st_mtime, nanos(stat.st_mtime_nsec)),
+        ctime: (stat.st_ctime, nanos(stat.st_ctime_nsec)),
+        #[allow(clippy::useless_conversion, reason = "the type differs between machines")]
+        links: u64::from(stat.st_nlink),
+    };
+    Ok((kind, stamp))
+}
+
+/// The stamp of an open file as this kernel has it, without a question to another machine (statx(2)
+/// `AT_STATX_DONT_SYNC`).
+///
+/// # Errors
+/// See statx(2).
+pub fn stat_cached(fd: BorrowedFd<'_>) -> io::Result<Stamp> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let stat = rustix::fs::statx(fd, "", flags, StatxFlags::BASIC_STATS)?;
+    Ok(Stamp {
+        identity: (rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino),
+        size: stat.stx_size,
+        mtime: (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
+        ctime: (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec),
+        links: stat.stx_nlink.into(),
+    })
+}
+
+pub(super) fn kind(file_type: FileType) -> Kind {
+    match file_type {
+        FileType::RegularFile => Kind::Regular,
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Link,
+        _ => Kind::Special,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn both_ways_to_ask_give_one_stamp() {
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        assert_eq!(stat_cached(file.as_fd()).unwrap(), stat(file.as_fd()).unwrap().1);
+    }
+
+    #[test]
+    fn a_file_continues_as_long_as_it_is_unchanged_or_has_grown() {
+        let before = Stamp { identity: (1, 2), size: 100, mtime: (5, 6), ctime: (7, 8), links: 2 };
+        for (what, now, continues) in [
+            ("nothing", before, true),
+            ("appended", Stamp { size: 101, mtime: (5, 7), ctime: (7, 9), ..before }, true),
+            ("shortened", Stamp { size: 99, mtime: (5, 7), ctime: (7, 9), ..before }, false),
+            ("overwritten", Stamp { mtime: (5, 7), ctime: (7, 9), ..before }, false),
+            ("overwritten, then set back", Stamp { ctime: (7, 9), ..before }, false),
+            ("a clock that went back", Stamp { mtime: (4, 0), ctime: (6, 0), ..before }, false),
+            ("a name removed", Stamp { ctime: (7, 9), links: 1, ..before }, true),
+            ("a name added", Stamp { ctime: (7, 9), links: 3, ..before }, true),
+            (
+                "overwritten, a name removed",
+                Stamp { mtime: (6, 0), ctime: (7, 9), links: 1, ..before },
+                false,
+            ),
+        ] {
+            assert_eq!(now.continues(&before), continues, "{what}");
+        }
+    }
+}

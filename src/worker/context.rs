@@ -1,0 +1,48 @@
+//! Builds what all connections of the worker share.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use super::start::WorkerStart;
+use crate::background::Background;
+use crate::connection::buffer_pool::BufferPool;
+use crate::connection::client_address::TrustedProxies;
+use crate::connection::context::Context;
+use crate::connection::file_sending::FileSending;
+use crate::connection::rendered_time::RenderedTime;
+use crate::connection::socket_timers::SocketTimers;
+use crate::connection::timeouts::Timeouts;
+use crate::log::access::Buffer;
+use crate::site::Site;
+use crate::store::Store;
+use crate::store::root::OpenedRoot;
+
+/// Builds the context out of what the worker was given, whose access log it takes, and its roots.
+pub fn build(
+    start: &mut WorkerStart,
+    (root, directories): (Option<OpenedRoot>, Vec<OpenedRoot>),
+    background: &'static Background,
+) -> Context {
+    let timers = SocketTimers::start();
+    let now = timers.clock.now();
+    let settings = &start.settings;
+    let store = Store::new(settings, root, directories, start.metrics, background, now);
+    Context {
+        site: Site::new(settings, store),
+        timers,
+        rendered_time: RenderedTime::at(now.wall),
+        trusted_proxies: TrustedProxies::new(settings),
+        timeouts: Timeouts::new(settings),
+        file_sending: FileSending { sendfile: settings.sendfile, chunk: settings.send_chunk },
+        server: settings.name.clone().into_bytes(),
+        access: start.access.take().map(|log| Mutex::new(Buffer::new(log))),
+        access_format: settings.access_format,
+        slot: start.slot,
+        accepted: AtomicU64::new(0),
+        read_buffers: BufferPool::for_reading(),
+        write_buffers: BufferPool::for_writing(),
+        piece: Mutex::default(),
+        metrics: start.metrics,
+        draining: AtomicBool::new(false),
+    }
+}

@@ -1,0 +1,56 @@
+//! What the master gives a worker.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use crate::config::Settings;
+use crate::log::access;
+use crate::metrics::Row;
+use crate::sandbox::Sandbox;
+use crate::sys::file::Root;
+use crate::sys::process::Identity;
+use crate::sys::socket;
+
+/// A listener, and how connections begin there.
+pub struct Listener {
+    /// Listening, and non-blocking.
+    pub socket: OwnedFd,
+    /// Whether each connection must begin with a PROXY header.
+    pub proxy_header: bool,
+}
+
+/// All that a worker is given.
+pub struct WorkerStart {
+    /// Its slot's index.
+    pub slot: usize,
+    /// The master's process id.
+    pub master: i32,
+    /// The worker's end of the link.
+    pub link: OwnedFd,
+    /// Its slot's listeners, one for each address.
+    pub listeners: Vec<Listener>,
+    /// The site's root and the path it was opened by; without a root the welcome page is served.
+    pub root: Option<(Root, PathBuf)>,
+    /// The directories of locations and the paths they were opened by, as [`Settings::directories`] has them.
+    pub directories: Vec<(Root, PathBuf)>,
+    /// The user to become.
+    pub identity: Option<Identity>,
+    /// The access log, if there is one.
+    pub access: Option<access::AccessLogOutput>,
+    /// The most connections at once.
+    pub max_connections: usize,
+    /// The most inotify watches at once.
+    pub watches: usize,
+    /// How the worker confines itself.
+    pub sandbox: Sandbox,
+    /// The row that the worker counts in.
+    pub metrics: Row,
+    /// The settings of its generation.
+    pub settings: Settings,
+}
+
+/// The address of a listener, for messages.
+pub fn address_of(listener: &OwnedFd) -> String {
+    let address = socket::local_address(listener).map(|address| address.to_string()).ok();
+    address.or_else(|| socket::local_path(listener)).unwrap_or_else(|| "a listener".to_owned())
+}
