@@ -1,9 +1,9 @@
 #!/bin/bash
-# run.sh [TEST…]: builds the image as its user does, and tries it: the tests of the image itself, and those of the protocol
-# against its published port, or the TESTs that are named.
-# With MAYHTTPD_BUILD_TESTS=--lib the build runs the unit tests alone, where all others have been run just before.
-# The engine is its own, with everything below a temporary directory, and ends with this. It builds without a bridge, so that
-# the machine's network stays as it is, and then runs in a network namespace, whose bridge and packet filter are its own.
+# run.sh [TEST…]: builds the image as its user does, and tries it: the tests of the image itself, and those of
+# the protocol against its published port, or the TESTs that are named. With MAYHTTPD_BUILD_TESTS=yes the
+# tests that a build can run are run by one, too. The engine is its own, with everything below a temporary
+# directory, and ends with this. It builds without a bridge, so that the machine's network stays as it is, and
+# then runs in a network namespace, whose bridge and packet filter are its own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -70,12 +70,25 @@ provide rust:1-slim-bookworm
 # Nothing is lost without it but the test of compose.yaml, which says so.
 if command -v nginx >/dev/null; then provide nginx:1-alpine; fi
 
-step "the image, with the tests of its build"
-if ! docker build --network host ${MAYHTTPD_BUILD_TESTS:+--build-arg "TESTS=$MAYHTTPD_BUILD_TESTS"} --tag mayhttpd . >"$work/build" 2>&1; then
-    tail -500 "$work/build"
-    exit 1
+# As README.md has it. The network is the machine's, since this engine has no bridge.
+build() {
+    if ! docker build --network host "$@" . >"$work/build" 2>&1; then
+        tail -500 "$work/build"
+        exit 1
+    fi
+    grep -ahE '^test result: |^SKIPPED |Successfully tagged ' "$work/build" || true
+}
+
+step "the image"
+build -t mayhttpd
+if [ -n "${MAYHTTPD_BUILD_TESTS:-}" ]; then
+    step "the tests that a build can run"
+    build --target test --build-arg TESTS=yes
+    if ! grep -aq '^test result: ok' "$work/build"; then
+        echo "the build has run no test" >&2
+        exit 1
+    fi
 fi
-grep -ahoE 'test result: .*|Successfully tagged .*' "$work/build"
 stop
 
 ip netns add "$network"
@@ -93,13 +106,14 @@ fi
 step "tests of the image"
 tests --ignored docker::
 
-# All of the protocol. Left out is what starts in a way that a container can't be started in: with other addresses or limits,
-# in another directory, or with a log that the test reads from a file.
+# All of the protocol. Left out is what starts in a way that a container can't be started in: with other
+# addresses or limits, in another directory, or with a log that the test reads from a file.
 step "tests of the protocol at the published port"
 tests --test-threads 4 \
     basics:: errors:: expect:: fields:: framing:: methods:: request_line:: versions:: persistence:: pipelining:: \
     files:: paths:: redirects:: traversal:: types:: conditional:: ranges:: abuse:: limits:: mutations:: timeouts:: \
     --skip every_listening_address --skip without_a_root --skip a_limit_that_had_to_be_lowered \
     --skip descriptors_that_run_out --skip the_soft_limit_of_descriptors --skip without_descriptors \
-    --skip idle_clients_that_sent_a_long_field
+    --skip idle_clients_that_sent_a_long_field --skip a_fifo_is_refused_unopened \
+    --skip a_client_that_never_closes_after_the_last_response --skip the_settings_add_types
 step done

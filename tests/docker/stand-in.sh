@@ -1,6 +1,7 @@
 #!/bin/bash
-# stand-in.sh IMAGE: imports a stand-in for a base image that can't be pulled, made of this machine's own files: those of
-# the Debian packages that the image has, and what their scripts have put into /etc. What the real one lacks is not in it.
+# stand-in.sh IMAGE: imports a stand-in for a base image that can't be pulled, made of this machine's own
+# files: those of the Debian packages that the image has, and what their scripts have put into /etc. What the
+# real one lacks is not in it.
 #   rust:*   the compiler that is in use, gcc, and the crates that cargo has fetched
 #   nginx:*  nginx, as the real image starts it
 set -euo pipefail

@@ -89,8 +89,9 @@ const LENGTH: &str = "Content-Length: 1000\r\n\r\n";
 /// What the log would take for a request, if it took it from within a body.
 const FORGED: &str = "GET /forged HTTP/1.1\r\nHost: test\r\n\r\n";
 
-/// Sends requests with these bodies, each on a connection of its own that `after` is done to, and holds the answers
-/// to their status and the log to a line for each that is of the request, in order and with nothing besides.
+/// Sends requests with these bodies, each on a connection of its own that `after` is done to, and holds the
+/// answers to their status and the log to a line for each that is of the request, in order and with nothing
+/// besides.
 #[track_caller]
 fn are_logged_by_their_own_lines(bodies: &[(String, u16)], after: impl Fn(&Client)) {
     let (server, logs) = log_of(Launch::site().flags(["--head-timeout", "500ms"]));
@@ -232,7 +233,7 @@ fn a_dash_logs_to_standard_output() {
 }
 
 #[test]
-fn a_standard_output_that_nobody_reads_holds_nobody_up() {
+fn a_standard_output_without_a_reader_holds_no_request_up() {
     let mut server = Launch::site().flags(["--access-log", "-"]).start_unread();
     let mut client = server.client();
     // Fifty times what the pipe holds.

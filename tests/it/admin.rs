@@ -1,5 +1,5 @@
-//! The admin listener: what it counts, what it says of the server's health, and that nothing done to it reaches the
-//! workers.
+//! The admin listener: what it counts, what it says of the server's health, and that nothing done to it
+//! reaches the workers.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::AtomicBool;
@@ -9,9 +9,10 @@ use rustix::process::Signal;
 use crate::support::browser::Browser;
 use crate::support::client::ASK_PAGE;
 use crate::support::exposition::Exposition;
+use crate::support::network::Network;
 use crate::support::plain;
 use crate::support::tree::PAGE;
-use crate::support::{Client, Launch, Server, Stop, eventually, skipped};
+use crate::support::{Client, Launch, Server, Stop, Tree, eventually, skipped};
 
 fn start(workers: usize) -> (Server, SocketAddr) {
     let server = Launch::site().workers(workers).flags(["--admin", "0"]).start();
@@ -180,6 +181,72 @@ fn a_reload_changes_the_generation_and_no_count() {
 }
 
 #[test]
+fn counts_are_exact_and_the_newest_worker_is_watched_however_many_generations_drain() {
+    let place = Tree::empty();
+    let file = place.file("mayhttpd.toml", "name = \"1\"\n");
+    let flags =
+        ["--admin", "0", "--drain-timeout", "5m", "--watchdog", "3s", "--config", file.to_str().unwrap()];
+    let server = Launch::site().flags(flags).start();
+    let admin = server.admin_address();
+    let mut asked = 0.0;
+    // A client whose connection is in this generation: the one before accepts until it has heard that it is
+    // to drain.
+    let mut client_of = |generation: u32| {
+        eventually("the generation has a client", || {
+            let mut client = server.client();
+            client.send(ASK_PAGE);
+            asked += 1.0;
+            (client.response().field("Server") == Some(&generation.to_string())).then_some(client)
+        })
+    };
+    let mut clients = Vec::new();
+    for generation in 2..=9 {
+        clients.push(client_of(generation - 1));
+        std::fs::write(&file, format!("name = \"{generation}\"\n")).unwrap();
+        server.signal(Signal::HUP);
+        eventually("the next generation serves", || {
+            (metrics(admin).value("mayhttpd_generation") == f64::from(generation)).then_some(())
+        });
+    }
+    let newest = client_of(9);
+    let workers = server.workers();
+    assert_eq!(workers.len(), 9);
+    let open = |found: &Exposition| found.sum("mayhttpd_connections_open", "");
+    let found = eventually("other connections have ended", || {
+        let found = metrics(admin);
+        (found.sum("mayhttpd_connections_ended_total", "") == asked - 9.0).then_some(found)
+    });
+    assert_eq!(open(&found), 9.0);
+    assert_eq!(found.sum("mayhttpd_worker_draining", ""), 8.0);
+    assert_eq!(found.value("mayhttpd_worker_generation{worker=\"0\"}"), 9.0);
+    assert_eq!(found.sum("mayhttpd_requests_total", ""), asked);
+
+    let stopped = *workers.last().unwrap();
+    stopped.stop();
+    server.says("so", |line| line.contains("of generation 9 has had no heartbeat for 3 s and is killed"));
+    eventually("another one serves", || {
+        let found = metrics(admin);
+        let restarted = found.sum("mayhttpd_worker_restarts_total", "") == 1.0;
+        let newest = found.value("mayhttpd_worker_generation{worker=\"0\"}") == 9.0;
+        (restarted && newest && found.sum("mayhttpd_worker_draining", "") == 8.0).then_some(())
+    });
+    drop(newest);
+    for (number, mut client) in clients.into_iter().enumerate() {
+        client.send(ASK_PAGE);
+        assert!(client.response().closes());
+        client.closed();
+        let left = 7 - number;
+        eventually("its worker has gone", || {
+            let found = metrics(admin);
+            (found.sum("mayhttpd_worker_draining", "") == left as f64).then_some(())
+        });
+        let found = metrics(admin);
+        assert_eq!(open(&found), left as f64);
+        assert_eq!(found.sum("mayhttpd_requests_total", ""), asked + 1.0 + number as f64);
+    }
+}
+
+#[test]
 fn health_is_ready_while_one_worker_is_well() {
     let (server, admin) = start(2);
     becomes(admin, 200, "ready");
@@ -207,7 +274,8 @@ fn health_is_draining_until_the_last_client_has_gone() {
     server.signal(Signal::QUIT);
     becomes(admin, 503, "draining");
     client.send("Host: test\r\n\r\n");
-    // The master says so at once, and the worker may hear of it a moment later: until then it keeps the connection.
+    // The master says so at once, and the worker may hear of it a moment later: until then it keeps the
+    // connection.
     eventually("an answer closes the connection", || {
         let response = client.response();
         response.is(200, PAGE);
@@ -224,7 +292,7 @@ fn health_is_draining_until_the_last_client_has_gone() {
 }
 
 #[test]
-fn a_killed_admin_comes_back_and_the_workers_never_notice() {
+fn a_killed_admin_comes_back_and_the_workers_go_on() {
     let (server, admin) = start(1);
     let mut client = server.client();
     client.still_serves();
@@ -263,10 +331,10 @@ fn requests_that_its_library_would_mistake_end_their_connection() {
     let close = "Connection: close\r\n";
     for (raw, status) in [
         ("GET /healthz HTTP/1.0\r\n\r\n".to_owned(), 200),
-        (format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{close}\r\n"), 200),
-        ("HEAD /status HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 405),
-        ("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nGET / x".to_owned(), 405),
-        ("GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n".to_owned(), 200),
+        (format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{close}\r\n"), 200),
+        ("HEAD /status HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), 405),
+        ("POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nGET / x".to_owned(), 405),
+        ("GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n".to_owned(), 200),
     ] {
         let mut client = Client::connect(admin);
         client.send(&raw);
@@ -275,7 +343,7 @@ fn requests_that_its_library_would_mistake_end_their_connection() {
         assert_eq!(all.matches("HTTP/1.1 ").count(), 1, "{raw:?} got {all:?}");
         assert_eq!(all.ends_with("\r\n\r\n"), status == 405, "a body for {raw:?}: {all:?}");
     }
-    let chunked = "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    let chunked = "GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     for garbage in [chunked.as_bytes(), b"\x16\x03\x01\x02", b"\0\0\0\0\r\n\r\n", &[b'a'; 100_000]] {
         let mut client = Client::connect(admin);
         client.send(garbage);
@@ -287,6 +355,186 @@ fn requests_that_its_library_would_mistake_end_their_connection() {
     server.get("/page.html").is(200, PAGE);
     let log = server.log();
     assert!(!log.contains("ERROR") && !log.contains("httparse") && !log.contains("err ="), "{log}");
+}
+
+#[test]
+fn thousands_of_idle_connections_close_the_oldest_and_nothing_else() {
+    raise_descriptor_limit();
+    for (backtrace, sent) in
+        [("0", ""), ("1", ""), ("0", "GET /healthz HT"), ("1", "GET / HTTP/1.1\r\nHost: a\r\n")]
+    {
+        let server = Launch::site().flags(["--admin", "0"]).environment("RUST_BACKTRACE", backtrace).start();
+        let admin = server.admin_address();
+        let process = server.admin().unwrap();
+        let mut first = Client::connect(admin);
+        is_ready(&mut first);
+        let mut clients: Vec<_> = (0..2000).map(|_| Client::connect(admin)).collect();
+        for client in &mut clients {
+            client.send(sent);
+        }
+        assert_eq!(plain::get(admin, "/healthz"), Some((200, "ready\n".to_owned())), "after {sent:?}");
+        assert_eq!(server.admin(), Some(process), "after {sent:?}: {}", server.log());
+        eventually("the oldest are closed", || {
+            (first.is_closed() && clients[..1900].iter_mut().all(Client::is_closed)).then_some(())
+        });
+        let newest = &mut clients[1999];
+        assert!(!newest.is_closed());
+        if sent.is_empty() {
+            is_ready(newest);
+        }
+        let memory = process.memory();
+        assert!(memory < 32 << 20, "{memory} bytes");
+        if let Some(descriptors) = process.descriptors() {
+            assert!(descriptors < 128, "{descriptors} descriptors");
+        }
+        let (status, text) = plain::get(admin, "/metrics").unwrap();
+        assert_eq!(status, 200);
+        assert_eq!(Exposition::parse(&text).value("mayhttpd_admin_restarts_total"), 0.0);
+    }
+}
+
+#[test]
+fn a_request_makes_a_connection_younger_than_idle_ones() {
+    let (_server, admin) = start(1);
+    let mut busy = Client::connect(admin);
+    let mut idle: Vec<Client> = Vec::new();
+    for _ in 0..300 {
+        is_ready(&mut busy);
+        idle.push(Client::connect(admin));
+        // Accepted in this order.
+        plain::get(admin, "/healthz").unwrap();
+    }
+    is_ready(&mut busy);
+    assert!(idle[0].is_closed());
+}
+
+#[test]
+fn an_admin_with_few_descriptors_survives_a_flood_of_connections() {
+    for limit in [64, 80, 256] {
+        let server =
+            Launch::site().flags(["--admin", "0", "--log-level", "debug"]).descriptors(limit).start();
+        let admin = server.admin_address();
+        let process = server.admin().unwrap();
+        let clients: Vec<_> = (0..500).map(|_| Client::connect(admin)).collect();
+        assert_eq!(plain::get(admin, "/healthz"), Some((200, "ready\n".to_owned())), "{limit}");
+        assert!(plain::get(admin, "/metrics").unwrap().1.contains("mayhttpd_worker_resident_memory_bytes{"));
+        assert_eq!(server.admin(), Some(process), "{}", server.log());
+        drop(clients);
+        assert_eq!(plain::get(admin, "/healthz"), Some((200, "ready\n".to_owned())), "{limit}");
+    }
+}
+
+#[test]
+fn the_log_names_the_want_of_memory_and_not_the_sandbox() {
+    let server = Launch::site().flags(["--admin", "0"]).environment("RUST_BACKTRACE", "1").start();
+    let admin = server.admin_address();
+    let mut client = Client::connect(admin);
+    client.send("GET / HTTP/1.1\r\nX: ");
+    let piece = vec![b'x'; 1 << 20];
+    (0..1024).find(|_| !client.send(&piece));
+    server.says("how it ended", |line| line.contains("admin ended"));
+    assert!(server.log().contains("admin ended (signal 6, SIGABRT)"), "{}", server.log());
+}
+
+/// Asks for the health on a connection that stays open. The library's status line is not that of the strict
+/// client.
+#[track_caller]
+fn is_ready(client: &mut Client) {
+    client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
+    while !answer.ends_with(b"\r\n\r\nready\n") {
+        let count = client.read(&mut piece);
+        assert!(count > 0, "closed after {:?}", answer.escape_ascii().to_string());
+        answer.extend_from_slice(&piece[..count]);
+    }
+}
+
+/// Two thousand clients need as many descriptors.
+fn raise_descriptor_limit() {
+    mayhttpd::sys::limits::raise_descriptor_limit();
+}
+
+#[test]
+fn at_a_loopback_address_a_request_is_for_an_address_localhost_or_an_allowed_name() {
+    let flags = ["--admin", "0", "--admin-hosts", "status.example,Other.Example."];
+    let server = Launch::site().flags(flags).start();
+    let admin = server.admin_address();
+    let port = admin.port();
+    let own = format!("127.0.0.1:{port}");
+    let ask = |raw: &str| plain::ask(admin, raw).unwrap_or_else(|| panic!("no answer to {raw:?}")).0;
+    for (hosts, status) in [
+        (&[&*own][..], 200),
+        (&["localhost"], 200),
+        (&["LOCALHOST.:1"], 200),
+        (&["[::1]:9000"], 200),
+        (&["192.0.2.1"], 200),
+        (&["status.example"], 200),
+        (&["other.example:9000"], 200),
+        (&["evil.example"], 421),
+        (&["sub.status.example"], 421),
+        (&["foo.localhost"], 421),
+        (&["127.0.0.1.evil.example"], 421),
+        (&[""], 421),
+        (&["local host"], 400),
+        (&["localhost", "localhost"], 400),
+        (&["localhost", "evil.example"], 400),
+        (&[], 400),
+    ] {
+        let fields: String = hosts.iter().map(|host| format!("Host: {host}\r\n")).collect();
+        for path in ["/healthz", "/status", "/status.json", "/metrics"] {
+            assert_eq!(ask(&format!("GET {path} HTTP/1.1\r\n{fields}\r\n")), status, "{path} {hosts:?}");
+        }
+    }
+    for (line, status) in [
+        ("GET http://evil.example/healthz HTTP/1.1", 421),
+        ("GET http://localhost/healthz HTTP/1.1", 200),
+        ("GET HTTP://localhost:1/nowhere HTTP/1.1", 404),
+        ("GET http:///healthz HTTP/1.1", 400),
+        ("HEAD http://evil.example/healthz HTTP/1.1", 421),
+        ("POST http://evil.example/healthz HTTP/1.1", 421),
+    ] {
+        assert_eq!(ask(&format!("{line}\r\nHost: localhost\r\n\r\n")), status, "{line}");
+    }
+    assert_eq!(ask("GET /healthz HTTP/1.0\r\n\r\n"), 200);
+    assert_eq!(ask("GET /healthz HTTP/1.0\r\nHost: evil.example\r\n\r\n"), 421);
+    assert!(
+        !plain::ask(admin, "GET /status.json HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+            .unwrap()
+            .1
+            .contains("workers")
+    );
+}
+
+#[test]
+fn at_another_address_a_request_may_be_for_any_name() {
+    let name = "at_another_address_a_request_may_be_for_any_name";
+    let network = match Network::make(65536) {
+        Ok(network) => network,
+        Err(why) => {
+            skipped(name, &why);
+            return;
+        }
+    };
+    network.enter(|| {
+        let added =
+            std::process::Command::new("ip").args(["address", "add", "192.0.2.7/32", "dev", "lo"]).status();
+        assert!(added.unwrap().success());
+        let server = Launch::site().flags(["--admin", "0.0.0.0:9000"]).start();
+        server.admin_address();
+        for (host, status) in [("127.0.0.1", 421), ("192.0.2.7", 200)] {
+            let raw = "GET /healthz HTTP/1.1\r\nHost: status.example:9000\r\n\r\n";
+            let address = format!("{host}:9000").parse().unwrap();
+            assert_eq!(plain::ask(address, raw).unwrap().0, status, "{host}");
+        }
+        drop(server);
+        let server = Launch::site().flags(["--admin", "[::]:9000"]).start();
+        eventually("it answers", || plain::get("127.0.0.1:9000".parse().unwrap(), "/healthz"));
+        for (address, status) in [("127.0.0.1:9000", 421), ("[::1]:9000", 421), ("192.0.2.7:9000", 200)] {
+            let raw = "GET /healthz HTTP/1.1\r\nHost: status.example:9000\r\n\r\n";
+            assert_eq!(plain::ask(address.parse().unwrap(), raw).unwrap().0, status, "{address}");
+        }
+        drop(server);
+    });
 }
 
 #[test]
@@ -331,6 +579,9 @@ fn the_status_page_shows_load_and_sick_workers_in_a_browser() {
     expected.sort();
     shown.sort();
     assert_eq!(shown, expected);
+    let kinds = browser
+        .text("return [...document.querySelectorAll('#jobs tr')].map(r => r.cells[0].textContent).join(' ')");
+    assert_eq!(kinds, "open read list root");
 
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {

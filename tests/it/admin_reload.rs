@@ -1,6 +1,6 @@
-//! The admin process across reloads: an address that is added, removed or changed takes effect when the next generation
-//! serves, one that can't be had leaves all as it is, and of two processes one answers at a time. And across the rotation
-//! of its log.
+//! The admin process across reloads: an address that is added, removed or changed takes effect when the next
+//! generation serves, one that can't be had leaves all as it is, and of two processes one answers at a time.
+//! And across the rotation of its log.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -59,11 +59,11 @@ impl Reloading {
     /// Reloads with settings that can't be had, and waits for the line that says why.
     #[track_caller]
     fn fail(&self, settings: &str) -> String {
-        let before = self.count("the reload is given up");
+        let before = self.count("the reload failed");
         self.hup(settings);
-        eventually("the reload is given up", || {
+        eventually("the reload failed", || {
             let log = self.server.log();
-            log.lines().filter(|line| line.contains("the reload is given up")).nth(before).map(str::to_owned)
+            log.lines().filter(|line| line.contains("the reload failed")).nth(before).map(str::to_owned)
         })
     }
 
@@ -89,8 +89,8 @@ fn socket() -> OwnedFd {
     socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap()
 }
 
-/// A socket that keeps an address from whoever asks for any, and not from the server.
-fn held() -> (OwnedFd, SocketAddr) {
+/// A socket that keeps an address from other programs, and not from the server.
+pub fn held() -> (OwnedFd, SocketAddr) {
     let socket = socket();
     sockopt::set_socket_reuseaddr(&socket, true).unwrap();
     bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
@@ -114,7 +114,7 @@ fn answers(address: SocketAddr) {
 
 #[track_caller]
 fn is_silent(address: SocketAddr) {
-    eventually("nobody listens", || TcpStream::connect(address).is_err().then_some(()));
+    eventually("nothing listens", || TcpStream::connect(address).is_err().then_some(()));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn an_admin_listener_can_be_removed() {
     drop(held);
     is_let_go_of(address);
     reloading.server.get("/page.html").is(200, PAGE);
-    // And nobody brings it back.
+    // And it does not come back.
     reloading.reload("name = \"b\"\n");
     assert_eq!(reloading.admins(), 0);
 }
@@ -156,7 +156,7 @@ fn an_admin_listener_can_be_moved_and_one_answers_at_a_time() {
     for round in 1..=4 {
         let (old, new) = (addresses[(round + 1) % 2], addresses[round % 2]);
         if round == 2 {
-            // One that hangs leaves by nobody's request.
+            // One that hangs leaves at no request.
             reloading.server.admin().unwrap().stop();
         }
         fs::write(&reloading.file, admin(new)).unwrap();
@@ -214,11 +214,32 @@ fn widen_and_narrow() {
     let reloading = Reloading::with_admin(narrow);
     is_silent(beside);
 
+    let process = reloading.server.admin();
     let taken = TcpListener::bind(beside).unwrap();
     let line = reloading.fail(&admin(wide));
     assert!(line.contains(&format!("cannot listen on {wide}: address already in use")), "{line}");
     answers(narrow);
     drop(taken);
+    // The address can be had, and what can't be comes later.
+    let line = reloading.fail(&(admin(wide) + "log_file = \"/nowhere/log\"\n"));
+    assert!(line.contains("/nowhere/log"), "{line}");
+    assert_eq!(reloading.server.admin(), process, "a reload that fails restarts it");
+    assert_eq!(reloading.count("admin started"), 1, "{}", reloading.server.log());
+    is_silent(beside);
+    // Enough for the master, and too little for the threads of a worker.
+    let master = reloading.server.master;
+    master.set_address_space_limit(Some(master.address_space() + (1 << 20)));
+    let line = reloading.fail(&admin(wide));
+    assert!(line.contains("of generation 2 could not serve"), "{line}");
+    master.set_address_space_limit(None);
+    assert_eq!(reloading.server.admin(), process, "a generation that fails restarts it");
+    assert_eq!(reloading.count("admin started"), 1, "{}", reloading.server.log());
+    is_silent(beside);
+    answers(narrow);
+    // And it can still be started again.
+    process.unwrap().signal(Signal::KILL);
+    eventually("the next one comes", || reloading.server.admin().filter(|found| Some(*found) != process));
+    answers(narrow);
 
     reloading.reload(&admin(wide));
     answers(beside);
@@ -226,6 +247,7 @@ fn widen_and_narrow() {
     answers(narrow);
     is_silent(beside);
     assert_eq!(reloading.admins(), 1);
+    assert_eq!(reloading.count("could not serve:"), 1, "{}", reloading.server.log());
 }
 
 #[test]
@@ -250,7 +272,7 @@ fn a_generation_that_cannot_serve_takes_its_admin_address_along() {
 }
 
 #[test]
-fn an_admin_process_is_made_anew_where_what_it_is_made_from_changes() {
+fn an_admin_process_is_started_again_where_its_settings_change() {
     let (_held, address) = held();
     let reloading = Reloading::with_admin(address);
     let seccomp = |admin: Process| admin.thread_status(admin.pid, "Seccomp:");
@@ -276,6 +298,18 @@ fn an_admin_process_is_made_anew_where_what_it_is_made_from_changes() {
 }
 
 #[test]
+fn a_reload_brings_other_names_that_the_admin_answers_for() {
+    let (_held, address) = held();
+    let reloading = Reloading::with_admin(address);
+    let ask = || {
+        plain::ask(address, "GET /healthz HTTP/1.1\r\nHost: status.example\r\n\r\n").map(|(status, _)| status)
+    };
+    assert_eq!(ask(), Some(421));
+    reloading.reload(&(admin(address) + "admin_hosts = [\"status.example\"]\n"));
+    eventually("it answers for the name", || (ask()? == 200).then_some(()));
+}
+
+#[test]
 fn an_emptied_master_starts_its_admin_again_as_the_same_user() {
     if !root() && skipped("an_emptied_master_starts_its_admin_again…", "the user changes for root alone") {
         return;
@@ -294,7 +328,7 @@ fn an_emptied_master_starts_its_admin_again_as_the_same_user() {
 }
 
 #[test]
-fn the_admin_goes_on_in_a_log_that_is_opened_anew() {
+fn the_admin_goes_on_in_a_log_that_is_opened_again() {
     let logs = Tree::empty();
     let (log, moved) = (logs.at("errors"), logs.at("errors.1"));
     let flags = ["--admin", "0", "--log-level", "debug", "--log-file", log.to_str().unwrap()];

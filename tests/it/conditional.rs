@@ -1,9 +1,12 @@
 //! Preconditions, in the order of RFC 9110 §13.2.2 whatever the order of the fields.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::support::tree::{CHANGED, PAGE};
-use crate::support::{Server, Tree, every};
+use crate::support::{Launch, Server, Tree, every};
 
 const SAME: &str = "Sun, 13 Sep 2020 12:26:40 GMT";
 const BEFORE: &str = "Sun, 13 Sep 2020 12:26:39 GMT";
@@ -174,7 +177,7 @@ fn preconditions_hold_for_head_too() {
 }
 
 #[test]
-fn what_is_not_there_heeds_no_precondition() {
+fn preconditions_are_ignored_for_what_is_not_there() {
     let server = Server::start(&[]);
     for field in [
         "If-None-Match: *",
@@ -221,7 +224,6 @@ fn a_time_in_the_future_is_never_told() {
     let tree = Tree::site();
     let month = Duration::from_secs(30 * 86_400);
     tree.modified("page.html", SystemTime::now() + month);
-    tree.modified("index.html", SystemTime::UNIX_EPOCH);
     let server = Server::of(tree, &[]);
     let response = server.get("/page.html");
     // RFC 9110 §8.8.2.1: where it lies in the future, the time of the answer stands for it.
@@ -229,7 +231,149 @@ fn a_time_in_the_future_is_never_told() {
         let told = httpdate::parse_http_date(date).unwrap();
         assert!(told <= httpdate::parse_http_date(&response["date"]).unwrap(), "{date}");
     }
-    assert_eq!(server.get("/")["last-modified"], "Thu, 01 Jan 1970 00:00:00 GMT");
+}
+
+/// Seconds since 1970 that images and archives made to be reproducible give all their files.
+const SET: [u64; 4] = [0, 1, 315_532_800, 1_700_000_000];
+
+/// A length that is held in memory, the longest such, the next one, and a long one.
+const LENGTHS: [usize; 4] = [5000, 65_536, 65_537, 300_000];
+
+/// Puts other bytes at the place of a file.
+type Swap = fn(&Tree, &str, &[u8]);
+
+fn by_rename(tree: &Tree, name: &str, bytes: &[u8]) {
+    tree.file(name, bytes);
+}
+
+fn in_place(tree: &Tree, name: &str, bytes: &[u8]) {
+    File::options().write(true).open(tree.at(name)).unwrap().write_all_at(bytes, 0).unwrap();
+}
+
+fn by_a_link(tree: &Tree, name: &str, bytes: &[u8]) {
+    // The other file was there long before, under a name of its own.
+    std::fs::hard_link(tree.file("other", bytes), tree.at(".draft")).unwrap();
+    std::fs::rename(tree.at(".draft"), tree.at(name)).unwrap();
+}
+
+#[test]
+fn other_bytes_of_the_same_length_and_time_have_another_tag() {
+    let swaps: [(&str, Swap); 3] = [("rename", by_rename), ("in place", in_place), ("link", by_a_link)];
+    let rows = SET.iter().flat_map(|&set| {
+        LENGTHS
+            .iter()
+            .flat_map(move |&length| swaps.into_iter().map(move |(how, swap)| (set, length, how, swap)))
+    });
+    // With the cache as it is, with one that believes what it isn't told, and without one.
+    for flags in [&[][..], &["--cache-valid", "1h"], &["--cache-valid", "0"]] {
+        let server = Server::start(flags);
+        let tree = server.tree();
+        let put = |swap: Swap, set: u64, bytes: &[u8]| {
+            swap(tree, "set.bin", bytes);
+            tree.modified("set.bin", SystemTime::UNIX_EPOCH + Duration::from_secs(set));
+        };
+        every(rows.clone().map(|row| (format!("{:?} {flags:?}", (row.0, row.1, row.2)), row)), |row| {
+            let (set, length, _, swap) = row;
+            let versions = [b"A", b"B", b"C"].map(|letter| letter.repeat(length));
+            put(by_rename, set, &versions[0]);
+            let mut seen = vec![server.get("/set.bin")["etag"].clone()];
+            for other in &versions[1..] {
+                put(swap, set, other);
+                for tag in &seen {
+                    server.get_with("/set.bin", &format!("If-None-Match: {tag}\r\n")).is(200, other);
+                    server.get_with("/set.bin", &format!("If-Match: {tag}\r\n")).has_status(&[412]);
+                    let resume = format!("Range: bytes=1000-\r\nIf-Range: {tag}\r\n");
+                    server.get_with("/set.bin", &resume).is(200, other);
+                }
+                let tag = server.get("/set.bin")["etag"].clone();
+                assert!(tag.starts_with('"') && !seen.contains(&tag), "{tag} was the tag of other bytes");
+                server.get_with("/set.bin", &format!("If-None-Match: {tag}\r\n")).has_status(&[304]);
+                let resume = format!("Range: bytes=1000-\r\nIf-Range: {tag}\r\n");
+                server.get_with("/set.bin", &resume).is(206, &other[1000..]);
+                seen.push(tag);
+            }
+        });
+    }
+}
+
+#[test]
+fn the_first_seconds_of_1970_are_no_date() {
+    // They are what a build sets that knows no time. RFC 9110 §13.1.3 and §13.1.4: a server without a date of
+    // the last change ignores the fields that ask for it.
+    let tree = Tree::site();
+    let second = Duration::from_secs(1);
+    for (name, time) in [
+        ("page.html", SystemTime::UNIX_EPOCH),
+        ("text.txt", SystemTime::UNIX_EPOCH + second),
+        ("empty.txt", SystemTime::UNIX_EPOCH + second + Duration::from_millis(999)),
+        ("large.html", SystemTime::UNIX_EPOCH + second),
+        ("dir/index.html", SystemTime::UNIX_EPOCH - Duration::from_secs(86_400)),
+    ] {
+        tree.modified(name, time);
+    }
+    tree.modified("index.html", SystemTime::UNIX_EPOCH + 2 * second);
+    let server = Server::of(tree, &[]);
+    let dates = [
+        "Wed, 31 Dec 1969 23:59:59 GMT",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Thu, 01 Jan 1970 00:00:01 GMT",
+        "Thu, 01 Jan 1970 00:00:02 GMT",
+        SAME,
+        "Fri, 01 Jan 2100 00:00:00 GMT",
+    ];
+    for target in ["/page.html", "/text.txt", "/empty.txt", "/large.html", "/dir/"] {
+        let full = server.get(target);
+        full.has_status(&[200]);
+        assert_eq!(full.field("last-modified"), None, "{target}");
+        every(dates.map(|date| (format!("{target} {date}"), date)), |date| {
+            let answer = |fields: &str| server.get_with(target, fields);
+            answer(&format!("If-Modified-Since: {date}\r\n")).is(200, &full.body);
+            answer(&format!("If-Unmodified-Since: {date}\r\n")).is(200, &full.body);
+            answer(&format!("Range: bytes=0-4\r\nIf-Range: {date}\r\n")).is(200, &full.body);
+            let tag = &full["etag"];
+            let known = answer(&format!("If-None-Match: {tag}\r\nIf-Modified-Since: {date}\r\n"));
+            known.has_status(&[304]);
+            assert_eq!((known.field("last-modified"), &known["etag"]), (None, tag));
+        });
+        let part = server.get_with(target, "Range: bytes=0-0\r\n");
+        part.has_status(&[if full.body.is_empty() { 200 } else { 206 }]);
+        assert_eq!(part.field("last-modified"), None);
+    }
+    let date = server.get("/")["last-modified"].clone();
+    assert_eq!(date, "Thu, 01 Jan 1970 00:00:02 GMT");
+    server.get_with("/", &format!("If-Modified-Since: {date}\r\n")).has_status(&[304]);
+}
+
+#[test]
+fn the_tag_of_a_short_file_follows_from_its_bytes_alone() {
+    // XXH3 in 128 bits, as `xxhsum -H2` has it: the same on every machine and in every release.
+    let tags = [
+        ("/page.html", "\"26-ad194b28e6f02ae82b748428a1889381\""),
+        ("/empty.txt", "\"0-99aa06d3014798d86001c324468d497f\""),
+        ("/dir/inner.txt", "\"7-5091ee6f0d20ff80817e2a8534aac7b8\""),
+        ("/", "\"22-65efea48a131e12c07edc610dc0da580\""),
+    ];
+    let replicas = [Server::start(&[]), Launch::site().workers(2).start()];
+    let touched = replicas[1].tree();
+    touched.file("new.html", PAGE);
+    std::fs::rename(touched.at("new.html"), touched.at("page.html")).unwrap();
+    touched.modified("page.html", SystemTime::UNIX_EPOCH + Duration::from_secs(CHANGED + 3600));
+    touched.modified("empty.txt", SystemTime::UNIX_EPOCH);
+    for server in &replicas {
+        every(tags.map(|row| (row.0, row)), |(target, tag)| assert_eq!(server.get(target)["etag"], tag));
+    }
+}
+
+#[test]
+fn the_tag_of_a_long_file_stays_while_nothing_changes() {
+    let tree = Arc::new(Tree::site());
+    let first = Launch::of(Arc::clone(&tree)).workers(3).start();
+    let tag = first.get("/large.html")["etag"].clone();
+    assert!(tag.starts_with('"'), "{tag}");
+    (0..20).for_each(|_| assert_eq!(first.get("/large.html")["etag"], tag));
+    drop(first);
+    let second = Server::of(tree, &["--cache-valid", "0"]);
+    (0..3).for_each(|_| assert_eq!(second.get("/large.html")["etag"], tag));
 }
 
 #[test]

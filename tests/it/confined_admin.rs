@@ -1,5 +1,5 @@
-//! The admin process's confinement: what it can't do any more, by trying, and that all it is there for goes on. The same
-//! for the port that it needs a right for which it gives up.
+//! The admin process's confinement: what it can't do any more, by trying, and that all it is there for goes
+//! on. The same for the port that it needs a right for which it gives up.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 use mayhttpd::sandbox::Sandbox;
+use mayhttpd::sys::allowed_calls::AllowedCalls;
 use mayhttpd::sys::process::{fork, id, usage};
-use mayhttpd::sys::seccomp::Work;
 use rustix::process::Signal;
 
 use crate::support::confined::{self, BOTH, LANDLOCK, Needs, Outcome, SECCOMP, denied, read, sandbox};
@@ -18,7 +18,7 @@ use crate::support::process::Process;
 use crate::support::{Launch, Server, eventually, plain, root, skipped};
 
 fn try_in(sandbox: Sandbox, attempt: impl FnOnce() -> std::io::Result<()>) -> Outcome {
-    confined::try_in(sandbox, Work::Administering, "/proc".as_ref(), attempt)
+    confined::try_in(sandbox, AllowedCalls::Admin, "/proc".as_ref(), attempt)
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn all_pages(server: &Server, admin: SocketAddr) {
         assert_eq!(plain::ask(admin, raw.trim_end_matches('x')).unwrap().0, 405);
         // With the body unread it closes by a reset, which may overtake the answer.
         assert!(plain::ask(admin, &raw).is_none_or(|(status, _)| status == 405));
-        let raw = "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: y\r\n\r\n";
+        let raw = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: y\r\n\r\n";
         assert_eq!(plain::ask(admin, raw).unwrap().0, 200);
     }
     // Many at once, whose stacks are mapped and given back.
@@ -223,7 +223,8 @@ fn an_admin_killed_for_a_forbidden_call_is_named_and_replaced() {
 #[test]
 fn an_admin_port_below_1024_is_served_by_a_process_without_the_right_to_it() {
     let name = "an_admin_port_below_1024_is_served_by_a_process_without_the_right_to_it";
-    // In a namespace of its own every port is free, and those below 1024 need the right, whatever this machine says.
+    // In a namespace of its own every port is free, and those below 1024 need the right, whatever this
+    // machine says.
     let network = match Network::make(65536) {
         Ok(network) => network,
         Err(why) => {

@@ -1,5 +1,5 @@
-//! Several servers behind a real nginx and a real HAProxy, by the files of deploy/: who gets which request, whose address the
-//! servers see, and that a server which drains and is replaced costs nobody a request.
+//! Several servers behind a real nginx and a real HAProxy, by the files of deploy/: who gets which request,
+//! whose address the servers see, and that a server which drains and is replaced costs no client a request.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -99,8 +99,8 @@ impl Kind {
     }
 }
 
-/// The body that a client gets that comes from this address; nothing unless the status is 200. HAProxy writes names of fields
-/// in small letters, so that this is no answer of the server's own.
+/// The body that a client gets that comes from this address; nothing unless the status is 200. HAProxy writes
+/// names of fields in small letters, so that this is no answer of the server's own.
 #[track_caller]
 fn ask(balancer: &Balancer, source: Ipv4Addr, target: &str, fields: &str) -> Vec<u8> {
     let mut client = Client::from_address(source.into(), balancer.address());
@@ -247,7 +247,8 @@ fn a_server_may_go(kind: Kind, test: &str) {
         scope.spawn(|| load(address, &stop, |run| drop(tell.send(run))));
         let _stop = Stop(&stop);
         let mut calm = next_runs(&runs);
-        // One is drained, and another takes its place. What balancers keep of connections and don't use, it waits for.
+        // One is drained, and another takes its place. What balancers keep of connections and don't use, it
+        // waits for.
         let mut old = farm.servers.remove(1);
         old.signal(Signal::QUIT);
         assert_eq!(old.exit_code(), Some(0));
@@ -358,7 +359,7 @@ fn haproxy_passes_connections_on_with_their_address() {
     }
     let farm = Farm::start(&["--proxy-protocol", "all"]);
     let balancer = Balancer::haproxy("tcp", "round_robin", farm.addresses());
-    within(DEADLINE, "HAProxy lets somebody through", || {
+    within(DEADLINE, "HAProxy lets a request through", || {
         (ask(&balancer, Ipv4Addr::LOCALHOST, "/page.html", "") == PAGE).then_some(())
     });
     addresses_are_right(&farm, &balancer);

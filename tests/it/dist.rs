@@ -1,5 +1,5 @@
-//! The files for systemd, read by systemd's own tools and used by a systemd of the test's own, where that is installed;
-//! and what compose.yaml and the image's settings say, held to what the program says.
+//! The files for systemd, read by systemd's own tools and used by a systemd of the test's own, where that is
+//! installed; and what compose.yaml and the image's settings say, held to what the program says.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,12 +60,38 @@ fn compose_sets_what_the_program_asks_of_a_container() {
 }
 
 #[test]
+fn the_image_is_made_without_tests_and_its_dependencies_before_the_code() {
+    let read = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let text = read("Dockerfile");
+    let stages: Vec<&str> = text.split("\nFROM ").skip(1).collect();
+    let name = |stage: &&str| stage.lines().next().unwrap().split(" AS ").nth(1).map(str::to_owned);
+    let names: Vec<_> = stages.iter().map(name).collect();
+    // The last stage is the image, because the classic builder knows no other default.
+    assert_eq!(names, [Some("dependencies".into()), Some("build".into()), Some("test".into()), None]);
+    let tests: Vec<bool> = stages.iter().map(|stage| stage.contains("cargo test")).collect();
+    assert_eq!(tests, [false, false, true, false]);
+    let copies =
+        |stage: &str| stage.lines().any(|line| line.starts_with("COPY src") || line.starts_with("COPY ."));
+    assert!(
+        !copies(stages[0]) && copies(stages[1]),
+        "a change of the code must leave the dependencies alone"
+    );
+    // What README.md has is what tests/docker/run.sh builds.
+    assert!(read("README.md").contains("\ndocker build -t mayhttpd .\n"));
+    let run = read("tests/docker/run.sh");
+    assert!(
+        run.contains("docker build --network host \"$@\" .") && run.contains("\nbuild -t mayhttpd\n"),
+        "{run}"
+    );
+}
+
+#[test]
 fn the_settings_of_the_image_are_understood() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/docker");
     let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
     let dumped = run_with(&["-T", "--config", &path("httpd.conf"), "--defaults", &path("defaults.toml")]);
     assert_eq!((dumped.code, dumped.errors.as_str()), (Some(0), ""), "{dumped:?}");
-    for line in ["root = \"/var/www/html\"", "listen = [\"0.0.0.0:80\"]", "admin = \"127.0.0.1:9480\""] {
+    for line in ["root = \"/var/www/html\"", "listen = [\"*:80\"]", "admin = \"127.0.0.1:9480\""] {
         assert!(dumped.output.lines().any(|found| found.starts_with(line)), "no {line} in {}", dumped.output);
     }
 }
@@ -106,7 +132,7 @@ fn bootable() -> Result<String, String> {
     groups.map(|mount| mount[1].to_owned()).ok_or("there is no cgroup2 to make a group in".to_owned())
 }
 
-/// A control group, which is removed when nobody is left in it.
+/// A control group, which is removed when no process is left in it.
 struct Group(PathBuf);
 
 impl Drop for Group {

@@ -30,7 +30,7 @@ fn a_line_of_json_tells_when_who_how_important_and_what() {
 }
 
 #[test]
-fn the_journal_gets_a_priority_and_nobody_else_does() {
+fn only_the_journal_gets_a_priority() {
     let journal = "export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2); exec \"$@\"";
     let another = "export JOURNAL_STREAM=1:2; exec \"$@\"";
     let start = |script: &str| {

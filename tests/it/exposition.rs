@@ -1,4 +1,5 @@
-//! /metrics as another reader of the format has it: a published parser, beside the rules that this suite has of its own.
+//! /metrics as another reader of the format has it: a published parser, beside the rules that this suite has
+//! of its own.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

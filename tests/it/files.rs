@@ -1,11 +1,21 @@
 //! What kinds of file are served, and how whole: sizes around every boundary, large ones, special ones,
 //! unreadable ones.
 
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+
+use rustix::fs::OFlags;
 
 use crate::support::tree::PAGE;
-use crate::support::{Client, Launch, Server, Tree, every, pattern, root, skipped};
+use crate::support::{Client, Launch, Server, Tree, eventually, every, pattern, root, skipped};
 
 const SIZES: &[usize] = &[
     0, 1, 2, 511, 512, 1023, 1024, 4095, 4096, 4097, 8191, 8192, 8193, 16383, 16384, 16385, 32767, 32768,
@@ -85,7 +95,7 @@ fn a_slow_reader_with_a_small_window_gets_every_byte() {
 }
 
 #[test]
-fn special_files_are_refused_and_hold_nobody_up() {
+fn special_files_are_refused_and_hold_no_request_up() {
     let tree = Tree::site();
     let fifo = tree.at("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -109,6 +119,96 @@ fn special_files_are_refused_and_hold_nobody_up() {
     for client in &mut clients {
         client.response().has_status(&[403, 404]);
         client.still_serves();
+    }
+}
+
+#[test]
+fn a_fifo_is_refused_unopened() {
+    let tree = Tree::site();
+    let fifo = tree.at("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    tree.mode("fifo", 0o666);
+    tree.link("link", "fifo");
+    tree.link("dir/upward", "../fifo");
+    // The same FIFO by other names, so that one writer stands for all of them.
+    for name in ["plain/index.html", "by-name/deep/pipe", "name"] {
+        tree.dir(Path::new(name).parent().unwrap().as_os_str().as_bytes());
+        std::fs::hard_link(&fifo, tree.at(name)).unwrap();
+    }
+    tree.dir("linked");
+    tree.link("linked/index.html", "../fifo");
+    let settings = tree.file("may.toml", "[[location]]\npath = \"/by-name\"\nfind_by_name = true\n");
+    let server = Launch::of(tree).flags(["--listing", "-c", settings.to_str().unwrap()]).start();
+    let targets = [
+        "/fifo",
+        "/fifo/",
+        "/fifo/x",
+        "/fifo/index.html",
+        "/link",
+        "/link/",
+        "/dir/upward",
+        "/plain/",
+        "/plain/index.html",
+        "/linked/",
+        "/by-name/deep/pipe",
+        "/by-name/pipe",
+        "/name",
+        "/name?query",
+    ];
+    every(targets.map(|target| (target, target)), |target| {
+        let writer = Writer::start(&fifo);
+        let refused = server.get(target);
+        refused.has_status(&[403, 404]);
+        let head = server.ask(format!("HEAD {target} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        head.has_status(&[refused.status]);
+        let field = server.get_with(target, "Range: bytes=0-0\r\nIf-None-Match: *\r\n");
+        field.has_status(&[refused.status]);
+        assert!(writer.waits(), "the writer found a reader");
+    });
+    // A reader's open is seen as such.
+    let writer = Writer::start(&fifo);
+    let _reader =
+        File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(&fifo).unwrap();
+    assert!(!writer.waits());
+}
+
+/// A thread that opens a FIFO for writing, which waits for a reader.
+struct Writer {
+    thread: Option<JoinHandle<()>>,
+    id: u32,
+    opened: Arc<AtomicBool>,
+    fifo: PathBuf,
+}
+
+impl Writer {
+    fn start(fifo: &Path) -> Writer {
+        let (sender, receiver) = channel();
+        let (opened, path) = (Arc::new(AtomicBool::new(false)), fifo.to_owned());
+        let set = Arc::clone(&opened);
+        let thread = std::thread::spawn(move || {
+            sender.send(rustix::thread::gettid().as_raw_nonzero().get() as u32).unwrap();
+            let file = File::options().write(true).open(path);
+            set.store(true, Ordering::Relaxed);
+            drop(file);
+        });
+        let writer =
+            Writer { thread: Some(thread), id: receiver.recv().unwrap(), opened, fifo: fifo.to_owned() };
+        eventually("the writer waits", || writer.waits().then_some(()));
+        writer
+    }
+
+    /// True while the thread sleeps in its open. A reader's open wakes it before that returns.
+    fn waits(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/self/task/{}/status", self.id));
+        status.is_ok_and(|status| status.contains("\nState:\tS")) && !self.opened.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let _reader =
+            File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(&self.fifo);
+        self.thread.take().map(JoinHandle::join);
     }
 }
 

@@ -34,15 +34,15 @@ fn a_file_named_conf_is_served_by() {
     let (_tree, path) = file("httpd.conf", &text);
     let server = Launch::rootless().flags(["-c", &path]).start();
     server.get("/").is(200, INDEX);
-    server.says("which key is passed over", |line| {
-        line.contains(&format!("WARN [master] {path}:5:1: unknown key ServerName is passed over"))
+    server.says("which key is ignored", |line| {
+        line.contains(&format!("WARN [master] {path}:5:1: unknown key ServerName is ignored"))
     });
     let page = dump(&["-c", &path]);
     for line in [
         format!("workers = 4  # {path}:2"),
         format!("max_connections = 256  # {path}:3"),
         format!("root = {root:?}  # {path}:4"),
-        "listen = [\"0.0.0.0:8080\"]  # default".to_owned(),
+        "listen = [\"*:8080\"]  # default".to_owned(),
     ] {
         assert!(page.lines().any(|found| found == line), "no {line:?} in\n{page}");
     }
@@ -52,10 +52,10 @@ fn a_file_named_conf_is_served_by() {
 fn an_address_is_written_in_these_ways() {
     every(
         [
-            ("listen 80", "listen = [\"0.0.0.0:80\"]  # FILE:1"),
+            ("listen 80", "listen = [\"*:80\"]  # FILE:1"),
             ("listen 127.0.0.1:81 # local", "listen = [\"127.0.0.1:81\"]  # FILE:1"),
             ("listen 0.0.0.0:80\nlisten [::]:80", "listen = [\"0.0.0.0:80\", \"[::]:80\"]  # FILE:1"),
-            ("port 82", "listen = [\"0.0.0.0:82\"]  # FILE:1"),
+            ("port 82", "listen = [\"*:82\"]  # FILE:1"),
             ("host 127.0.0.1\nport 83", "listen = [\"127.0.0.1:83\"]  # FILE:1, FILE:2"),
         ]
         .map(|row| (row.0, row)),
@@ -76,8 +76,8 @@ fn what_is_wrong_in_it_is_refused_with_its_place() {
                 "cpu_limit many",
                 ":1:11: cpu_limit: invalid value \"many\" (expected a number from 1 to 1024, or auto)",
             ),
-            ("port 80\nport 80", ":2:1: port: stands here again (each key but listen may stand once)"),
-            ("port 80\nlisten 81", ":2:8: listen: contradicts port (one of the two is allowed)"),
+            ("port 80\nport 80", ":2:1: port: duplicate key (only listen may be repeated)"),
+            ("port 80\nlisten 81", ":2:8: listen: can't be combined with port"),
             ("listen www:80", ":1:8: listen: invalid value \"www:80\" (expected ADDR:PORT"),
         ]
         .map(|row| (row.0, row)),
@@ -152,7 +152,7 @@ fn the_flat_example_is_a_settings_file_and_has_every_key() {
 }
 
 #[test]
-fn what_kubernetes_sets_for_a_service_of_this_name_is_passed_over() {
+fn what_kubernetes_sets_for_a_service_of_this_name_is_ignored() {
     let server = Launch::site()
         .environment("MAYHTTPD_PORT", "tcp://10.0.0.1:80")
         .environment("MAYHTTPD_PORT_80_TCP", "tcp://10.0.0.1:80")
@@ -165,10 +165,10 @@ fn what_kubernetes_sets_for_a_service_of_this_name_is_passed_over() {
         .environment("MAYHTTPD_NAME", "ours")
         .start();
     assert_eq!(server.get("/page.html")["server"], "ours");
-    server.says("what is passed over", |line| {
+    server.says("what is ignored", |line| {
         line.contains("WARN [master] MAYHTTPD_PORT, MAYHTTPD_PORT_80_TCP, MAYHTTPD_PORT_80_TCP_ADDR, ")
             && line.contains(
-                "MAYHTTPD_SERVICE_PORT_HTTP are about a Kubernetes service of this name and passed over",
+                "MAYHTTPD_SERVICE_PORT_HTTP belong to a Kubernetes service of this name and are ignored",
             )
     });
     assert_eq!(server.log().matches("WARN").count(), 1, "{}", server.log());

@@ -1,4 +1,5 @@
-//! Requests that proxies pass on: whose word about the client is taken, in which field, and what goes by that client.
+//! Requests that proxies pass on: whose word about the client is taken, in which field, and what goes by that
+//! client.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -96,7 +97,7 @@ fn x_forwarded_for_is_read_from_the_right_unless_another_field_is_chosen() {
         ("X-Forwarded-For: 192.0.2.1:5000, [fd00::1]:443\r\n", "192.0.2.1"),
         ("X-Forwarded-For: 2001:db8::1\r\n", "2001:db8::1"),
         ("X-Forwarded-For: ::ffff:192.0.2.1\r\n", "192.0.2.1"),
-        // All are trusted: the farthest.
+        // All are trusted: the left-most.
         ("X-Forwarded-For: 10.3.3.3, 10.2.2.2\r\n", "10.3.3.3"),
         ("X-Forwarded-For: 10.3.3.3\r\nX-Forwarded-For: 10.2.2.2\r\n", "10.3.3.3"),
         // Up to what can't be read.
@@ -155,7 +156,7 @@ fn x_real_ip_is_read_where_it_is_chosen() {
 }
 
 #[test]
-fn nobody_else_is_believed() {
+fn no_other_peer_is_trusted() {
     let fields = "X-Forwarded-For: 192.0.2.66\r\nForwarded: for=192.0.2.66\r\nX-Real-IP: 192.0.2.66\r\n";
     for header in ["x-forwarded-for", "forwarded", "x-real-ip"] {
         let behind = Behind::start(&["--real-ip-header", header]);
@@ -307,7 +308,7 @@ fn fields_are_believed_of_whom_a_proxy_header_announces() {
     let behind = Behind::start(&["--proxy-protocol", "all"]);
     let ask = |source: &str, fields: &str| {
         let count = behind.lines(0).len();
-        // Trusted or not, whoever announces has no say in what the request says.
+        // Trusted or not, the sender of the PROXY header has no say in what the request says.
         let mut client = behind.from(PROXY);
         client.send(format!("PROXY {source}\r\n") + &request("/page.html", fields));
         client.response().is(200, PAGE);
@@ -318,7 +319,7 @@ fn fields_are_believed_of_whom_a_proxy_header_announces() {
     assert_eq!(ask("TCP6 fd00::1 ::1 1 2", fields), "192.0.2.1");
     assert_eq!(ask("TCP4 198.51.100.1 10.2.2.2 1 2", fields), "198.51.100.1");
     assert_eq!(ask("TCP4 10.1.1.1 10.2.2.2 1 2", ""), "10.1.1.1");
-    // Whoever the balancer does not know could be anybody, and is no proxy that is trusted.
+    // A client that the balancer does not know is no trusted proxy.
     assert_eq!(ask("UNKNOWN", fields), PROXY);
 }
 
@@ -345,14 +346,14 @@ fn a_proxy_at_a_unix_socket_is_trusted_by_its_kind() {
 }
 
 #[test]
-fn a_parked_connection_of_a_proxy_is_still_the_proxy_s() {
+fn an_idle_connection_of_a_proxy_is_still_the_proxy_s() {
     let behind = Behind::start(&["--admin", "0"]);
     let admin = behind.server.admin_address();
     let mut client = behind.from(PROXY);
     for number in 0..3 {
-        within(DEADLINE * 2, "it is parked", || {
-            let parked = Exposition::of(admin).sum("mayhttpd_connections_parked", "");
-            (parked == 1.0).then_some(())
+        within(DEADLINE * 2, "it is idle", || {
+            let idle = Exposition::of(admin).sum("mayhttpd_connections_in_idle_set", "");
+            (idle == 1.0).then_some(())
         });
         client.send(request("/page.html", &format!("X-Forwarded-For: 192.0.2.{number}\r\n")));
         client.response().is(200, PAGE);

@@ -1,5 +1,5 @@
-//! Where a request ends: Content-Length and chunks. What is ambiguous is refused and the connection closed, so
-//! that no byte of a body is ever taken for a request.
+//! Where a request ends: Content-Length and chunks. What is ambiguous is refused and the connection closed,
+//! so that no byte of a body is ever taken for a request.
 
 use crate::support::tree::PAGE;
 use crate::support::{Server, every};
@@ -7,7 +7,7 @@ use crate::support::{Server, every};
 const HEAD: &str = "GET /page.html HTTP/1.1\r\nHost: test\r\n";
 
 #[test]
-fn a_body_is_passed_over_and_the_next_request_answered() {
+fn a_body_is_skipped_and_the_next_request_answered() {
     let server = Server::start(&[]);
     let chunked = "Transfer-Encoding: chunked\r\n\r\n";
     let rows = [
@@ -42,7 +42,7 @@ fn a_body_is_passed_over_and_the_next_request_answered() {
 }
 
 #[test]
-fn a_body_is_passed_over_after_every_kind_of_answer() {
+fn a_body_is_skipped_after_every_kind_of_answer() {
     let server = Server::start(&[]);
     let rows = [
         ("404", 404, "GET /absent HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello"),

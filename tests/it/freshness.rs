@@ -1,10 +1,10 @@
-//! What is changed shows in the very next request: files and all that lies on the way to them, replaced, edited,
-//! removed, linked anew, while the cache would believe what it knows for an hour. No test here waits for a change
-//! to show.
+//! What is changed shows in the very next request: files and all that lies on the way to them, replaced,
+//! edited, removed, linked again, while the cache would believe what it knows for an hour. No test here waits
+//! for a change to show.
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::{FileExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use rustix::process::Signal;
 
 use crate::support::process::Process;
 use crate::support::tree::{CHANGED, PAGE};
-use crate::support::{Client, Launch, Response, Server, Stop, Tree, eventually, pattern, skipped};
+use crate::support::{Client, Launch, Response, Server, Stop, Tree, eventually, pattern, skipped, within};
 
 /// The cache believes what it doesn't see change for as long as it may.
 const BELIEVE: [&str; 2] = ["--cache-valid", "1h"];
@@ -65,8 +65,8 @@ impl Bench {
         Bench { tree, server, kept }
     }
 
-    /// Has `change` happen and asks right after it; the answers, of which there are several where it is asked in one
-    /// piece.
+    /// Has `change` happen and asks right after it; the answers, of which there are several where it is asked
+    /// in one piece.
     #[track_caller]
     fn ask_after(&mut self, way: Way, target: &str, change: impl FnOnce()) -> Vec<Response> {
         let request = ask(target);
@@ -116,9 +116,9 @@ impl Bench {
         }
     }
 
-    /// Asks until the answer is cached and its file watched: the first request opens, the second looks again, the
-    /// third watches.
-    fn settle(&mut self, target: &str) {
+    /// Asks until the answer is cached and its file watched: the first request opens, the second looks again,
+    /// the third watches.
+    fn wait_until_watched(&mut self, target: &str) {
         for _ in 0..3 {
             self.kept.send(ask(target));
             self.kept.response();
@@ -180,7 +180,7 @@ fn shows_on(
     let (tree, mut watched) = (Arc::clone(&bench.tree), 0);
     for round in 0..rounds {
         let way = WAYS[round % WAYS.len()];
-        bench.settle(target);
+        bench.wait_until_watched(target);
         // Where this user may not look, the rounds have to do.
         watched = watched.max(watches(bench.worker()).unwrap_or(usize::MAX));
         let mut expected = None;
@@ -344,7 +344,7 @@ fn two_files_exchanged() {
 }
 
 #[test]
-fn a_link_to_a_file_that_is_linked_anew() {
+fn a_link_to_a_file_that_is_linked_again() {
     let prepare = |tree: &Tree| {
         tree.file("dir/0", version(0));
         tree.file("dir/1", version(1));
@@ -363,7 +363,7 @@ fn a_link_to_a_file_that_is_linked_anew() {
 }
 
 #[test]
-fn a_link_on_the_way_that_is_linked_anew() {
+fn a_link_on_the_way_that_is_linked_again() {
     let prepare = |tree: &Tree| {
         for release in 0..2 {
             tree.file(format!("releases/{release}/dir/file.txt"), version(release));
@@ -472,7 +472,7 @@ fn a_file_edited_by_its_other_name() {
 fn a_file_edited_by_a_name_that_it_got_when_it_was_cached_already() {
     let outside = Tree::empty();
     let mut bench = Bench::of(Tree::site(), &[]);
-    bench.settle("/text.txt");
+    bench.wait_until_watched("/text.txt");
     fs::hard_link(bench.tree.at("text.txt"), outside.at("other")).unwrap();
     shows_on(&mut bench, "/text.txt", ROUNDS, |_, round| {
         fs::write(outside.at("other"), version(round)).unwrap();
@@ -520,7 +520,7 @@ fn the_time_of_a_file() {
         let mut bench = Bench::of(Tree::site(), &[]);
         let tree = Arc::clone(&bench.tree);
         for round in 1..=ROUNDS as u64 {
-            bench.settle(target);
+            bench.wait_until_watched(target);
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(CHANGED + round);
             let way = WAYS[round as usize % WAYS.len()];
             for response in bench.ask_after(way, target, || tree.modified(name, time)) {
@@ -620,7 +620,7 @@ fn more_changes_than_the_kernel_keeps() {
     let mut bench = Bench::of(Tree::site(), &[]);
     for round in 0..3 {
         for target in ["/page.html", "/text.txt", TARGET] {
-            bench.settle(target);
+            bench.wait_until_watched(target);
         }
         let worker = bench.worker();
         worker.stop();
@@ -644,7 +644,7 @@ fn more_changes_than_the_kernel_keeps() {
 }
 
 #[test]
-fn files_that_nobody_caches_any_more_are_not_watched() {
+fn files_that_left_the_cache_are_not_watched() {
     let tree = Tree::site();
     for number in 0..200 {
         // Long enough to be kept open.
@@ -652,12 +652,12 @@ fn files_that_nobody_caches_any_more_are_not_watched() {
     }
     let mut bench = Bench::of(tree, &["--cache-entries", "10"]);
     if watches(bench.worker()).is_none() {
-        skipped("files_that_nobody_caches_any_more_are_not_watched", "this user may not look at the worker");
+        skipped("files_that_left_the_cache_are_not_watched", "this user may not look at the worker");
         return;
     }
     for _ in 0..3 {
         for number in 0..200 {
-            bench.settle(&format!("/many/{}/{number}.txt", number % 20));
+            bench.wait_until_watched(&format!("/many/{}/{number}.txt", number % 20));
         }
     }
     // Ten files in ten directories, the one above and the root.
@@ -668,7 +668,7 @@ fn files_that_nobody_caches_any_more_are_not_watched() {
     });
     for round in 0..ROUNDS {
         bench.tree.file("dir/file.txt", version(round));
-        bench.settle(TARGET);
+        bench.wait_until_watched(TARGET);
     }
     assert_eq!(watches(bench.worker()), Some(3));
 }
@@ -676,7 +676,7 @@ fn files_that_nobody_caches_any_more_are_not_watched() {
 #[test]
 fn a_removed_file_is_let_go_of_without_being_asked_for() {
     let mut bench = Bench::of(Tree::site(), &[]);
-    bench.settle("/large.html");
+    bench.wait_until_watched("/large.html");
     let Some(before) = bench.worker().descriptors() else {
         skipped(
             "a_removed_file_is_let_go_of_without_being_asked_for",
@@ -690,11 +690,12 @@ fn a_removed_file_is_let_go_of_without_being_asked_for() {
 
 #[test]
 fn without_watches_every_request_looks_again_and_the_log_says_it_once() {
-    // There is room for one entry of each kind, and the bound is four watches for each, which a deep file exceeds.
+    // There is room for one entry of each kind, and the bound is four watches for each, which a deep file
+    // exceeds.
     let mut bench = Bench::of(Tree::site(), &["--cache-entries", "1", "--cache-size", "2047"]);
     let deep = "one/two/three/four/five/six/seven/deep.html";
     for round in 0..ROUNDS {
-        bench.settle(&format!("/{deep}"));
+        bench.wait_until_watched(&format!("/{deep}"));
         let tree = Arc::clone(&bench.tree);
         let way = WAYS[round % WAYS.len()];
         let change = || drop(tree.file(deep, version(round)));
@@ -742,7 +743,7 @@ fn where_the_user_has_no_watch_or_instance_left_every_request_looks_again() {
             return;
         };
         for round in 0..ROUNDS {
-            bench.settle(TARGET);
+            bench.wait_until_watched(TARGET);
             let way = WAYS[round % WAYS.len()];
             let change = || drop(tree.file("dir/file.txt", version(round)));
             for response in bench.ask_after(way, TARGET, change) {
@@ -755,7 +756,7 @@ fn where_the_user_has_no_watch_or_instance_left_every_request_looks_again() {
 
 #[test]
 fn what_cannot_be_watched_is_believed_for_as_long_as_it_may() {
-    // Nobody may read this directory, so nobody may watch it; its files can be opened.
+    // No user may read this directory, so none may watch it; its files can be opened.
     let closed = |tree: &Tree| {
         tree.file("closed/file.txt", "old\n");
         tree.mode("closed", 0o311);
@@ -767,7 +768,7 @@ fn what_cannot_be_watched_is_believed_for_as_long_as_it_may() {
         skipped("what_cannot_be_watched_is_believed_for_as_long_as_it_may", "the worker may read anything");
         return;
     }
-    bench.settle("/closed/file.txt");
+    bench.wait_until_watched("/closed/file.txt");
     bench.tree.file("closed/file.txt", "new\n");
     bench.kept.send(ask("/closed/file.txt"));
     bench.kept.response().is(200, "old\n");
@@ -786,7 +787,7 @@ fn no_watch_is_held_where_every_request_looks_again_by_wish() {
     let tree = Arc::new(Tree::site());
     let launch = Launch::of(Arc::clone(&tree)).flags(["--cache-valid", "0"]);
     let mut bench = Bench::started(tree, launch);
-    bench.settle(TARGET);
+    bench.wait_until_watched(TARGET);
     assert!(watches(bench.worker()).is_none_or(|count| count == 0));
     for round in 0..ROUNDS {
         bench.tree.file("dir/file.txt", version(round));
@@ -843,6 +844,78 @@ fn a_file_appended_to_while_it_is_asked_for_has_the_length_that_is_sent() {
     });
 }
 
+/// A location whose files are beneath a root of their own.
+struct Beside {
+    server: Server,
+    own: Arc<Tree>,
+    other: Arc<Tree>,
+}
+
+impl Beside {
+    /// Serves `own`, and beneath `/priv` what `other` has, by the location's key `alias` or `root`.
+    fn new(own: Tree, other: Tree, key: &str) -> Beside {
+        let (own, other) = (Arc::new(own), Arc::new(other));
+        let path = other.path().to_str().unwrap();
+        let locations = format!("[[location]]\npath = \"/priv\"\n{key} = {path:?}\n");
+        let file = own.file(".settings.toml", locations);
+        let launch = Launch::of(Arc::clone(&own)).flags(BELIEVE);
+        let server = launch.flags(["--config", file.to_str().unwrap()]).start();
+        Beside { server, own, other }
+    }
+}
+
+#[test]
+fn directories_of_one_path_beneath_two_roots_are_watched_each() {
+    // The path of the directory beneath both roots; empty for the roots themselves.
+    for directory in ["sub", "sub/er", ""] {
+        for (key, before) in [("alias", ""), ("root", "priv/")] {
+            let name = format!("{before}{directory}{}a.txt", if directory.is_empty() { "" } else { "/" });
+            let place = name.strip_suffix("/a.txt").unwrap_or("").to_owned();
+            let (own, other) = (Tree::empty(), Tree::empty());
+            own.file(&name, "own");
+            other.file(&name, "0");
+            let Beside { server, own, other } = Beside::new(own, other, key);
+            let mut kept = server.client();
+            let mut get = |target: &str| {
+                kept.send(ask(target));
+                kept.response()
+            };
+            let (first, second) = (format!("/{name}"), format!("/priv/{}", &name[before.len()..]));
+            let is_apart = first != second;
+            for round in 0..20 {
+                for _ in 0..3 {
+                    if is_apart {
+                        get(&first).is(200, "own");
+                    }
+                    get(&second).is(200, round.to_string());
+                }
+                if place.is_empty() {
+                    other.file(&name, (round + 1).to_string());
+                } else {
+                    // The directory is moved away, and another one put in its place.
+                    let away = other.at(format!("away{round}"));
+                    fs::rename(other.at(&place), away).unwrap();
+                    other.file(&name, (round + 1).to_string());
+                }
+                get(&second).is(200, (round + 1).to_string());
+            }
+            (0..3).for_each(|_| get(&second).is(200, "20"));
+            other.mode(&place, 0);
+            if server.workers()[0].user() != 0 {
+                get(&second).has_status(&[403]);
+            }
+            other.mode(&place, 0o755);
+            get(&second).is(200, "20");
+            if is_apart {
+                get(&first).is(200, "own");
+                own.mode(&place, 0);
+                get(&second).is(200, "20");
+                own.mode(&place, 0o755);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_root_that_leads_elsewhere_shows_though_its_files_are_watched() {
     for sandbox in ["on", "off"] {
@@ -858,5 +931,346 @@ fn a_root_that_leads_elsewhere_shows_though_its_files_are_watched() {
         }
         relink(&tree, "current", "releases/new");
         eventually("the new root is served", || (server.get("/page.html").body == b"new").then_some(()));
+    }
+}
+
+/// The files that a process has open, by what the kernel calls them; none where this user may not look.
+fn open_files(process: Process) -> Option<Vec<String>> {
+    let entries = fs::read_dir(format!("/proc/{}/fd", process.pid)).ok()?.flatten();
+    let links = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
+    Some(links.map(|link| link.to_string_lossy().into_owned()).collect())
+}
+
+fn has_open(process: Process, path: &Path) -> bool {
+    open_files(process).unwrap().iter().any(|open| open.starts_with(path.to_str().unwrap()))
+}
+
+#[test]
+fn a_file_is_closed_soon_after_its_last_request_whether_it_was_deleted_or_not() {
+    let name = "a_file_is_closed_soon_after_its_last_request_whether_it_was_deleted_or_not";
+    for requests in 1..=4 {
+        for delete in [true, false] {
+            let mut bench = Bench::of(Tree::site(), &[]);
+            if open_files(bench.worker()).is_none() {
+                skipped(name, "this user may not look at the worker");
+                return;
+            }
+            let path = bench.tree.at("large.html");
+            for _ in 0..requests {
+                bench.kept.send(ask("/large.html"));
+                bench.kept.response().is(200, crate::support::tree::large());
+            }
+            if delete {
+                fs::remove_file(&path).unwrap();
+            }
+            eventually("the file is closed", || (!has_open(bench.worker(), &path)).then_some(()));
+            bench.kept.send(ask("/large.html"));
+            bench.kept.response().has_status(&[if delete { 404 } else { 200 }]);
+        }
+    }
+}
+
+#[test]
+fn many_files_that_were_asked_for_once_are_closed_soon() {
+    let tree = Tree::empty();
+    for number in 0..600 {
+        tree.file(format!("{number}.bin"), vec![b'x'; 65_537]);
+    }
+    let mut bench = Bench::of(tree, &[]);
+    if open_files(bench.worker()).is_none() {
+        skipped(
+            "many_files_that_were_asked_for_once_are_closed_soon",
+            "this user may not look at the worker",
+        );
+        return;
+    }
+    for number in 0..600 {
+        bench.kept.send(ask(&format!("/{number}.bin")));
+        bench.kept.response().has_status(&[200]);
+    }
+    let path = bench.tree.path().join("");
+    eventually("all files are closed", || (!has_open(bench.worker(), &path)).then_some(()));
+}
+
+#[test]
+fn a_file_that_is_sent_to_slow_clients_is_open_once() {
+    let tree = Tree::empty();
+    let path = tree.file("huge.bin", vec![b'x'; 16 << 20]);
+    let bench = Bench::of(tree, &[]);
+    if open_files(bench.worker()).is_none() {
+        skipped("a_file_that_is_sent_to_slow_clients_is_open_once", "this user may not look at the worker");
+        return;
+    }
+    // A file that has just changed is read again at each look.
+    let changed =
+        SystemTime::UNIX_EPOCH + Duration::from_secs(path.metadata().unwrap().ctime().cast_unsigned());
+    let is_old = || changed.elapsed().ok().filter(|age| age.as_secs() >= 3);
+    eventually("the file was not changed lately", is_old);
+    let path = path.to_str().unwrap();
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let mut client = bench.server.client();
+        client.send(ask("/huge.bin"));
+        client.head().unwrap();
+        slow.push(client);
+        // Another file comes and goes in the meantime: as long as it takes for an unused one to be closed.
+        let other = bench.tree.file("other.bin", vec![b'x'; 65_537]);
+        bench.server.get("/other.bin").has_status(&[200]);
+        eventually("the other file is closed", || (!has_open(bench.worker(), &other)).then_some(()));
+    }
+    let open = open_files(bench.worker()).unwrap();
+    assert_eq!(open.iter().filter(|open| *open == path).count(), 1, "{open:?}");
+    drop(slow);
+    eventually("the file is closed", || (!has_open(bench.worker(), Path::new(path))).then_some(()));
+}
+
+#[test]
+fn a_file_system_beneath_the_root_can_be_unmounted_soon_after_the_last_request() {
+    let name = "a_file_system_beneath_the_root_can_be_unmounted_soon_after_the_last_request";
+    for requests in [1, 2, 4] {
+        let tree = Arc::new(Tree::site());
+        let mount = tree.dir("mounted");
+        let mount = mount.to_str().unwrap();
+        // A view of its own, so that the mount is gone with the server whatever happens here.
+        let script = format!(
+            "mount -t tmpfs -o mode=755 none {mount} && head -c 100000 /dev/zero > {mount}/large && echo small > {mount}/small \
+             && chmod 644 {mount}/* && exec \"$@\""
+        );
+        let under = ["unshare", "--mount", "sh", "-c", &script, "sh"];
+        let works = std::process::Command::new("unshare").args(&under[1..]).arg("true").output();
+        if !works.is_ok_and(|output| output.status.success()) {
+            skipped(name, "this user may not mount");
+            return;
+        }
+        let mut bench = Bench::started(Arc::clone(&tree), Launch::of(tree).under(under).flags(BELIEVE));
+        for target in ["/mounted/large", "/mounted/small"] {
+            for _ in 0..requests {
+                bench.kept.send(ask(target));
+                bench.kept.response().has_status(&[200]);
+            }
+        }
+        let unmount = || {
+            let namespace = format!("--mount=/proc/{}/ns/mnt", bench.server.master.pid);
+            let output = std::process::Command::new("nsenter").args([&namespace, "umount", mount]).output();
+            output.unwrap().status.success().then_some(())
+        };
+        eventually("the file system is unmounted", unmount);
+        for target in ["/mounted/large", "/mounted/small"] {
+            bench.kept.send(ask(target));
+            bench.kept.response().has_status(&[404]);
+        }
+    }
+}
+
+/// A root whose path is a link, and how it is served.
+struct Switched {
+    tree: Arc<Tree>,
+    server: Server,
+    target: &'static str,
+}
+
+impl Switched {
+    /// Serves `parent/current` as the root, or beneath `/app` as a location's directory. `parent` has this
+    /// mode.
+    fn new(mode: u32, is_location: bool, flags: &[&str]) -> Switched {
+        let tree = Arc::new(Tree::empty());
+        for release in ["old", "new"] {
+            tree.file(format!("parent/releases/{release}/page.html"), release);
+            tree.file(format!("parent/releases/{release}/large.bin"), release.repeat(50_000));
+        }
+        tree.link("parent/current", "releases/old");
+        tree.file("www/page.html", PAGE);
+        tree.mode("parent", mode);
+        let current = tree.at("parent/current");
+        let launch = if is_location {
+            let path = current.to_str().unwrap();
+            let locations = format!("[[location]]\npath = \"/app\"\nalias = {path:?}\n");
+            let file = tree.file("settings.toml", locations);
+            Launch::of_path(tree.at("www")).flags(["--config", file.to_str().unwrap()])
+        } else {
+            Launch::of_path(&current)
+        };
+        let server = launch.flags(flags.iter().copied()).start();
+        Switched { tree, server, target: if is_location { "/app/page.html" } else { "/page.html" } }
+    }
+
+    fn switch(&self, release: &str) {
+        relink(&self.tree, "parent/current", &format!("releases/{release}"));
+    }
+
+    #[track_caller]
+    fn serves(&self, release: &str) {
+        eventually("the new root is served", || {
+            let response = self.server.get(self.target);
+            assert!(matches!(&response.body[..], b"old" | b"new"), "{response:?}");
+            (response.body == release.as_bytes()).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_root_that_leads_elsewhere_shows_soon_whatever_the_age_of_cached_files() {
+    for sandbox in ["on", "off"] {
+        for is_location in [false, true] {
+            let flags = ["--sandbox", sandbox, "--cache-valid", "24h"];
+            let site = Switched::new(0o755, is_location, &flags);
+            for release in ["new", "old", "new"] {
+                // Once, and often enough that the file is watched.
+                let large = site.target.replace("page.html", "large.bin");
+                (0..3).for_each(|_| site.server.get(site.target).has_status(&[200]));
+                site.server.get(large).has_status(&[200]);
+                site.switch(release);
+                site.serves(release);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_root_that_leads_elsewhere_is_followed_without_a_request() {
+    for sandbox in ["on", "off"] {
+        for is_location in [false, true] {
+            let flags = ["--sandbox", sandbox, "--cache-valid", "24h"];
+            let site = Switched::new(0o755, is_location, &flags);
+            let first = site.server.workers()[0];
+            if open_files(first).is_none() {
+                skipped("a_root_that_leads_elsewhere_is_followed_without_a_request", "no look at the worker");
+                return;
+            }
+            site.switch("new");
+            let new = site.tree.at("parent/releases/new");
+            eventually("a worker has the new root open", || {
+                site.server
+                    .workers()
+                    .iter()
+                    .any(|&worker| open_files(worker).is_some() && has_open(worker, &new))
+                    .then_some(())
+            });
+        }
+    }
+}
+
+#[test]
+fn a_root_whose_path_the_workers_may_not_look_at_is_followed() {
+    if !crate::support::root() {
+        skipped(
+            "a_root_whose_path_the_workers_may_not_look_at_is_followed",
+            "the workers are the master's user",
+        );
+        return;
+    }
+    for mode in [0o750, 0o700] {
+        for sandbox in ["on", "off"] {
+            for is_location in [false, true] {
+                let flags = ["--sandbox", sandbox, "--cache-valid", "24h"];
+                let site = Switched::new(mode, is_location, &flags);
+                for release in ["new", "old"] {
+                    site.server.get(site.target).has_status(&[200]);
+                    site.switch(release);
+                    site.serves(release);
+                }
+                assert!(!site.server.log().contains("ERROR"), "{}", site.server.log());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_root_that_can_not_be_followed_is_logged_once_by_its_name_and_holds_up_no_other() {
+    let tree = Arc::new(Tree::empty());
+    for release in ["0", "1", "2", "3"] {
+        tree.file(format!("releases/{release}/v.txt"), release);
+    }
+    for name in ["site", "good", "bad"] {
+        tree.link(name, "releases/0");
+    }
+    let location = |name: &str| {
+        let alias = tree.at(name);
+        format!("[[location]]\npath = \"/{name}\"\nalias = {:?}\n", alias.to_str().unwrap())
+    };
+    let target = |name: &str| if name == "site" { "/v.txt".to_owned() } else { format!("/{name}/v.txt") };
+    for gone in ["bad", "site"] {
+        for name in ["site", "good", "bad"] {
+            relink(&tree, name, "releases/0");
+        }
+        let file = tree.file("settings.toml", format!("{}{}", location("good"), location("bad")));
+        let launch = Launch::of_path(tree.at("site")).workers(4);
+        let flags = ["--config", file.to_str().unwrap(), "--cache-valid", "100ms"];
+        let start = std::time::Instant::now();
+        let server = launch.flags(flags).start();
+        // It leads elsewhere, and then nowhere.
+        relink(&tree, gone, "releases/1");
+        eventually("its new directory is served", || (server.get(target(gone)).body == b"1").then_some(()));
+        relink(&tree, gone, "absent");
+        for release in ["1", "2", "3"] {
+            for name in ["site", "good", "bad"].into_iter().filter(|name| *name != gone) {
+                relink(&tree, name, &format!("releases/{release}"));
+                eventually("another root is followed", || {
+                    server.get(target(gone)).has_status(&[200]);
+                    (server.get(target(name)).body == release.as_bytes()).then_some(())
+                });
+            }
+        }
+        // No worker of the first generation is left by now.
+        server.get(target(gone)).is(200, "1");
+        let log = server.log();
+        let errors: Vec<_> = log.lines().filter(|line| line.contains("ERROR")).collect();
+        let most = 1 + start.elapsed().as_secs() / 60;
+        assert!(!errors.is_empty() && errors.len() as u64 <= most, "{log}");
+        let named = format!("cannot serve {}: no such file or directory", tree.at(gone).display());
+        assert!(errors.iter().all(|line| line.contains(&named)), "{log}");
+    }
+}
+
+#[test]
+fn without_descriptors_a_cached_file_is_served_for_ten_seconds_and_then_there_is_503() {
+    let tree = Arc::new(Tree::site());
+    // The worker stays the user that the test is, which may change its limits.
+    let user = if crate::support::root() { &["--user", "root", "--group", "root"][..] } else { &[] };
+    let launch = Launch::of(Arc::clone(&tree)).flags(["--admin", "127.0.0.1:0"]).flags(user.iter().copied());
+    let mut bench = Bench::started(Arc::clone(&tree), launch);
+    let admin = bench.server.admin_address();
+    let targets = ["/page.html", "/text.txt", "/dir/"];
+    let get = |bench: &mut Bench, target: &str| {
+        bench.kept.send(ask(target));
+        bench.kept.response()
+    };
+    // Once each: what is not watched is looked at again at each request.
+    for target in targets {
+        get(&mut bench, target).has_status(&[200]);
+    }
+    let worker = bench.worker();
+    let (soft, _) = worker.descriptor_limit();
+    worker.set_soft_descriptor_limit(3);
+    for name in ["page.html", "text.txt", "dir/index.html"] {
+        tree.file(name, "new\n");
+    }
+    // What is not cached can't be had, and that costs the cached files nothing.
+    get(&mut bench, "/empty.txt").has_status(&[503]);
+    let mut stale = 0;
+    for target in targets {
+        let response = get(&mut bench, target);
+        assert!(response.status == 200 && response.body != b"new\n", "{target}: {response:?}");
+        stale += 1;
+    }
+    for target in targets {
+        within(Duration::from_secs(60), "it is not served for ever", || {
+            let response = get(&mut bench, target);
+            response.has_status(&[200, 503]);
+            stale += u64::from(response.status == 200);
+            (response.status == 503).then_some(())
+        });
+    }
+    let counted = || {
+        let (_, text) = crate::support::plain::get(admin, "/metrics")?;
+        let line = text.lines().find(|line| line.starts_with("mayhttpd_cache_stale_total{"))?;
+        line.rsplit(' ').next()?.parse::<u64>().ok()
+    };
+    eventually("the answers are counted", || (counted() == Some(stale)).then_some(()));
+    let is_warning = |line: &str| line.contains("WARN") && line.contains("have run out");
+    bench.server.says("that descriptors have run out", is_warning);
+    worker.set_soft_descriptor_limit(soft);
+    for target in targets {
+        get(&mut bench, target).is(200, "new\n");
     }
 }

@@ -1,4 +1,5 @@
-//! What packages have beside the program: the manual page as man(1) reads it, and completions as a shell uses them.
+//! What packages have beside the program: the manual page as man(1) reads it, and completions as a shell uses
+//! them.
 
 use std::fs;
 use std::path::Path;

@@ -104,7 +104,7 @@ fn a_server_that_hangs_is_not_healthy_once_the_time_is_up() {
     worker.stop();
     let start = Instant::now();
     let finished = run_with(&["healthcheck", &url(&server, "/"), "--timeout", "300ms"]);
-    unhealthy(finished, "no answer within 300ms");
+    unhealthy(finished, "no response within 300ms");
     assert!(start.elapsed() >= Duration::from_millis(300));
     worker.signal(Signal::CONT);
 }
@@ -126,12 +126,12 @@ fn a_server_that_answers_in_drops_gets_no_more_time_for_it() {
             std::thread::sleep(Duration::from_millis(20));
         }
     });
-    unhealthy(finished, "no answer within 500ms");
+    unhealthy(finished, "no response within 500ms");
 }
 
 #[test]
 fn what_is_no_http_is_not_healthy() {
-    unhealthy(check(|mut stream| stream.write_all(b"220 ready\r\n").unwrap()), "its answer is not HTTP/1");
+    unhealthy(check(|mut stream| stream.write_all(b"220 ready\r\n").unwrap()), "the response is not HTTP/1");
     let ends = |mut stream: TcpStream| {
         // Read to the end of the head first, for a close with bytes unread would be a reset.
         let mut head = Vec::new();
@@ -141,7 +141,7 @@ fn what_is_no_http_is_not_healthy() {
             head.push(byte[0]);
         }
     };
-    unhealthy(check(ends), "it closes without an answer");
+    unhealthy(check(ends), "it closed the connection without a response");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `start`, `stop`, `restart` and `status`: a server in the background, found by its pid file and by nothing else.
+//! `start`, `stop`, `restart` and `status`: a server in the background, found by its pid file and by nothing
+//! else.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -33,7 +34,8 @@ impl Script {
         self.tree.at("run.pid")
     }
 
-    /// Runs it with a word behind its flags. That it ends at all shows that nobody in the background holds its streams.
+    /// Runs it with a word behind its flags. That it ends at all shows that no process in the background
+    /// holds its streams.
     #[track_caller]
     fn say(&self, word: &str) -> Finished {
         self.say_with(&[], word)
@@ -66,7 +68,7 @@ impl Script {
 #[track_caller]
 fn master(file: &Path) -> Process {
     let text = fs::read_to_string(file).unwrap();
-    Process::of(text.trim().parse().unwrap()).expect("the pid file names nobody")
+    Process::of(text.trim().parse().unwrap()).expect("the pid file names no process")
 }
 
 /// Where a start says that it serves.
@@ -136,14 +138,17 @@ fn a_server_in_the_background_has_a_session_and_no_terminal() {
     assert_ne!(session, session_and_terminal(&Process::own()).0);
     assert_ne!(session, server.0.pid.to_string(), "the leader of a session can get a terminal");
     assert_eq!(terminal, "0");
-    for process in server.0.children().iter().chain([&server.0]) {
+    let name = "a_server_in_the_background_has_a_session_and_no_terminal, descriptors of";
+    let may_see = |process: &Process| process.shows_descriptors(&format!("{name} {}", process.pid));
+    let workers: Vec<Process> = server.0.children().into_iter().filter(may_see).collect();
+    for process in workers.iter().chain([&server.0]) {
         for number in 0..3 {
             let place = fs::read_link(format!("/proc/{}/fd/{number}", process.pid)).unwrap();
             assert_eq!(place, Path::new("/dev/null"), "descriptor {number} of {process:?}");
         }
     }
     // The descriptor by which the master holds its pid file is no business of a worker.
-    for worker in server.0.children() {
+    for worker in workers {
         let open = fs::read_dir(format!("/proc/{}/fd", worker.pid)).unwrap().flatten();
         let names: Vec<_> = open.filter_map(|entry| fs::read_link(entry.path()).ok()).collect();
         assert!(!names.contains(&script.pid_file()), "{names:?}");
@@ -239,7 +244,7 @@ fn a_pid_that_another_process_has_got_is_left_alone() {
     assert_eq!(finished.code, Some(1));
     assert!(finished.errors.contains(&named), "{finished:?}");
     assert!(stranger.try_wait().unwrap().is_none(), "the stranger was signalled");
-    // It is in nobody's way.
+    // It is in no one's way.
     let finished = script.say("restart");
     assert_eq!(finished.code, Some(0), "{finished:?}");
     let (server, address) = script.started(&finished);
@@ -347,10 +352,10 @@ fn without_a_pid_file_there_is_one_in_the_users_runtime_directory() {
     let tree = Tree::site();
     tree.dir("runtime");
     tree.mode("runtime", 0o777);
-    let as_nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    let as_other_user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
     let say = |directory: &str, word: &str| {
         let flags = ["--listen=127.0.0.1:0", "--workers=1", "--root", tree.path().to_str().unwrap(), word];
-        let launch = Launch::rootless().by_default().flags(flags).under(as_nobody);
+        let launch = Launch::rootless().by_default().flags(flags).under(as_other_user);
         launch.environment("XDG_RUNTIME_DIR", directory).run()
     };
     let directory = tree.at("runtime");

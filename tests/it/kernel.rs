@@ -1,5 +1,5 @@
-//! The command `kernel`, and sysctl.conf: what it says of a made-up kernel, what it sets in a network namespace of its
-//! own, and what the server says of a kernel that its settings outgrow.
+//! The command `kernel`, and sysctl.conf: what it says of a made-up kernel, what it sets in a network
+//! namespace of its own, and what the server says of a kernel that its settings outgrow.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/sysctl.conf");
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mayhttpd");
 const ETHERNET: u32 = 1500;
 
-/// One row of the table: verdict, setting, running, wanted, scope, cost.
+/// One row of the table: verdict, setting, running, recommended, scope, cost.
 fn rows(output: &str) -> Vec<Vec<&str>> {
     let table = output.lines().skip(1).take_while(|line| !line.is_empty());
     table.map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect()).collect()
@@ -56,7 +56,7 @@ fn namespace(test: &str) -> Option<Network> {
     }
 }
 
-/// Where a key is in the /proc of whoever looks.
+/// Where a key is in the /proc of the reading process.
 fn place(key: &str) -> String {
     format!("/proc/sys/{}", key.replace('.', "/"))
 }
@@ -115,7 +115,8 @@ fn a_kernel_that_is_tuned_is_fine() {
     let rows = rows(&finished.output);
     let subjects: Vec<&str> = rows.iter().map(|row| row[1]).collect();
     assert_eq!(subjects[..known.len()], known);
-    let limits = ["open files", "CPU quota", "memory limit", "congestion control", "listen overflows"];
+    let limits =
+        ["open files", "CPU quota", "memory limit", "task limit", "congestion control", "listen overflows"];
     assert_eq!(subjects[known.len()..], limits);
     assert!(rows.iter().all(|row| row[0] == "fine" && row.len() == 5), "{}", finished.output);
 }
@@ -180,15 +181,15 @@ fn what_the_settings_outgrow_matters() {
     assert_eq!(row[3], "20000");
 
     let maps = Proc::tuned().with("vm.max_map_count", "65530");
-    check(&maps, &["--max-connections", "32253"], "vm.max_map_count", "low");
-    let row = check(&maps, &["--max-connections", "32254"], "vm.max_map_count", "matters");
-    assert!(row[5].starts_with("--max-connections 32254 needs 65532."), "{row:?}");
+    check(&maps, &["--max-connections", "32202"], "vm.max_map_count", "low");
+    let row = check(&maps, &["--max-connections", "32203"], "vm.max_map_count", "matters");
+    assert!(row[5].starts_with("--max-connections 32203 needs 65532."), "{row:?}");
 
     let files = Proc::tuned().descriptors("2048");
     let row = check(&files, &[], "open files", "low");
-    assert!(row[5].starts_with("A worker holds 1488 connections;"), "{row:?}");
-    check(&files, &["--max-connections", "1488"], "open files", "fine");
-    check(&files, &["--max-connections", "1489"], "open files", "matters");
+    assert!(row[5].starts_with("A worker holds 1471 connections;"), "{row:?}");
+    check(&files, &["--max-connections", "1471"], "open files", "fine");
+    check(&files, &["--max-connections", "1472"], "open files", "matters");
     check(&Proc::tuned().descriptors("unlimited"), &[], "open files", "fine");
 
     let most = Proc::tuned().with("fs.nr_open", "4096");
@@ -229,7 +230,7 @@ fn the_variables_and_the_file_of_the_server_count_as_well() {
 fn a_key_that_is_not_there_is_absent_and_no_failure() {
     let proc = Proc::tuned().without("net.core.netdev_max_backlog").without("net.ipv4.tcp_wmem");
     let row = check(&proc, &[], "net.core.netdev_max_backlog", "absent");
-    assert_eq!(row[2..], ["-", "16384", "host", "It is the host's, and is looked at and set there."]);
+    assert_eq!(row[2..], ["-", "16384", "host", "A key of the host: check and set it there."]);
     check(&proc, &[], "net.ipv4.tcp_wmem", "absent");
 }
 
@@ -274,23 +275,71 @@ fn the_memory_of_a_control_group_is_held_against_caches_and_connections() {
     let v2 = |above: &str, leaf: &str| {
         Proc::tuned().unified(&[("memory.max", above)], &[("memory.max", leaf), ("memory.high", "max\n")])
     };
+    let high = |above: &str, leaf: &str| {
+        Proc::tuned().unified(&[("memory.high", above)], &[("memory.max", "max\n"), ("memory.high", leaf)])
+    };
     let v1 = |limit: &str| Proc::tuned().separate(&[], &[("memory.limit_in_bytes", limit)]);
+    let ram = |mebibytes: u64| {
+        let proc = Proc::tuned();
+        proc.file("meminfo", &format!("MemTotal:       {} kB\nMemFree:        1000 kB\n", mebibytes << 10));
+        proc
+    };
     let mib = |count: u64| format!("{}\n", count << 20);
-    // Two workers with 64 MiB of cache and 1024 connections of 16 KiB each.
-    let flags = ["--workers", "2", "--max-connections", "1024"];
-    for (proc, running, verdict) in [
-        (v2("max\n", "max\n"), "none", "fine"),
-        (v2("max\n", &mib(160)), "160 MiB", "fine"),
-        (v2("max\n", &mib(159)), "159 MiB", "low"),
-        (v2(&mib(129), &mib(512)), "129 MiB", "low"),
-        (v2("max\n", &mib(128)), "128 MiB", "matters"),
-        (v1("9223372036854771712\n"), "none", "fine"),
-        (v1(&mib(160)), "160 MiB", "fine"),
-        (v1(&mib(100)), "100 MiB", "matters"),
+    // Two workers with 64 MiB of cache, 4096 open files of 4 KiB, 1024 connections of 32 KiB and 16
+    // background threads of 64 KiB, of two generations.
+    let flags = ["--workers", "2", "--max-connections", "1024", "--disk-threads", "15", "--cpu-threads", "1"];
+    for (proc, running, scope, verdict) in [
+        (v2("max\n", "max\n"), "none", "cgroup", "fine"),
+        (v2("max\n", &mib(470)), "470 MiB", "cgroup", "fine"),
+        // The caches are made smaller.
+        (v2("max\n", &mib(469)), "469 MiB", "cgroup", "low"),
+        (v2(&mib(300), &mib(512)), "300 MiB", "cgroup", "low"),
+        // The connections that were asked for are too many.
+        (v2(&mib(129), &mib(512)), "129 MiB", "cgroup", "low"),
+        (high(&mib(129), "max\n"), "129 MiB", "cgroup", "low"),
+        (high("max\n", &mib(130)), "130 MiB", "cgroup", "low"),
+        // There is no room for the processes.
+        (v2("max\n", &mib(23)), "23 MiB", "cgroup", "matters"),
+        (v1("9223372036854771712\n"), "none", "cgroup", "fine"),
+        (v1(&mib(470)), "470 MiB", "cgroup", "fine"),
+        (v1(&mib(100)), "100 MiB", "cgroup", "low"),
+        (v1(&mib(23)), "23 MiB", "cgroup", "matters"),
+        (ram(512), "512 MiB", "host", "fine"),
+        (ram(100), "100 MiB", "host", "low"),
     ] {
         let row = check(&proc, &flags, "memory limit", verdict);
-        assert_eq!((&*row[2], &*row[3]), (running, "160 MiB"));
+        assert_eq!((&*row[2], &*row[3], &*row[4]), (running, "470 MiB", scope));
     }
+    // A cache that was asked for is not made smaller.
+    let flags = ["--workers", "1", "--cache-size", "64MiB"];
+    check(&v2("max\n", &mib(100)), &flags, "memory limit", "matters");
+}
+
+#[test]
+fn the_tasks_of_a_control_group_are_held_against_the_threads() {
+    let v2 = |above: &str, leaf: &str| Proc::tuned().unified(&[("pids.max", above)], &[("pids.max", leaf)]);
+    // The master, and two workers with three threads of the scheduler and five others; twice in a reload.
+    let flags = ["--workers", "2", "--disk-threads", "4", "--cpu-threads", "1"];
+    for (proc, running, verdict) in [
+        (Proc::tuned(), "none", "fine"),
+        (v2("max\n", "max\n"), "none", "fine"),
+        (v2("max\n", "34\n"), "34", "fine"),
+        (v2("33\n", "max\n"), "33", "low"),
+        (v2("40\n", "17\n"), "17", "low"),
+        (v2("16\n", "40\n"), "16", "matters"),
+    ] {
+        let row = check(&proc, &flags, "task limit", verdict);
+        assert_eq!((&*row[2], &*row[3], &*row[4]), (running, "34", "cgroup"));
+    }
+    let row = check(&v2("max\n", "34\n"), &["--workers", "2"], "task limit", "matters");
+    assert!(row[5].contains("fewer --disk-threads need less"), "{row:?}");
+}
+
+#[test]
+fn the_check_says_what_a_small_limit_makes_of_the_defaults() {
+    let proc = Proc::tuned().unified(&[], &[("memory.max", &format!("{}\n", 32 << 20))]);
+    let row = check(&proc, &["--workers", "1"], "memory limit", "low");
+    assert_eq!(row[5], "Each worker is limited to 3 MiB of cache and 143 connections.");
 }
 
 #[test]
@@ -314,7 +363,8 @@ fn without_a_word_the_running_kernel_is_checked() {
     assert!(rows(&bare.output).iter().any(|row| row[1] == "vm.max_map_count" && row[2] == real.trim()));
 }
 
-/// What `kernel check` shows on a terminal of so many columns. None, with a word, where there is no terminal to be had.
+/// What `kernel check` shows on a terminal of so many columns. None, with a word, where there is no terminal
+/// to be had.
 fn on_a_terminal(test: &str, columns: usize, environment: &str) -> Option<String> {
     let proc = Proc::tuned().with("net.core.somaxconn", "128").with("net.ipv4.tcp_wmem", "1 2 3");
     let check = format!("{environment} {PROGRAM} kernel check --proc {}", proc.path());
@@ -452,7 +502,7 @@ fn apply_sets_what_is_low_and_lowers_nothing() {
     let apply = ["kernel", "apply", "--proc", proc.path()];
     let finished = run_with(&apply);
     assert_eq!((finished.code, &*finished.errors), (Some(0), ""), "{finished:?}");
-    let (said, _) = finished.output.split_once("This holds until").unwrap();
+    let (said, _) = finished.output.split_once("The values hold until").unwrap();
     assert_eq!(
         said,
         "net.core.somaxconn: set to 16384, was 4096\n\
@@ -461,7 +511,7 @@ fn apply_sets_what_is_low_and_lowers_nothing() {
          net.ipv4.ip_local_port_range: set to 1024 65535, was 1024 60999\n\
          vm.max_map_count: left at 1048576\n\
          fs.nr_open: left at 1073741816\n\
-         net.core.netdev_max_backlog: passed over, it is the host's\n"
+         net.core.netdev_max_backlog: skipped: a key of the host\n"
     );
     assert_eq!(proc.value("net.ipv4.tcp_wmem"), "8192 16384 16777216");
     assert_eq!(proc.value("fs.nr_open"), "1073741816");
@@ -476,7 +526,7 @@ fn apply_raises_to_what_the_settings_ask_for() {
     let arguments = |task| [&flags[..], &["kernel", task, "--proc", proc.path()]].concat();
     assert_eq!(run_with(&arguments("apply")).code, Some(0));
     assert_eq!(proc.value("net.core.somaxconn"), "20000");
-    assert_eq!(proc.value("vm.max_map_count"), "1201024");
+    assert_eq!(proc.value("vm.max_map_count"), "1201126");
     let (finished, _) = row(&proc, &flags, "net.core.somaxconn");
     assert_eq!(finished.errors, "mayhttpd: the kernel holds this server back: open files\n");
 }
@@ -490,7 +540,7 @@ fn apply_fails_with_all_that_could_not_be_set() {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert_eq!(
         finished.errors,
-        "mayhttpd: cannot set net.ipv4.tcp_wmem: 4096 16384 is of another form, fs.nr_open: is a directory\n"
+        "mayhttpd: cannot set net.ipv4.tcp_wmem: the value 4096 16384 has an unexpected form, fs.nr_open: is a directory\n"
     );
     assert!(finished.output.contains("fs.nr_open: is a directory\n"), "{finished:?}");
 }
@@ -503,7 +553,8 @@ fn apply_says_what_a_container_may_not_set() {
     {
         return;
     }
-    // As a container has it without further rights: a network namespace of its own, and /proc/sys to read alone.
+    // As a container has it without further rights: a network namespace of its own, and /proc/sys to read
+    // alone.
     let line = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec \"$@\"";
     let proc = Proc::tuned().on_the_real_network();
     let launch = Launch::rootless().listen(&[]).flags(["kernel", "apply", "--proc", proc.path()]);
@@ -512,7 +563,7 @@ fn apply_says_what_a_container_may_not_set() {
     let said = "mayhttpd: cannot set net.core.somaxconn: read-only file system, net.ipv4.tcp_slow_start_after_idle: ";
     assert!(finished.errors.starts_with(said), "{finished:?}");
     assert!(finished.output.contains("net.core.somaxconn: read-only file system\n"), "{finished:?}");
-    assert!(!finished.output.contains("This holds until"), "{finished:?}");
+    assert!(!finished.output.contains("The values hold until"), "{finished:?}");
 }
 
 #[test]
@@ -539,7 +590,7 @@ fn apply_works_in_a_namespace() {
             "net.core.somaxconn: set to 16384, was 128\n",
             "net.ipv4.tcp_slow_start_after_idle: set to 0, was 1\n",
             "net.ipv4.tcp_wmem: left at 4096 16384 33554432\n",
-            "net.core.netdev_max_backlog: passed over, it is the host's\n",
+            "net.core.netdev_max_backlog: skipped: a key of the host\n",
         ] {
             assert!(finished.output.contains(line), "{line}in {finished:?}");
         }

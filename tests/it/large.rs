@@ -1,5 +1,5 @@
-//! Large and many: files beyond what one system call moves, a real site of tens of thousands of files, a network
-//! with the frames of a real one.
+//! Large and many: files beyond what one system call moves, a real site of tens of thousands of files, a
+//! network with the frames of a real one.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

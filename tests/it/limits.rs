@@ -1,5 +1,5 @@
-//! How many clients there may be, and what happens beyond: they wait, nothing spins, and those that are served
-//! go on.
+//! How many clients there may be, and what happens beyond: they wait, nothing spins, and those that are
+//! served go on.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,8 +10,8 @@ use crate::support::process::Process;
 use crate::support::tree::PAGE;
 use crate::support::{Client, Launch, Server, Stop, Tree, eventually, root, within};
 
-/// What an idle connection may cost. The aim is 10 KiB in a release build; frames of a debug build are several
-/// times as deep.
+/// What an idle connection may cost. The aim is 10 KiB in a release build; frames of a debug build are
+/// several times as deep.
 const IDLE_MEMORY: u64 = 40 << 10;
 
 /// Holds a worker to using little CPU time over an interval in which it has nothing to do.
@@ -23,50 +23,50 @@ fn does_not_spin(worker: Process) {
     assert!(used < Duration::from_millis(300), "{used:?} of CPU time in a second of doing nothing");
 }
 
-/// Clients that have been answered once and stay; those beyond what the server holds wait for their answer.
-fn crowd(server: &Server, count: usize) -> Vec<Client> {
+/// A part of a request: its client is no idle one, which would be closed for a new client.
+const PART: &[u8] = b"GET /page.html HTTP/1.1\r\nHo";
+
+/// What completes it.
+const REST: &[u8] = b"st: test\r\n\r\n";
+
+/// Clients that have sent this.
+fn crowd(server: &Server, count: usize, bytes: &[u8]) -> Vec<Client> {
     let mut clients: Vec<_> = (0..count).map(|_| server.client()).collect();
-    clients.iter_mut().for_each(|client| assert!(client.send(ASK_PAGE)));
+    clients.iter_mut().for_each(|client| assert!(client.send(bytes)));
     clients
 }
 
-/// Splits a crowd into those that have their answer and those that wait, once `served` have it.
+/// Waits until all of them have their answer, in whatever order they get it.
 #[track_caller]
-fn sort_out(crowd: Vec<Client>, served: usize) -> (Vec<Client>, Vec<Client>) {
-    let mut crowd: Vec<_> = crowd.into_iter().map(|client| (client, false)).collect();
-    eventually(&format!("{served} of {} are served", crowd.len()), || {
-        for (client, answered) in &mut crowd {
-            if !*answered && client.has_news() {
-                client.response().is(200, PAGE);
-                *answered = true;
-            }
-        }
-        (crowd.iter().filter(|(_, answered)| *answered).count() >= served).then_some(())
-    });
-    let (served, waiting): (Vec<_>, Vec<_>) = crowd.into_iter().partition(|(_, answered)| *answered);
-    let clients = |pairs: Vec<(Client, bool)>| pairs.into_iter().map(|(client, _)| client).collect();
-    (clients(served), clients(waiting))
+fn all_are_answered(mut clients: Vec<Client>) {
+    while !clients.is_empty() {
+        let next = || clients.iter_mut().position(Client::has_news);
+        let place = within(Duration::from_secs(30), "those that waited are served", next);
+        clients.swap_remove(place).response().is(200, PAGE);
+    }
 }
 
 #[test]
-fn clients_beyond_the_limit_wait_for_a_place() {
-    let server = Server::start(&["--max-connections", "4"]);
-    let (mut served, mut waiting) = sort_out(crowd(&server, 12), 4);
-    assert_eq!(served.len(), 4, "more were served than there are places");
-    served.iter_mut().for_each(Client::still_serves);
+fn clients_beyond_the_limit_wait_for_a_place_where_none_is_idle() {
+    let server = Server::start(&["--max-connections", "4", "--head-timeout", "1h"]);
+    let mut busy = crowd(&server, 4, ASK_PAGE);
+    for client in &mut busy {
+        client.response().is(200, PAGE);
+        client.send(PART);
+    }
+    let mut waiting = crowd(&server, 8, ASK_PAGE);
     does_not_spin(server.workers()[0]);
     assert!(!waiting.iter_mut().any(Client::has_news), "one was served beyond the limit");
     // A place that becomes free goes to one that waits.
-    drop(served.pop());
-    let one_more = || waiting.iter_mut().any(Client::has_news).then_some(());
-    eventually("one that waited is served", one_more);
-    served.clear();
-    while !waiting.is_empty() {
-        let next = || waiting.iter_mut().position(Client::has_news);
-        let place = eventually("the others are served in turn", next);
-        let mut client = waiting.swap_remove(place);
+    drop(busy.pop());
+    let first = || waiting.iter_mut().position(Client::has_news);
+    let first = eventually("one that waited is served", first);
+    waiting.swap_remove(first).response().is(200, PAGE);
+    for client in &mut busy {
+        client.send(REST);
         client.response().is(200, PAGE);
     }
+    all_are_answered(waiting);
     server.get("/page.html").is(200, PAGE);
 }
 
@@ -75,7 +75,7 @@ fn a_place_is_free_again_however_its_client_left() {
     let server =
         Server::start(&["--max-connections", "2", "--head-timeout", "500ms", "--idle-timeout", "500ms"]);
     for round in 0..6 {
-        let mut clients = crowd(&server, 2);
+        let mut clients = crowd(&server, 2, ASK_PAGE);
         clients.iter_mut().for_each(|client| client.response().is(200, PAGE));
         for mut client in clients {
             match round % 3 {
@@ -91,24 +91,26 @@ fn a_place_is_free_again_however_its_client_left() {
 #[test]
 fn without_descriptors_the_served_go_on_and_nothing_spins() {
     // More places are asked for than there are descriptors, and more clients come than either.
-    let server = Launch::site().descriptors(128).flags(["--max-connections", "1000"]).start();
+    let server =
+        Launch::site().descriptors(128).flags(["--max-connections", "1000", "--head-timeout", "1h"]).start();
     let worker = server.workers()[0];
-    let (mut served, mut waiting) = sort_out(crowd(&server, 120), 10);
-    served.iter_mut().for_each(Client::still_serves);
+    let mut served = crowd(&server, 10, ASK_PAGE);
+    for client in &mut served {
+        client.response().is(200, PAGE);
+        client.send(PART);
+    }
+    let mut crowd = crowd(&server, 110, PART);
     does_not_spin(worker);
-    assert!(waiting.len() > 20, "only {} of 120 had to wait", waiting.len());
     // A large file needs a descriptor of its own; without one it may fail, but the connection lives on.
-    served[0].send("GET /large.html HTTP/1.1\r\nHost: test\r\n\r\n");
-    let response = served[0].response();
-    response.has_status(&[200, 500, 503]);
-    served[0].ends_as(&response);
-    served.clear();
-    while !waiting.is_empty() {
-        let next = || waiting.iter_mut().position(Client::has_news);
-        let place = within(Duration::from_secs(30), "those that waited are served", next);
-        let mut client = waiting.swap_remove(place);
+    served[0].send([REST, b"GET /large.html HTTP/1.1\r\nHost: test\r\n\r\n"].concat());
+    served[0].response().is(200, PAGE);
+    served[0].response().has_status(&[200, 500, 503]);
+    for client in &mut served[1..] {
+        client.send(REST);
         client.response().is(200, PAGE);
     }
+    crowd.iter_mut().for_each(|client| assert!(client.send(REST)));
+    all_are_answered(crowd);
     assert!(worker.lives(), "the worker was replaced");
     server.get("/large.html").has_status(&[200]);
 }
@@ -116,23 +118,20 @@ fn without_descriptors_the_served_go_on_and_nothing_spins() {
 #[test]
 fn descriptors_that_run_out_under_a_running_server_are_survived() {
     // The worker stays the user that the test is, which may change its limits.
-    let flags = if root() { &["--user", "root", "--group", "root"][..] } else { &[] };
-    let server = Server::start(flags);
+    let user = if root() { &["--user", "root", "--group", "root"][..] } else { &[] };
+    let server = Launch::site().flags(["--head-timeout", "1h"]).flags(user).start();
     let worker = server.workers()[0];
     let mut first = server.client();
     first.still_serves();
     let before = worker.descriptors().unwrap() as u64;
     worker.set_descriptor_limit(before + 5);
-    let (mut served, mut waiting) = sort_out(crowd(&server, 30), 1);
+    first.send(PART);
+    let mut crowd = crowd(&server, 30, PART);
     does_not_spin(worker);
-    first.still_serves();
-    served.iter_mut().for_each(Client::still_serves);
-    served.clear();
-    while !waiting.is_empty() {
-        let next = || waiting.iter_mut().position(Client::has_news);
-        let place = within(Duration::from_secs(30), "those that waited are served", next);
-        waiting.swap_remove(place).response().is(200, PAGE);
-    }
+    first.send(REST);
+    first.response().is(200, PAGE);
+    crowd.iter_mut().for_each(|client| assert!(client.send(REST)));
+    all_are_answered(crowd);
     assert!(worker.lives());
 }
 
@@ -201,7 +200,7 @@ fn the_timers_run_while_more_clients_come_than_there_are_places() {
         eventually("the others are served", || (served.load(Ordering::Relaxed) > target).then_some(()));
     };
     std::thread::scope(|scope| {
-        (0..4).for_each(|_| drop(scope.spawn(|| crowd_the_door(&server, &stop, &served))));
+        (0..4).for_each(|_| drop(scope.spawn(|| crowd_the_queue(&server, &stop, &served))));
         let _stop = Stop(&stop);
         goes_on();
         let response = partial.response();
@@ -212,9 +211,9 @@ fn the_timers_run_while_more_clients_come_than_there_are_places() {
     });
 }
 
-/// Keeps clients queued at the door whose requests are there already, and which cost the server more than they cost
-/// their client, so that there is always one to serve.
-fn crowd_the_door(server: &Server, stop: &AtomicBool, served: &AtomicUsize) {
+/// Keeps clients in the accept queue whose requests are there already, and which cost the server more than
+/// they cost their client, so that there is always one to serve.
+fn crowd_the_queue(server: &Server, stop: &AtomicBool, served: &AtomicUsize) {
     const LAST: &str = "GET /page.html HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
     let requests = "HEAD /page.html HTTP/1.1\r\nHost: test\r\n\r\n".repeat(49) + LAST;
     let mut queue = VecDeque::new();

@@ -10,7 +10,7 @@ use crate::support::launch::run_with;
 use crate::support::tree::{INDEX, PAGE};
 use crate::support::{Client, Launch, Response, Server, Tree, eventually, every};
 
-/// A server with a settings file that can be written anew.
+/// A server with a settings file that can be written again.
 struct Configured {
     server: Server,
     settings: Tree,
@@ -75,11 +75,11 @@ fn a_root_gets_the_whole_path_and_an_alias_what_follows_the_location() {
 
 #[test]
 fn the_longest_path_counts_whatever_the_order_and_of_two_the_first() {
-    let reply =
+    let response =
         |path: &str, body: &str| format!("[[location]]\npath = {path:?}\nreturn = {{ body = {body:?} }}\n");
     let server = site(
         &[("/a", "a"), ("/a/b/c", "abc"), ("/a/b", "ab"), ("/a/b", "never"), ("/d/", "d")]
-            .map(|(path, body)| reply(path, body))
+            .map(|(path, body)| response(path, body))
             .concat(),
     );
     for (target, body) in [
@@ -103,8 +103,8 @@ fn the_longest_path_counts_whatever_the_order_and_of_two_the_first() {
         server.get(target).has_status(&[404]);
     }
     server.says("that one never answers", |line| {
-        line.contains("may.toml:10: this location never answers, since ")
-            && line.contains("may.toml:7 has /a/b as well")
+        line.contains("may.toml:10: this location never answers: ")
+            && line.contains("may.toml:7 has the same path, /a/b")
     });
 }
 
@@ -254,7 +254,7 @@ fn further_fields_are_on_every_answer_of_the_location() {
 }
 
 #[test]
-fn a_fixed_reply_is_sent_as_it_is_written() {
+fn a_fixed_response_is_sent_as_it_is_written() {
     let server = site(
         "[[location]]\npath = \"/info\"\nreturn = { status = 200, body = \"test 成功\" }\n\
          [[location]]\npath = \"/data\"\nreturn = { body = '{\"a\":1}', type = \"application/json\" }\n\
@@ -330,6 +330,86 @@ fn a_location_may_stay_out_of_the_access_log() {
 }
 
 #[test]
+fn a_location_stays_out_of_the_access_log_however_a_request_there_ends() {
+    const CHUNKED: &str = "Transfer-Encoding: chunked\r\n\r\n";
+    const LENGTH: &str = "Content-Length: 1000\r\n\r\n";
+    let quiet = "[[location]]\npath = \"/quiet\"\naccess_log = false\nreturn = { status = 204 }\n";
+    type After = fn(Client) -> Option<Client>;
+    let nothing: After = Some;
+    let end: After = |client| {
+        client.half_close();
+        Some(client)
+    };
+    let reset: After = |client| {
+        client.reset();
+        None
+    };
+    // What follows the head's first lines, what the client does then, and the answer, where it hears one.
+    let rows: [(String, After, Option<u16>); 10] = [
+        (format!("{CHUNKED}GET /page.html HTTP/1.1\r\n\r\n"), nothing, Some(400)),
+        (format!("{CHUNKED}5\r\nhelloGET /page.html HTTP/1.1\r\n\r\n"), nothing, Some(400)),
+        (format!("{CHUNKED}5\r\nhello\r\n"), nothing, Some(408)),
+        (LENGTH.to_owned(), nothing, Some(408)),
+        (format!("{LENGTH}a"), end, Some(400)),
+        (format!("{CHUNKED}5\r\nhe"), end, Some(400)),
+        (format!("{LENGTH}a"), reset, None),
+        ("Content-Length: 100000\r\n\r\n".to_owned(), nothing, Some(204)),
+        (format!("{CHUNKED}fffff\r\n{}", "x".repeat(80_000)), nothing, Some(204)),
+        ("Expect: 100-continue\r\nContent-Length: 5\r\n\r\n".to_owned(), nothing, Some(204)),
+    ];
+    for format in ["combined", "json"] {
+        let logs = Tree::empty();
+        let log = logs.at("access.log");
+        let flags = ["--access-log", log.to_str().unwrap(), "--access-format", format];
+        let server = serve(Tree::site(), quiet, &[&flags[..], &["--head-timeout", "300ms"]].concat());
+        for (rest, after, status) in &rows {
+            let mut client = server.client();
+            client.send(format!("GET /quiet HTTP/1.1\r\nHost: test\r\n{rest}"));
+            if let (Some(mut client), Some(status)) = (after(client), status) {
+                client.response().has_status(&[*status]);
+            }
+        }
+        for method in ["POST", "DELETE", "BREW"] {
+            let mut client = server.client();
+            client.send(format!("{method} /quiet HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n"));
+            client.response().has_status(&[405]);
+        }
+        // Behind a request that is logged the end is told, and the count is that of lines.
+        let mut client = server.client();
+        client.send("GET /page.html HTTP/1.1\r\nHost: test\r\n\r\n");
+        client.response().has_status(&[200]);
+        client.send(format!("GET /quiet HTTP/1.1\r\nHost: test\r\n{}", rows[0].0));
+        client.response().has_status(&[400]);
+        client.half_close();
+        client.closed();
+        // A head that is malformed belongs to no location, and a muted request before it mutes it not.
+        let mut client = server.client();
+        client.send("GET /quiet HTTP/1.1\r\nHost: test\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+        client.response().has_status(&[204]);
+        client.response().has_status(&[400]);
+        let count = if format == "json" { 3 } else { 2 };
+        let text = eventually("the last line is written", || {
+            let text = fs::read_to_string(&log).unwrap();
+            (text.ends_with('\n') && text.lines().count() >= count).then_some(text)
+        });
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), count, "{text}");
+        assert!(!text.contains("quiet") && lines[0].contains("/page.html"), "{text}");
+        assert!(
+            lines[count - 1].contains(if format == "json" { "\"status\":400" } else { "\" 400 " }),
+            "{text}"
+        );
+        if format == "json" {
+            assert!(
+                lines[1].contains("\"requests\":1,") && lines[1].contains("\"end\":\"rejected\""),
+                "{text}"
+            );
+            assert!(lines[2].contains("\"request\":1,"), "{text}");
+        }
+    }
+}
+
+#[test]
 fn networks_say_who_is_answered() {
     let server = site(
         "[[location]]\npath = \"/own\"\nallow = [\"127.0.0.1\"]\ndeny = [\"all\"]\nreturn = { body = \"ok\" }\n\
@@ -359,24 +439,54 @@ fn networks_say_who_is_answered() {
 }
 
 #[test]
-fn an_ipv4_client_of_an_ipv6_socket_is_one() {
+fn an_ipv4_client_of_a_socket_for_both_families_is_one() {
     let locations = "[[location]]\npath = \"/\"\nallow = [\"127.0.0.1\"]\ndeny = [\"all\"]\n";
     let settings = Tree::empty();
     let file = settings.file("may.toml", locations);
-    let launch = Launch::site().listen(&["[::]:0"]).flags(["-c", file.to_str().unwrap()]);
-    let server = launch.start();
+    let server = Launch::site().listen(&["*:0"]).flags(["-c", file.to_str().unwrap()]).start();
     let port = server.address().port();
-    let status = |address: &str| {
+    for (address, status) in [("[::1]", 403), ("127.0.0.1", 200)] {
         let mut client = Client::connect(format!("{address}:{port}").parse().unwrap());
         client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
-        client.response().status
-    };
-    assert_eq!(status("[::1]"), 403);
-    // Where the system has such sockets take IPv6 alone there is no such client.
-    if std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_ok() {
-        assert_eq!(status("127.0.0.1"), 200);
-    } else {
-        crate::support::skipped("an_ipv4_client_of_an_ipv6_socket_is_one", "the socket takes IPv6 alone");
+        assert_eq!(client.response().status, status, "{address}");
+    }
+}
+
+#[test]
+fn a_network_of_mapped_addresses_counts_for_ipv4_clients() {
+    let settings = Tree::empty();
+    let file = settings.file("may.toml", "[[location]]\npath = \"/\"\ndeny = [\"::ffff:127.0.0.0/104\"]\n");
+    let flags = ["-c", file.to_str().unwrap()];
+    let server = Launch::site().listen(&["*:0"]).flags(flags).start();
+    let port = server.address().port();
+    for (address, status) in [("127.0.0.1", 403), ("[::1]", 200)] {
+        let mut client = Client::connect(format!("{address}:{port}").parse().unwrap());
+        client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert_eq!(client.response().status, status, "{address}");
+    }
+    let dumped = run_with(&["-T", flags[0], flags[1]]).output;
+    assert!(dumped.contains("deny = [\"127.0.0.0/8\"]"), "{dumped}");
+}
+
+#[test]
+fn a_network_of_ipv4_addresses_and_others_is_an_error_with_file_line_and_key() {
+    let settings = Tree::empty();
+    for network in ["::ffff:0:0/95", "::ffff:127.0.0.0/90", "::/80", "::/8"] {
+        for (text, line, key) in [
+            (format!("[[location]]\npath = \"/\"\ndeny = [\"{network}\"]\n"), 3, "deny"),
+            (format!("[[location]]\npath = \"/\"\nallow = [\"::1\", \"{network}\"]\n"), 3, "allow"),
+            (format!("port = 80\ntrusted_proxies = [\"{network}\"]\n"), 2, "trusted_proxies"),
+        ] {
+            let file = settings.file("may.toml", text);
+            let finished = run_with(&["-t", "-c", file.to_str().unwrap()]);
+            let place = format!("{}:{line}:", file.display());
+            assert_eq!(finished.code, Some(2), "{network}: {finished:?}");
+            let told = finished.errors.contains(&place)
+                && finished.errors.contains(&format!("{key}: invalid value"));
+            assert!(told, "{network}: {finished:?}");
+        }
+        let finished = run_with(&["-t", "--trusted-proxies", network]);
+        assert!(finished.code == Some(2) && finished.errors.contains("--trusted-proxies"), "{finished:?}");
     }
 }
 
@@ -430,8 +540,8 @@ fn a_reload_takes_up_the_locations_and_a_bad_one_changes_nothing() {
     server.settings.file("may.toml", "[[location]]\npath = \"/info\"\nretrun = { body = \"after\" }\n");
     server.signal(Signal::HUP);
     server.says("what is wrong", |line| {
-        line.contains("the reload is given up")
-            && line.contains("may.toml:3:1: retrun: unknown key (the nearest known one is return)")
+        line.contains("the reload failed")
+            && line.contains("may.toml:3:1: retrun: unknown key (did you mean return?)")
     });
     server.get("/info").is(200, "before");
     server.settings.file("may.toml", at("/files", "alias", &other));
@@ -444,7 +554,7 @@ fn a_reload_takes_up_the_locations_and_a_bad_one_changes_nothing() {
     server.settings.file("may.toml", "[[location]]\npath = \"/x\"\nroot = \"/absent/dir\"\n");
     server.signal(Signal::HUP);
     server.says("which directory is not there", |line| {
-        line.contains("the reload is given up") && line.contains("cannot serve /absent/dir: no such file")
+        line.contains("the reload failed") && line.contains("cannot serve /absent/dir: no such file")
     });
     server.get("/files/a.txt").is(200, "a\n");
 }
@@ -497,23 +607,23 @@ fn a_directory_that_is_not_there_ends_the_start() {
 fn what_a_location_can_not_say_is_told_with_its_place() {
     every(
         [
-            ("pth = \"/\"", "2:1: pth: unknown key (the nearest known one is path)"),
+            ("pth = \"/\"", "2:1: pth: unknown key (did you mean path?)"),
             ("root = \"/srv\"", "1:1: location: has no path (each location needs one)"),
             ("path = \"/\"\nexpires = \"30 dys\"", "3:11: expires: invalid value \"30 dys\" (expected a time from 0"),
-            ("path = \"/\"\nroot = \"/a\"\nalias = \"/b\"", "4:1: alias: contradicts root (one of the two is allowed)"),
+            ("path = \"/\"\nroot = \"/a\"\nalias = \"/b\"", "4:1: alias: can't be combined with root"),
             (
                 "path = \"/\"\nheaders.X-A = \"b\\r\\nX-C: d\"",
                 "3:15: headers.X-A: invalid value \"b\\r\\nX-C: d\" (a field is one line, without control characters)",
             ),
             (
                 "path = \"/\"\nheaders = { Content-Length = \"1\" }",
-                "3:13: headers.Content-Length: is the server's own to set",
+                "3:13: headers.Content-Length: is set by the server itself",
             ),
             (
                 "path = \"/\"\ndeny = [\"all\"]\nallow = [\"10.0.0.0/8\"]",
-                "4:10: allow: invalid value \"10.0.0.0/8\" (never counts, since deny has all before it)",
+                "4:10: allow: invalid value \"10.0.0.0/8\" (never applies: deny has all before it)",
             ),
-            ("path = \"/\"\nworkers = 2", "3:1: workers: is no key of a location (expected it above the first "),
+            ("path = \"/\"\nworkers = 2", "3:1: workers: is not allowed in a location (put it above the first "),
         ]
         .map(|row| (row.0, row)),
         |(keys, words)| {

@@ -1,14 +1,16 @@
 //! The server from outside: real processes, real sockets, raw bytes. A file is one noun; a test's name states
-//! the behaviour and its body is the exchange. Tests that are `ignore`d say why, and run in .ci/run.
+//! the behaviour and its body is the bytes sent and received. Tests that are `ignore`d say why, and run in
+//! .ci/run.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
 mod support;
 
 mod basics;
-mod coming_from;
 mod errors;
+mod families;
 mod flat;
+mod python_servers;
 mod settings;
 mod startup;
 
@@ -23,6 +25,7 @@ mod watchdog;
 mod persistence;
 mod pipelining;
 
+mod cache;
 mod files;
 mod find_by_name;
 mod freshness;
@@ -36,21 +39,27 @@ mod conditional;
 mod ranges;
 
 mod abuse;
+mod eviction;
+mod fairness;
+mod idle_set;
 mod limits;
 mod mutations;
-mod parking;
+mod sending;
 mod timeouts;
 
 mod access_formats;
 mod access_log;
 mod activation;
 mod admin;
+mod admin_port;
 mod admin_reload;
+mod cold_stress;
 mod confined_admin;
 mod deploy;
 mod dist;
 mod docker;
 mod error_log;
+mod examples;
 mod exposition;
 mod forwarded;
 mod generate;
@@ -58,6 +67,9 @@ mod healthcheck;
 mod init;
 mod kernel;
 mod large;
+mod log_lengths;
+mod log_readers;
+mod memory;
 mod notification;
 mod processes;
 mod proxy_protocol;
@@ -65,6 +77,8 @@ mod races;
 mod reload;
 mod sandbox;
 mod signals;
+mod slow_disk;
+mod slow_files;
+mod slow_root;
+mod stuck;
 mod upgrade;
-
-mod layers;

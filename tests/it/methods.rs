@@ -58,7 +58,7 @@ fn trace_reflects_nothing() {
 }
 
 #[test]
-fn a_refused_method_heeds_no_conditions_and_no_range() {
+fn a_refused_method_ignores_conditions_and_no_range() {
     let server = Server::start(&[]);
     server.answers(
         "POST /page.html HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\nIf-None-Match: *\r\nRange: bytes=0-1\r\n\r\n",
@@ -103,7 +103,7 @@ fn head_ignores_a_range() {
 }
 
 #[test]
-fn a_body_with_head_is_passed_over() {
+fn a_body_with_head_is_skipped() {
     let server = Server::start(&[]);
     let mut client = server.client();
     client.send("HEAD /page.html HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n0123456789");

@@ -98,7 +98,7 @@ fn a_reload_is_told_from_its_begin_to_its_end() {
     assert_eq!(manager.hears()[0], "READY=1");
     for (text, status) in [
         ("name = \"x\"\n", "STATUS=generation 2 serves"),
-        ("nonsense", "STATUS=serving as before a reload that was given up"),
+        ("nonsense", "STATUS=serving with the earlier settings after a failed reload"),
     ] {
         tree.file("may.toml", text);
         server.signal(Signal::HUP);

@@ -16,7 +16,7 @@ fn http_1_1_keeps_the_connection() {
 }
 
 #[test]
-fn close_is_obeyed_in_every_form() {
+fn close_is_followed_in_every_form() {
     let server = Server::start(&[]);
     let forms = [
         "Connection: close",
@@ -66,7 +66,7 @@ fn nothing_after_close_is_answered() {
 }
 
 #[test]
-fn close_is_obeyed_with_every_answer() {
+fn close_is_followed_with_every_answer() {
     let server = Server::start(&[]);
     let rows = [
         (206, "GET /page.html HTTP/1.1\r\nHost: test\r\nRange: bytes=0-9\r\n"),
@@ -123,7 +123,7 @@ fn a_client_that_says_nothing_and_half_closes_is_let_go() {
 }
 
 #[test]
-fn an_empty_line_between_requests_is_passed_over() {
+fn an_empty_line_between_requests_is_skipped() {
     let server = Server::start(&[]);
     let mut client = server.client();
     client.send("GET /page.html HTTP/1.1\r\nHost: test\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: test\r\n\r\n");
@@ -134,7 +134,7 @@ fn an_empty_line_between_requests_is_passed_over() {
 }
 
 #[test]
-fn an_urgent_byte_harms_nobody_else() {
+fn an_urgent_byte_harms_no_other_client() {
     let server = Server::start(&[]);
     let mut client = server.client();
     client.send_urgent(b'!');

@@ -1,5 +1,5 @@
-//! Requests sent before the answers to those ahead of them: every one is answered, in order, and a client that
-//! reads none of the answers is not read from without bound.
+//! Requests sent before the answers to those ahead of them: every one is answered, in order, and a client
+//! that reads none of the answers is not read from without bound.
 
 use std::time::Duration;
 

@@ -47,7 +47,8 @@ fn inet6() -> Vec<u8> {
     binary(0x21, 0x21, &block)
 }
 
-/// Headers, each with whose the connection is by it: the test's own where a balancer says nothing of a client.
+/// Headers, each with whose the connection is by it: the test's own where a balancer says nothing of a
+/// client.
 fn headers() -> Vec<(Vec<u8>, &'static str)> {
     let own = "127.0.0.1";
     vec![
@@ -123,9 +124,9 @@ fn until_ended(admin: SocketAddr, reason: &str, count: usize) {
 }
 
 #[track_caller]
-fn until_parked(admin: SocketAddr, count: usize) {
-    within(DEADLINE * 2, &format!("{count} connections are parked"), || {
-        (Exposition::of(admin).sum("mayhttpd_connections_parked", "") == count as f64).then_some(())
+fn until_idle(admin: SocketAddr, count: usize) {
+    within(DEADLINE * 2, &format!("{count} connections are idle"), || {
+        (Exposition::of(admin).sum("mayhttpd_connections_in_idle_set", "") == count as f64).then_some(())
     });
 }
 
@@ -198,11 +199,11 @@ fn without_a_header_the_connection_is_closed_without_a_word() {
         let mut client = server.client();
         client.send([bytes, ASK_PAGE].concat());
         client.closed();
-        until_ended(admin, "unannounced", number + 1);
+        until_ended(admin, "no_proxy_header", number + 1);
     }
     server.says("why", |line| line.contains("127.0.0.1: closed (no PROXY header)"));
     server.says("why", |line| line.contains("127.0.0.1: closed (bad address in a PROXY line)"));
-    // Nobody has asked for anything.
+    // No client has asked for anything.
     assert_eq!(Exposition::of(admin).sum("mayhttpd_requests_total", ""), 0.0);
     assert_eq!(fs::read_to_string(logs.at("access.log")).unwrap(), "");
 }
@@ -414,32 +415,32 @@ fn an_upgrade_keeps_the_marks() {
 }
 
 #[test]
-fn a_connection_that_waits_for_its_header_or_its_request_is_parked() {
+fn a_connection_that_waits_for_its_header_or_its_request_is_idle() {
     let (server, logs) = start(&["--admin", "0"]);
     let admin = server.admin_address();
     let mut announced = server.client();
     announced.send(LINE);
-    until_parked(admin, 1);
+    until_idle(admin, 1);
     for request in 1..4 {
         announced.still_serves();
         assert_eq!(logged(&logs, request), vec!["192.0.2.7"; request]);
-        until_parked(admin, 1);
+        until_idle(admin, 1);
     }
     // The kernel lets a silent client in after a second or so.
     let mut silent = server.client();
-    until_parked(admin, 2);
+    until_idle(admin, 2);
     silent.send([&with_tlvs(0), ASK_PAGE].concat());
     silent.response().is(200, PAGE);
     assert_eq!(logged(&logs, 4)[3], "192.0.2.9");
     let late = server.client();
-    until_parked(admin, 3);
+    until_idle(admin, 3);
     drop(late);
     until_ended(admin, "peer_closed", 1);
     let mut stranger = server.client();
-    until_parked(admin, 3);
+    until_idle(admin, 3);
     stranger.send(ASK_PAGE);
     stranger.closed();
-    until_ended(admin, "unannounced", 1);
+    until_ended(admin, "no_proxy_header", 1);
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn a_kept_connection_learns_of_a_reload_by_its_next_answer() {
     let before = server.workers();
     server.signal(Signal::HUP);
     eventually("the next generation is there", || (server.workers() != before).then_some(()));
-    eventually("the old worker drains", || server.log().contains("to their end").then_some(()));
+    eventually("the old worker drains", || server.log().contains("is draining").then_some(()));
     // Requests may overtake the order to drain; none of them is lost.
     eventually("an answer says that the connection ends", || {
         client.send(ASK_PAGE);
@@ -101,7 +101,7 @@ fn a_download_outlives_the_generation_that_serves_it() {
     client.head().unwrap().has_status(&[200]);
     let old = server.workers()[0];
     server.signal(Signal::HUP);
-    eventually("the old worker drains", || server.log().contains("to their end").then_some(()));
+    eventually("the old worker drains", || server.log().contains("is draining").then_some(()));
     assert!(old.lives());
     let (mut got, mut buffer) = (0, vec![0; 256 << 10]);
     while got < body.len() {
@@ -125,7 +125,7 @@ fn a_reload_that_cannot_succeed_says_why_and_changes_nothing() {
     fs::rename(&root, &aside).unwrap();
     server.signal(Signal::HUP);
     let line = eventually("the reason is logged", || {
-        server.log().lines().find(|line| line.contains("reload is given up")).map(str::to_owned)
+        server.log().lines().find(|line| line.contains("reload failed")).map(str::to_owned)
     });
     assert!(line.contains(root.to_str().unwrap()) && line.contains("no such file"), "{line}");
     assert_eq!(server.workers(), before);
@@ -167,7 +167,8 @@ fn reach_all(server: &Server) -> Vec<Client> {
         let mut client = server.client();
         client.still_serves();
         clients.push(client);
-        before.iter().zip(&descriptors()).all(|(before, now)| now > before).then_some(())
+        // Where descriptors can't be seen there is nothing to wait for.
+        before.iter().zip(&descriptors()).all(|(before, now)| before.is_none() || now > before).then_some(())
     });
     clients
 }
@@ -188,7 +189,7 @@ fn a_worker_wanted_again_while_it_drains_has_a_successor_when_it_ends() {
     let server = Launch::site().workers(2).start();
     let kept = reach_all(&server);
     server.signal(Signal::TTOU);
-    says(&server, "worker 1 serves its clients to their end", 1);
+    says(&server, "worker 1 is draining", 1);
     server.signal(Signal::TTIN);
     serves_many(&server);
     drop(kept);
@@ -309,7 +310,7 @@ fn an_emptied_master_keeps_its_listeners_when_a_reload_fails() {
     master.set_address_space_limit(Some(master.address_space() + (1 << 20)));
     server.signal(Signal::HUP);
     server.says("that the reload failed", |line| {
-        line.contains("the reload is given up") && line.contains("could not serve")
+        line.contains("the reload failed") && line.contains("could not serve")
     });
     eventually("the new workers leave", || server.workers().is_empty().then_some(()));
     let mut waiting = server.client();
@@ -331,7 +332,7 @@ fn a_reload_takes_up_what_the_settings_file_says_now() {
     let before = server.workers();
     server.signal(Signal::HUP);
     server.says("where the file is wrong", |line| {
-        line.contains("the reload is given up") && line.contains("mayhttpd.toml:2:1: naem: unknown key")
+        line.contains("the reload failed") && line.contains("mayhttpd.toml:2:1: naem: unknown key")
     });
     assert_eq!(server.workers(), before);
     assert_eq!(server.get("/page.html").field("Server"), Some("before"));
@@ -341,4 +342,262 @@ fn a_reload_takes_up_what_the_settings_file_says_now() {
     eventually("the new name is said", || {
         (server.get("/page.html").field("Server") == Some("after")).then_some(())
     });
+}
+
+/// The lines of the log that say a generation serves: its number and how many workers it has.
+fn generations(server: &Server) -> Vec<(u32, usize)> {
+    let log = server.log();
+    let whole = &log[..log.rfind('\n').map_or(0, |end| end + 1)];
+    let after = |line: &str, word: &str| -> Option<String> {
+        Some(line[line.find(word)? + word.len()..].split(' ').next()?.to_owned())
+    };
+    whole
+        .lines()
+        .filter(|line| line.contains(" serves ") && line.contains(" workers of "))
+        .map(|line| {
+            let number = after(line, "generation ").unwrap().parse().unwrap();
+            (number, after(line, " with ").unwrap().parse().unwrap())
+        })
+        .collect()
+}
+
+/// Counts in the log the reloads that began at their HUP, and the HUPs that waited for another reload to end.
+fn reloads(log: &str) -> (usize, usize) {
+    let (mut direct, mut waited, mut waiting) = (0, 0, false);
+    for line in log.lines() {
+        if line.contains("this reload waits") {
+            waited += 1;
+            waiting = true;
+        } else if line.contains("reloading: generation") && !std::mem::take(&mut waiting) {
+            direct += 1;
+        }
+    }
+    (direct, waited)
+}
+
+#[test]
+fn a_hup_during_a_reload_is_followed_by_one_more_with_the_settings_of_that_time() {
+    // Enough workers that the first reload is mostly still under way when the next ones are asked for.
+    let settings = |name: &str| format!("workers = 8\nname = \"{name}\"\n");
+    let filed = Filed::start(&settings("first"), &["127.0.0.1:0"]);
+    let server = &filed.server;
+    let begun = || server.log().matches("reloading: generation").count();
+    for round in 1..=3 {
+        let before = begun();
+        fs::write(&filed.file, settings("second")).unwrap();
+        server.signal(Signal::HUP);
+        says(server, "reloading: generation", before + 1);
+        let last = format!("third{round}");
+        for name in ["x", "y", &last] {
+            fs::write(&filed.file, settings(name)).unwrap();
+            server.signal(Signal::HUP);
+        }
+        eventually("the last settings are served", || {
+            (server.get("/page.html").field("Server") == Some(&last)).then_some(())
+        });
+        server.signal(Signal::USR1);
+        says(server, "logs reopened", round);
+        eventually("the last reload is over", || (generations(server).len() == 1 + begun()).then_some(()));
+    }
+    assert!(generations(server).len() >= 7, "{}", server.log());
+    // HUPs that wait come to one more reload. A HUP that comes later, on a slow machine, has its own.
+    let (direct, waited) = reloads(&server.log());
+    assert!(direct + waited <= 12, "{direct} began at once, {waited} waited: {}", server.log());
+    eventually("the earlier workers leave", || (server.workers().len() == 8).then_some(()));
+}
+
+#[test]
+fn workers_added_during_a_reload_are_added_to_the_new_ones() {
+    let filed = Filed::start("workers = 6\n", &["127.0.0.1:0"]);
+    let server = &filed.server;
+    server.signal(Signal::HUP);
+    says(server, "reloading: generation 2 starts", 1);
+    server.signal(Signal::TTIN);
+    says(server, "generation 2 serves", 1);
+    says(server, "worker 6 of generation 2 started", 1);
+    eventually("the earlier workers leave", || (server.workers().len() == 7).then_some(()));
+    serves_many(server);
+}
+
+#[test]
+fn a_master_emptied_during_a_reload_is_empty_and_serves_again_after_a_hup() {
+    let filed = Filed::start("workers = 6\n", &["127.0.0.1:0"]);
+    let server = &filed.server;
+    server.signal(Signal::HUP);
+    says(server, "reloading: generation 2 starts", 1);
+    server.signal(Signal::WINCH);
+    says(server, "generation 2 serves", 1);
+    eventually("all workers leave", || server.workers().is_empty().then_some(()));
+    let mut waiting = server.client();
+    waiting.send(ASK_PAGE);
+    server.signal(Signal::HUP);
+    waiting.response().is(200, PAGE);
+    eventually("there are workers again", || (server.workers().len() == 6).then_some(()));
+}
+
+#[test]
+fn a_stop_during_a_reload_ends_it() {
+    for signal in [Signal::QUIT, Signal::TERM] {
+        let mut filed = Filed::start("workers = 6\n", &["127.0.0.1:0"]);
+        filed.server.signal(Signal::HUP);
+        says(&filed.server, "reloading: generation 2 starts", 1);
+        filed.server.signal(Signal::HUP);
+        filed.server.signal(signal);
+        assert_eq!(filed.server.exit_code(), Some(0));
+        assert!(!filed.server.log().contains("generation 3"), "{}", filed.server.log());
+    }
+}
+
+/// Has a reload fail after the fork: the workers of the next generation can't serve.
+#[track_caller]
+fn fail_late(filed: &Filed, settings: &str) {
+    let failed = "could not serve";
+    let before = filed.server.log().matches(failed).count();
+    // Enough for the master, and too little for the threads of a worker.
+    let master = filed.server.master;
+    master.set_address_space_limit(Some(master.address_space() + (1 << 20)));
+    fs::write(&filed.file, settings).unwrap();
+    filed.server.signal(Signal::HUP);
+    says(&filed.server, failed, before + 1);
+    master.set_address_space_limit(None);
+}
+
+#[test]
+fn a_reload_that_fails_late_leaves_the_log_as_it_was() {
+    let filed = Filed::start("workers = 2\n", &["127.0.0.1:0"]);
+    let logs = Tree::empty();
+    let new = logs.at("errors");
+    let settings = format!(
+        "workers = 2\nlog_level = \"error\"\nlog_format = \"json\"\nlog_file = \"{}\"\n",
+        new.display()
+    );
+    fail_late(&filed, &settings);
+    let server = &filed.server;
+    let line = server.log().lines().find(|line| line.contains("could not serve")).unwrap().to_owned();
+    assert!(line.contains(" ERROR [master] the reload failed"), "{line}");
+    server.signal(Signal::USR1);
+    server.says("in the old format", |line| line.ends_with(" INFO [master] logs reopened"));
+    let text = fs::read_to_string(&new).unwrap_or_default();
+    assert!(!text.contains("\"process\":\"master\""), "{text}");
+    // Workers that are replaced are those of before as well.
+    server.workers()[0].signal(Signal::KILL);
+    server
+        .says("in the old format", |line| line.contains(" INFO [master] worker") && line.contains("started"));
+    serves_many(server);
+
+    fs::write(&filed.file, settings.replace("\"error\"", "\"info\"")).unwrap();
+    server.signal(Signal::HUP);
+    eventually("the new log is in use once the workers serve", || {
+        let text = fs::read_to_string(&new).ok()?;
+        text.lines().any(|line| line.contains("generation 3 serves") && line.starts_with('{')).then_some(())
+    });
+    fs::rename(&new, logs.at("errors.1")).unwrap();
+    server.signal(Signal::USR1);
+    eventually("it is opened again by its name", || {
+        fs::read_to_string(&new).ok()?.contains("logs reopened").then_some(())
+    });
+}
+
+#[test]
+fn a_reload_that_fails_late_leaves_the_backlog_as_it_was() {
+    let settings = |backlog: u32| format!("workers = 1\nbacklog = {backlog}\n");
+    let filed = Filed::start(&settings(100), &["127.0.0.1:0"]);
+    let Some(before) = filed.server.backlog() else {
+        crate::support::skipped("a_reload_that_fails_late_leaves_the_backlog_as_it_was", "there is no ss(8)");
+        return;
+    };
+    assert_eq!(before, "100");
+    fail_late(&filed, &settings(77));
+    assert_eq!(filed.server.backlog().unwrap(), "100");
+    filed.server.replace_worker();
+    filed.server.get("/page.html").is(200, PAGE);
+    assert_eq!(filed.server.backlog().unwrap(), "100");
+    filed.reload(&settings(77), 3);
+    assert_eq!(filed.server.backlog().unwrap(), "77");
+}
+
+#[test]
+fn a_reload_that_fails_late_leaves_the_drain_timeout_as_it_was() {
+    let settings = |time: &str| format!("workers = 1\ndrain_timeout = \"{time}\"\n");
+    let mut filed = Filed::start(&settings("300ms"), &["127.0.0.1:0"]);
+    let mut kept = filed.server.client();
+    kept.still_serves();
+    fail_late(&filed, &settings("1h"));
+    filed.server.signal(Signal::QUIT);
+    assert_eq!(filed.server.exit_code(), Some(0));
+}
+
+#[test]
+fn a_reload_that_fails_late_leaves_the_number_of_slots_as_it_was() {
+    let place = Tree::empty();
+    let file = place.at("mayhttpd.toml");
+    let settings = |workers: usize| format!("workers = {workers}\nadmin = \"127.0.0.1:0\"\n");
+    fs::write(&file, settings(2)).unwrap();
+    let server = Launch::site().by_file(&file).start();
+    let admin = server.admin_address();
+    let filed = Filed { file, _place: place, server };
+    let slots = || {
+        let (_, text) = crate::support::plain::get(admin, "/metrics")?;
+        Some(text.lines().filter(|line| line.starts_with("mayhttpd_worker_restarts_total{")).count())
+    };
+    assert_eq!(eventually("the admin answers", slots), 2);
+    fail_late(&filed, &settings(5));
+    assert_eq!(eventually("the admin answers", slots), 2);
+    // Where no worker serves either.
+    filed.server.signal(Signal::WINCH);
+    eventually("the workers leave", || filed.server.workers().is_empty().then_some(()));
+    fail_late(&filed, &settings(5));
+    assert_eq!(eventually("the admin answers", slots), 2);
+    filed.reload(&settings(3), 4);
+    assert_eq!(eventually("the admin answers", slots), 3);
+}
+
+#[test]
+fn reloads_that_fail_late_with_more_workers_lose_no_connection() {
+    let filed = Filed::start("workers = 1\n", &["127.0.0.1:0"]);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _stop = crate::support::Stop(&over);
+        let clients: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        filed.server.get("/page.html").is(200, PAGE);
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..6 {
+            fail_late(&filed, "workers = 4\n");
+        }
+        over.store(true, Ordering::Relaxed);
+        clients.into_iter().for_each(|client| client.join().unwrap());
+    });
+    serves_many(&filed.server);
+}
+
+#[test]
+fn a_reload_whose_log_or_address_can_not_be_had_leaves_no_new_file() {
+    let place = Tree::empty();
+    let (access, errors) = (place.at("access"), place.at("errors"));
+    let filed = Filed::start("workers = 1\nlisten = [\"127.0.0.1:0\"]\n", &[]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    for (listen, log) in [
+        (taken.local_addr().unwrap().to_string(), errors.clone()),
+        ("127.0.0.1:0".into(), "/no/such/log".into()),
+    ] {
+        let settings = format!(
+            "workers = 1\nname = \"never\"\nlisten = [\"{listen}\"]\naccess_log = \"{}\"\nlog_file = \"{}\"\n",
+            access.display(),
+            log.display()
+        );
+        let before = filed.server.log().matches("the reload failed").count();
+        fs::write(&filed.file, settings).unwrap();
+        filed.server.signal(Signal::HUP);
+        says(&filed.server, "the reload failed", before + 1);
+        assert!(!errors.exists());
+        assert_eq!(filed.server.get("/page.html").field("Server"), Some("mayhttpd"));
+        assert!(fs::read_to_string(&access).unwrap_or_default().is_empty());
+    }
+    assert_eq!(filed.server.workers().len(), 1);
 }

@@ -1,7 +1,12 @@
 //! The request line: what is taken, what is refused, and that it may come in any pieces.
 
+use std::time::Duration;
+
 use crate::support::tree::{PAGE, text};
 use crate::support::{Server, every, pattern};
+
+/// The most empty lines that may stand before a request.
+const MAX_EMPTY_LINES: usize = 32;
 
 #[test]
 fn the_plain_forms_are_taken() {
@@ -173,14 +178,58 @@ fn no_beginning_of_a_request_is_answered_before_it_is_whole() {
 }
 
 #[test]
-fn many_empty_lines_before_a_request_are_no_way_to_hold_the_server() {
+fn a_few_empty_lines_before_a_request_are_ignored() {
     let server = Server::start(&[]);
     let mut client = server.client();
-    client.send("\r\n".repeat(5000));
-    client.send("GET /page.html HTTP/1.1\r\nHost: test\r\n\r\n");
-    if let Some(response) = client.answer() {
-        response.has_status(&[200, 400, 414, 431]);
-        client.ends_as(&response);
+    for count in [1, 2, 8, MAX_EMPTY_LINES, 1] {
+        client.send("\r\n".repeat(count));
+        client.still_serves();
+        // Each in a segment of its own, and the connection idle in between.
+        for _ in 0..count {
+            client.send("\r\n");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        client.still_serves();
     }
-    server.get("/page.html").is(200, PAGE);
+}
+
+#[test]
+fn more_empty_lines_before_a_request_are_refused_however_they_come() {
+    let server = Server::start(&[]);
+    let (lines, ask) = ("\r\n".repeat(MAX_EMPTY_LINES + 1), "GET /page.html HTTP/1.1\r\nHost: test\r\n\r\n");
+    server.refuses(&lines, &[400]);
+    server.refuses(format!("{lines}{ask}"), &[400]);
+    server.refuses(format!("{}{lines}{ask}", "\r\n".repeat(50_000)), &[400]);
+    for kept in [false, true] {
+        for piece in [1, 2, 3, 7] {
+            let mut client = server.client();
+            if kept {
+                client.still_serves();
+            }
+            // The pauses let the server take each piece by itself, and the connection be idle in between.
+            for piece in lines.as_bytes().chunks(piece) {
+                client.send(piece);
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            let response = client.response();
+            response.has_status(&[400]);
+            assert!(response.closes());
+            client.closed();
+        }
+    }
+    // Some before the pause, and some with the request.
+    let mut client = server.client();
+    client.send("\r\n".repeat(MAX_EMPTY_LINES - 1));
+    std::thread::sleep(Duration::from_millis(20));
+    client.send(format!("\r\n\r\n{ask}"));
+    client.response().has_status(&[400]);
+    client.closed();
+}
+
+#[test]
+fn an_empty_line_without_a_carriage_return_is_refused() {
+    let server = Server::start(&[]);
+    for start in ["\n", "\n\n", "\r\n\n", "\r\r\n", "\n\r\n"] {
+        server.refuses(format!("{start}GET /page.html HTTP/1.1\r\nHost: test\r\n\r\n"), &[400]);
+    }
 }

@@ -1,18 +1,27 @@
-//! Confinement, by trying: what a confined process may not do fails or kills it, what the workers' own states say,
-//! and that a confined server serves. Where the kernel lacks a part, a test says so and is skipped.
+//! Confinement, by trying: what a confined process may not do fails or kills it, what the workers' own states
+//! say, and that a confined server serves. Where the kernel lacks a part, a test says so and is skipped.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant, SystemTime};
 
-use mayhttpd::config::Sandbox as Wanted;
+use mayhttpd::background::Background;
+use mayhttpd::config::{SandboxMode as Wanted, Settings};
+use mayhttpd::metrics::Row;
 use mayhttpd::sandbox::Sandbox;
+use mayhttpd::store::Store;
+use mayhttpd::store::root::OpenedRoot;
+use mayhttpd::sys::allowed_calls::AllowedCalls;
 use mayhttpd::sys::file::Root;
 use mayhttpd::sys::process::fork;
-use mayhttpd::sys::seccomp::Work;
-use rustix::process::Signal;
+use mayhttpd::time::Now;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::net::{SendFlags, SocketType, sockopt};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open};
 
 use crate::support::confined::{self, BOTH, LANDLOCK, Needs, Outcome, SECCOMP, denied, read, sandbox};
 use crate::support::launch::Finished;
@@ -23,7 +32,7 @@ use crate::support::{Client, Launch, Tree, eventually, root, skipped};
 /// Has a process of its own confine itself as a worker does, and then try something.
 #[track_caller]
 fn try_in(sandbox: Sandbox, directory: &Path, attempt: impl FnOnce() -> std::io::Result<()>) -> Outcome {
-    confined::try_in(sandbox, Work::Serving, directory, attempt)
+    confined::try_in(sandbox, AllowedCalls::Worker, directory, attempt)
 }
 
 #[test]
@@ -42,6 +51,29 @@ fn only_what_lies_beneath_the_root_can_be_read() {
     }
     let above = tree.path().parent().unwrap();
     assert_eq!(try_in(sandbox, tree.path(), || fs::read_dir(above).map(|_| ())), denied());
+}
+
+#[test]
+fn a_worker_without_landlock_follows_its_root_within_the_filter() {
+    let test = "a_worker_without_landlock_follows_its_root_within_the_filter";
+    let Some(sandbox) = sandbox(test, SECCOMP) else { return };
+    let tree = Tree::empty();
+    tree.dir("one");
+    tree.dir("two");
+    tree.link("current", "one");
+    let current = tree.at("current");
+    let now = |tick| Now { tick, wall: SystemTime::now() };
+    let root = Some(OpenedRoot::new((Root::open(&current).unwrap(), current.clone())));
+    let metrics = Row::alone().unwrap();
+    let background = Box::leak(Box::new(Background::start(0, 0, metrics).unwrap()));
+    let store = Store::new(&Settings::default(), root, Vec::new(), metrics, background, now(0));
+    fs::remove_file(&current).unwrap();
+    tree.link("current", "two");
+    let look = || {
+        store.tick(now(100));
+        Ok(())
+    };
+    assert_eq!(try_in(sandbox, tree.path(), look), Outcome::Succeeded);
 }
 
 #[test]
@@ -113,6 +145,62 @@ fn a_call_that_no_worker_makes_kills_the_process() {
     for (name, attempt) in attempts {
         assert_eq!(try_in(sandbox, tree.path(), attempt), Outcome::KilledBy(Signal::SYS), "{name}");
     }
+}
+
+#[test]
+fn no_option_of_a_socket_can_be_set_but_those_of_a_drain() {
+    let Some(sandbox) = sandbox("no_option_of_a_socket_can_be_set_but_those_of_a_drain", SECCOMP) else {
+        return;
+    };
+    let tree = Tree::empty();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = std::net::TcpListener::bind("[::1]:0");
+    for listener in other.iter().chain([&listener]) {
+        let drain = || mayhttpd::sys::socket::hold_off(listener.as_fd());
+        assert_eq!(try_in(sandbox, tree.path(), drain), Outcome::Succeeded);
+    }
+    type Set = fn(&std::net::TcpListener) -> rustix::io::Result<()>;
+    let attempts: [(&str, Set); 7] = [
+        ("reuseport", |socket| sockopt::set_socket_reuseport(socket, true)),
+        ("receive buffer", |socket| sockopt::set_socket_recv_buffer_size(socket, 1 << 20)),
+        ("keep alive", |socket| sockopt::set_socket_keepalive(socket, true)),
+        ("no delay", |socket| sockopt::set_tcp_nodelay(socket, false)),
+        ("cork", |socket| sockopt::set_tcp_cork(socket, true)),
+        ("hops", |socket| sockopt::set_ip_ttl(socket, 1)),
+        ("IPv6 alone", |socket| sockopt::set_ipv6_v6only(socket, true)),
+    ];
+    for (name, set) in attempts {
+        let attempt = || Ok(set(&listener)?);
+        assert_eq!(try_in(sandbox, tree.path(), attempt), Outcome::KilledBy(Signal::SYS), "{name}");
+    }
+}
+
+#[test]
+fn no_flag_that_processes_share_can_be_changed() {
+    let Some(sandbox) = sandbox("no_flag_that_processes_share_can_be_changed", SECCOMP) else { return };
+    let tree = Tree::empty();
+    let log = fs::File::options().create(true).append(true).open(tree.at("log")).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let flags = || (fcntl_getfl(&log).unwrap(), fcntl_getfl(&listener).unwrap());
+    let before = flags();
+    assert!(before.0.contains(OFlags::APPEND) && before.1.contains(OFlags::NONBLOCK));
+    for (calls, name) in [(AllowedCalls::Worker, "worker"), (AllowedCalls::Admin, "admin")] {
+        for flags in [
+            OFlags::empty(),
+            OFlags::APPEND,
+            OFlags::NONBLOCK,
+            OFlags::RDWR,
+            OFlags::from_bits_retain(0x2000),
+        ] {
+            let attempt = || Ok(fcntl_setfl(&log, flags).and(fcntl_setfl(&listener, flags))?);
+            let outcome = confined::try_in(sandbox, calls, tree.path(), attempt);
+            assert_eq!(outcome, Outcome::KilledBy(Signal::SYS), "{name} {flags:?}");
+        }
+    }
+    let block = || Ok(rustix::io::ioctl_fionbio(&listener, false)?);
+    assert_eq!(try_in(sandbox, tree.path(), block), Outcome::KilledBy(Signal::SYS));
+    assert_eq!(flags(), before);
 }
 
 #[test]
@@ -319,4 +407,157 @@ fn switched(sandbox: &str) -> (crate::support::Server, Tree) {
     server.get("/index.html").is(200, "old\n");
     fs::rename(tree.at("next"), tree.at("current")).unwrap();
     (server, tree)
+}
+
+/// The worker's own end of its link to the master, as a client that has taken it over would have it; none,
+/// with a word, where this process may not get it.
+fn link_of(test: &str, worker: Process) -> Option<std::os::fd::OwnedFd> {
+    let process = pidfd_open(Pid::from_raw(worker.pid as i32).unwrap(), PidfdFlags::empty()).unwrap();
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", worker.pid)).ok();
+    let numbers = descriptors.into_iter().flatten().flatten();
+    let numbers: Vec<i32> =
+        numbers.map(|entry| entry.file_name().to_str().unwrap().parse().unwrap()).collect();
+    let link = numbers.into_iter().find_map(|number| {
+        let copy = pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).ok()?;
+        (sockopt::socket_type(&copy) == Ok(SocketType::SEQPACKET)).then_some(copy)
+    });
+    if link.is_none() {
+        skipped(test, "descriptors of other processes can't be had here");
+    }
+    link
+}
+
+#[test]
+fn a_worker_that_sends_its_master_what_no_worker_sends_is_killed_and_replaced() {
+    for (message, what) in [
+        (&b"nonsense"[..], "sent a message that is not known"),
+        (b"ready", "sent a message that is not known or comes at the wrong time"),
+        (b"failed for ever", "sent a message that is not known or comes at the wrong time"),
+        (&[b'x'; 1025], "sent a message that is too long"),
+        (&[b'x'; 60_000], "sent a message that is too long"),
+    ] {
+        let server = Launch::site().start();
+        let worker = server.workers()[0];
+        let name = "a_worker_that_sends_its_master_what_no_worker_sends_is_killed_and_replaced";
+        let Some(link) = link_of(name, worker) else { return };
+        rustix::net::send(&link, message, SendFlags::NOSIGNAL).unwrap();
+        server.says("what it did", |line| {
+            line.contains(&format!("ERROR [master] worker 0 {what}")) && line.ends_with("and is killed")
+        });
+        eventually("it is replaced", || (!worker.lives() && server.workers().len() == 1).then_some(()));
+        server.get("/page.html").is(200, PAGE);
+        assert_eq!(server.log().matches("ERROR").count(), 1, "{}", server.log());
+    }
+}
+
+#[test]
+fn a_worker_that_floods_its_master_is_killed_and_causes_no_flood_of_reloads() {
+    let server = Launch::site().start();
+    let worker = server.workers()[0];
+    // It has a client, and stays until that has gone.
+    let mut kept = server.client();
+    kept.still_serves();
+    let memory = server.master.memory();
+    let name = "a_worker_that_floods_its_master_is_killed_and_causes_no_flood_of_reloads";
+    let Some(link) = link_of(name, worker) else { return };
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    eventually("it is killed", || {
+        // Until the master listens no more.
+        while rustix::net::send(&link, b"moved", flags).is_ok() {}
+        (!worker.lives()).then_some(())
+    });
+    drop(link);
+    server.says("why", |line| line.contains("sent far more messages than it has to send"));
+    eventually("another one serves", || (server.workers().len() == 1).then_some(()));
+    (0..10).for_each(|_| server.get("/page.html").is(200, PAGE));
+    let reloads = server.log().matches("leads elsewhere now").count();
+    assert!(reloads <= 3, "{reloads} reloads: {}", server.log());
+    assert!(server.master.memory() < memory + (8 << 20), "the master keeps what it was sent");
+}
+
+/// The memory that a process shares with the master, as /proc/PID/smaps has it: for each map its length in
+/// bytes, what it allows, and the kernel's flags. None where this process may not look.
+fn shared_memory(process: Process) -> Option<Vec<(u64, String, String)>> {
+    let text = fs::read_to_string(format!("/proc/{}/smaps", process.pid)).ok()?;
+    let mut maps = Vec::new();
+    let mut map = None;
+    for line in text.lines() {
+        if let Some(flags) = line.strip_prefix("VmFlags:") {
+            maps.extend(map.take().map(|(length, access)| (length, access, flags.to_owned())));
+        } else if line.contains("memfd:mayhttpd") {
+            let (range, rest) = line.split_once(' ').unwrap();
+            let address = |text: &str| u64::from_str_radix(text, 16).unwrap();
+            let (start, end) = range.split_once('-').unwrap();
+            map = Some((address(end) - address(start), rest[..4].to_owned()));
+        }
+    }
+    Some(maps)
+}
+
+#[test]
+fn a_worker_shares_its_own_counts_alone_and_the_admin_process_may_not_change_any() {
+    let name = "a_worker_shares_its_own_counts_alone_and_the_admin_process_may_not_change_any";
+    for sandbox in ["on", "off"] {
+        let server = Launch::site().workers(3).flags(["--admin", "0", "--sandbox", sandbox]).start();
+        let admin = server.admin_address();
+        server.get("/page.html").is(200, PAGE);
+        let Some(all) = shared_memory(server.master) else {
+            skipped(name, "maps of other processes can't be seen here");
+            return;
+        };
+        assert!(all.iter().map(|(length, ..)| length).sum::<u64>() > 1 << 20, "{all:?}");
+        for worker in server.workers() {
+            let Some(maps) = shared_memory(worker).filter(|maps| !maps.is_empty()) else {
+                skipped(name, "maps of other processes can't be seen here");
+                return;
+            };
+            let page = rustix::param::page_size() as u64;
+            assert!(matches!(&maps[..], [(length, ..)] if *length == page), "{maps:?}");
+        }
+        let maps = shared_memory(server.admin().unwrap()).unwrap();
+        assert!(!maps.is_empty());
+        for (_, access, flags) in maps {
+            assert_eq!(access, "r--s");
+            assert!(
+                !flags.split_whitespace().any(|flag| flag == "mw"),
+                "it could allow itself to write: {flags}"
+            );
+        }
+        let (_, text) = crate::support::plain::get(admin, "/status.json").unwrap();
+        assert!(text.contains("\"GET\""), "{text}");
+    }
+}
+
+#[test]
+fn what_a_worker_writes_to_counts_that_are_not_its_own_reaches_no_other() {
+    let Some(sandbox) = sandbox("what_a_worker_writes_to_counts_…", SECCOMP) else { return };
+    let tree = Tree::empty();
+    let words = mayhttpd::sys::shm::map::<4>(3).unwrap();
+    // Asked for once, by a call that no list has.
+    let _ = rustix::param::page_size();
+    words.iter().for_each(|block| block.0[3].store(5, Relaxed));
+    let write = |index: usize| {
+        move || {
+            mayhttpd::sys::shm::keep_only(&words[1].0)?;
+            let seen: Vec<u64> = words.iter().map(|block| block.0[3].load(Relaxed)).collect();
+            assert_eq!(seen, [0, 5, 0]);
+            words[index].0[3].store(7, Relaxed);
+            Ok(())
+        }
+    };
+    assert_eq!(try_in(sandbox, tree.path(), write(0)), Outcome::KilledBy(Signal::SEGV));
+    assert_eq!(try_in(sandbox, tree.path(), write(2)), Outcome::KilledBy(Signal::SEGV));
+    assert_eq!(try_in(sandbox, tree.path(), write(1)), Outcome::Succeeded);
+    let seen: Vec<u64> = words.iter().map(|block| block.0[3].load(Relaxed)).collect();
+    assert_eq!(seen, [5, 7, 5]);
+    let read_and_write = || {
+        mayhttpd::sys::shm::only_read()?;
+        if words[1].0[3].load(Relaxed) != 7 {
+            return Err(std::io::ErrorKind::NotFound.into());
+        }
+        words[1].0[3].store(8, Relaxed);
+        Ok(())
+    };
+    assert_eq!(try_in(sandbox, tree.path(), read_and_write), Outcome::KilledBy(Signal::SEGV));
+    assert_eq!(words[1].0[3].load(Relaxed), 7);
 }

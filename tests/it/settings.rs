@@ -1,4 +1,4 @@
-//! The settings file, and the flags that check and print what all layers settle to.
+//! The settings file, and the flags that check and print what all sources resolve to.
 
 use std::net::TcpListener;
 
@@ -56,7 +56,7 @@ fn the_defaults_of_a_packager_rank_below_all_else() {
             &[][..],
             [
                 format!("name = \"by-packager\"  # {}", by_packager(1)),
-                format!("listen = [\"0.0.0.0:81\"]  # {}", by_packager(2)),
+                format!("listen = [\"*:81\"]  # {}", by_packager(2)),
                 admin.clone(),
             ],
         ),
@@ -72,7 +72,7 @@ fn the_defaults_of_a_packager_rank_below_all_else() {
             &["-c", &path, "--name", "by-flag", "-p", "84"],
             [
                 "name = \"by-flag\"  # --name".to_owned(),
-                "listen = [\"0.0.0.0:84\"]  # --port".to_owned(),
+                "listen = [\"*:84\"]  # --port".to_owned(),
                 admin.clone(),
             ],
         ),
@@ -97,7 +97,7 @@ fn the_defaults_of_a_packager_are_as_strict_as_the_file() {
     assert!(finished.errors.starts_with("mayhttpd: cannot read the settings in /absent: "), "{finished:?}");
     let (_tree, nested) = file("defaults = \"x\"\n");
     let finished = run_with(&["-c", &nested]);
-    assert!(finished.errors.contains(":1:1: defaults: is a flag only"), "{finished:?}");
+    assert!(finished.errors.contains(":1:1: defaults: is only a flag"), "{finished:?}");
 }
 
 #[test]
@@ -112,14 +112,14 @@ fn paths_in_a_file_start_where_the_server_was_started() {
 fn a_bad_file_is_refused_with_2_and_one_line_that_says_where() {
     every(
         [
-            ("\nwrokers = 2\n", ":2:1: wrokers: unknown key (the nearest known one is workers)"),
+            ("\nwrokers = 2\n", ":2:1: wrokers: unknown key (did you mean workers?)"),
             ("workers = true\n", ":1:11: workers: is a boolean (expected a number or a string: N|auto)"),
             (
                 "workers = 0\n",
                 ":1:11: workers: invalid value \"0\" (expected a number from 1 to 1024, or auto)",
             ),
-            ("name = \"a\"\nname = \"b\"\n", ":2:1: name: stands here again (each key may stand once)"),
-            ("log_level = info\n", ":1:13: log_level: info is no value"),
+            ("name = \"a\"\nname = \"b\"\n", ":2:1: name: duplicate key (each key may be given once)"),
+            ("log_level = info\n", ":1:13: log_level: invalid value info"),
             ("name = \"a\n", ":1:10: invalid basic string"),
         ]
         .map(|row| (row.0, row)),
@@ -210,7 +210,7 @@ fn a_dump_names_every_value_and_its_origin() {
         "name = \"by-flag\"  # --name",
         "idle_timeout = \"5s\"  # MAYHTTPD_IDLE_TIMEOUT",
         &format!("log_level = \"debug\"  # {path}:2"),
-        "send_timeout = \"30s\"  # default",
+        "send_timeout = \"60s\"  # default",
     ] {
         assert!(finished.output.lines().any(|found| found == line), "no {line:?} in\n{}", finished.output);
     }

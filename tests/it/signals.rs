@@ -77,7 +77,7 @@ fn quit_lets_a_download_complete() {
 }
 
 #[test]
-fn quit_with_nobody_there_ends_by_itself() {
+fn quit_without_clients_ends_by_itself() {
     let mut server = Launch::site().workers(2).start();
     server.get("/page.html").is(200, PAGE);
     server.signal(Signal::QUIT);
@@ -86,9 +86,9 @@ fn quit_with_nobody_there_ends_by_itself() {
 
 #[test]
 fn quit_under_load_answers_those_that_came_in_and_refuses_the_others() {
-    // Root, and whoever else may, has the kernel hold new clients off in another way.
-    let as_nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
-    let wrappers = if root() { vec![&[][..], &as_nobody] } else { vec![&[][..]] };
+    // Root, and other users who may, have the kernel hold new clients off in another way.
+    let as_other_user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    let wrappers = if root() { vec![&[][..], &as_other_user] } else { vec![&[][..]] };
     let addresses = ["127.0.0.1:0", "[::1]:0"];
     for (wrapper, listen) in wrappers.iter().flat_map(|wrapper| addresses.map(|address| (wrapper, address))) {
         let launch = Launch::site().workers(2).listen(&[listen]).under(wrapper.iter().copied());
@@ -123,14 +123,15 @@ fn quit_under_load_answers_those_that_came_in_and_refuses_the_others() {
 
 #[test]
 fn quit_answers_a_client_that_had_connected_and_asks_late() {
-    let as_nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
-    let wrappers = if root() { vec![&[][..], &as_nobody] } else { vec![&[][..]] };
+    let as_other_user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    let wrappers = if root() { vec![&[][..], &as_other_user] } else { vec![&[][..]] };
     for wrapper in wrappers {
         let mut server = Launch::site().workers(2).under(wrapper.iter().copied()).start();
         let mut client = server.client();
         server.signal(Signal::QUIT);
-        server.says("that it drains", |line| line.contains("serves its clients to their end"));
-        // The case itself: longer than the listeners need to find that nobody else comes, and less than they wait.
+        server.says("that it drains", |line| line.contains("is draining"));
+        // The case itself: longer than the listeners need to find that no further client comes, and less than
+        // they wait.
         std::thread::sleep(Duration::from_millis(600));
         client.send("GET /page.html HTTP/1.1\r\nHost: test\r\n\r\n");
         client.response().is(200, PAGE);

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::support::client::ASK_PAGE;
+use crate::support::exposition::Exposition;
+use crate::support::json::Json;
 use crate::support::tree::PAGE;
 use crate::support::{Client, DEADLINE, Launch, Server, Tree, pattern, within};
 
@@ -59,7 +61,8 @@ fn a_dripped_head_is_cut_at_its_deadline() {
         while !client.has_news() {
             client.send(drop);
             assert!(start.elapsed() < DEADLINE, "a drip of {drop:?} is waited for without end");
-            // The pace of the drip, not a wait: each drop comes well within any timeout counted from the last.
+            // The pace of the drip, not a wait: each drop comes well within any timeout counted from the
+            // last.
             std::thread::sleep(Duration::from_millis(100));
         }
         if let Some(response) = client.answer() {
@@ -218,7 +221,7 @@ fn a_slow_but_steady_reader_outlasts_the_send_timeout() {
 }
 
 #[test]
-fn clients_that_wait_hold_nobody_up() {
+fn clients_that_wait_hold_no_other_up() {
     let server = Server::start(&["--head-timeout", "30s"]);
     let mut waiting: Vec<_> = (0..50).map(|_| server.client()).collect();
     waiting.iter_mut().for_each(|client| assert!(client.send("GET /page.html HTTP/1.1\r\nHo")));
@@ -229,4 +232,114 @@ fn clients_that_wait_hold_nobody_up() {
         client.response().is(200, PAGE);
         client.response().is(200, PAGE);
     }
+}
+
+/// Holds a server to ending each connection that `begin` has begun no sooner than `timeout` after that began,
+/// and soon afterwards. The connections begin at all parts of a tick of the server's clock.
+#[track_caller]
+fn never_early(server: &Server, timeout: Duration, begin: impl Fn(&mut Client)) {
+    let begun: Vec<_> = (0..40)
+        .map(|_| {
+            let mut client = server.client();
+            std::thread::sleep(Duration::from_millis(7));
+            let start = Instant::now();
+            begin(&mut client);
+            (client, start)
+        })
+        .collect();
+    let taken: Vec<_> = std::thread::scope(|scope| {
+        let wait = |(mut client, start): (Client, Instant)| {
+            scope.spawn(move || {
+                client.rest();
+                start.elapsed()
+            })
+        };
+        let threads: Vec<_> = begun.into_iter().map(wait).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let (least, most) = (taken.iter().min().unwrap(), taken.iter().max().unwrap());
+    assert!(*least >= timeout, "one ended after {least:?}, which is before {timeout:?}");
+    assert!(*most < timeout + DEADLINE, "one ended after {most:?}");
+}
+
+#[test]
+fn no_timeout_ends_early() {
+    let timeout = Duration::from_millis(1500);
+    let server = only("--idle-timeout", "1500ms");
+    never_early(&server, timeout, Client::still_serves);
+    // One that had to be waited for keeps its coroutine for a while.
+    never_early(&server, timeout, |client| {
+        client.send("GET /page.html HTTP/1.1\r\nHo");
+        std::thread::sleep(Duration::from_millis(20));
+        client.send("st: test\r\n\r\n");
+        client.response().is(200, PAGE);
+    });
+    let server = only("--head-timeout", "1500ms");
+    never_early(&server, timeout, |client| assert!(client.send("GET /page.html HTTP/1.1\r\nHo")));
+    never_early(&server, timeout, |client| {
+        assert!(client.send("GET / HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\nabc"));
+    });
+}
+
+#[test]
+fn a_worker_that_was_held_up_ends_no_connection_early() {
+    let timeout = Duration::from_millis(1500);
+    let server = only("--idle-timeout", "1500ms");
+    let worker = server.workers()[0];
+    for _ in 0..5 {
+        let mut client = server.client();
+        client.still_serves();
+        worker.stop();
+        client.send(ASK_PAGE);
+        // The worker's clock stands still meanwhile.
+        std::thread::sleep(Duration::from_millis(700));
+        let start = Instant::now();
+        worker.signal(rustix::process::Signal::CONT);
+        client.response().is(200, PAGE);
+        client.closed();
+        assert!(start.elapsed() >= timeout, "ended after {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_client_that_never_closes_after_the_last_response_is_let_go_and_counted() {
+    let logs = Tree::empty();
+    let path = logs.at("access.log");
+    let log = ["--access-log", path.to_str().unwrap(), "--access-format", "json"];
+    let server = Launch::site().flags(["--admin", "0"]).flags(log).start();
+    let admin = server.admin_address();
+    let until = |what: &str, phase: &str, open: f64, timeouts: f64| {
+        within(DEADLINE * 2, what, || {
+            let metrics = Exposition::of(admin);
+            let label = format!("phase=\"{phase}\"");
+            (metrics.sum("mayhttpd_connections_open", &label) == open
+                && metrics.sum("mayhttpd_connection_timeouts_total", &label) == timeouts)
+                .then_some(())
+        });
+    };
+    // A body too long to be skipped, and a request that is refused.
+    let long = "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 999999999\r\n\r\n";
+    let refused = "GET / HTTP/1.1\r\n\r\n";
+    for (count, request) in [long, refused].iter().enumerate() {
+        let mut client = server.client().patient(DEADLINE * 2);
+        let start = Instant::now();
+        client.send(request);
+        let response = client.response();
+        response.has_status(&[400, 405]);
+        assert!(response.closes());
+        until("it lingers", "linger", 1.0, count as f64);
+        until("it has lingered for long enough", "linger", 0.0, count as f64 + 1.0);
+        assert!(start.elapsed() >= Duration::from_secs(5), "let go after {:?}", start.elapsed());
+        client.closed();
+    }
+    let ended = |reason: &str| {
+        Exposition::of(admin).sum("mayhttpd_connections_ended_total", &format!("reason=\"{reason}\""))
+    };
+    assert_eq!((ended("timed_out"), ended("rejected"), ended("finished")), (1.0, 1.0, 0.0));
+    let ends = within(DEADLINE, "the ends in the access log", || {
+        let text = std::fs::read_to_string(logs.at("access.log")).unwrap();
+        let ends: Vec<_> = text.lines().map(|line| Json::parse(line).text("end").to_owned()).collect();
+        (ends.len() == 3).then_some(ends)
+    });
+    assert_eq!(ends, ["finished", "linger_timeout", "rejected"]);
 }

@@ -12,7 +12,7 @@ use crate::support::launch::run_with;
 use crate::support::plain;
 use crate::support::process::{Process, Stray};
 use crate::support::tree::PAGE;
-use crate::support::{Launch, Server, Tree, eventually};
+use crate::support::{Launch, Server, Tree, eventually, skipped};
 
 /// A pid file's path that no other test has, and its removal.
 struct PidFile(PathBuf);
@@ -100,7 +100,7 @@ fn a_new_program_with_fewer_workers_leaves_no_client_waiting() {
     eventually("the new program serves", || (count("generation 1 serves") == 2).then_some(()));
     let new = server.master.children().into_iter().find(|child| !old.contains(child)).map(Stray);
     server.signal(Signal::QUIT);
-    eventually("the old workers drain", || (count("serves its clients to their end") == 4).then_some(()));
+    eventually("the old workers drain", || (count("is draining") == 4).then_some(()));
     (0..50).for_each(|_| server.get("/page.html").is(200, PAGE));
     assert!(server.master.lives(), "it still drains");
     drop((kept, new));
@@ -178,9 +178,11 @@ fn the_signal_flag_says_what_it_cannot_do() {
     let finished = run_with(&["-s", "quit"]);
     assert_eq!(finished.code, Some(2));
     assert!(finished.errors.contains("--pid-file"), "{}", finished.errors);
-    let finished = run_with(&["-s", "dance", "--pid-file", path]);
-    assert_eq!(finished.code, Some(2));
-    assert!(finished.errors.contains("stop, quit, reload, reopen or upgrade"), "{}", finished.errors);
+    for word in ["dance", "STOP"] {
+        let finished = run_with(&["-s", word, "--pid-file", path]);
+        assert_eq!(finished.code, Some(2));
+        assert!(finished.errors.contains("stop, quit, reload, reopen or upgrade"), "{}", finished.errors);
+    }
 }
 
 #[test]
@@ -210,4 +212,63 @@ fn reopened_logs_lose_no_line() {
     assert!(lines.iter().all(|line| line.contains("\"GET /page.html HTTP/1.1\" 200 38")), "{lines:?}");
     assert!(!text("access.1").is_empty(), "the second file took its share");
     assert!(text("errors").contains("stopped"));
+}
+
+#[test]
+fn a_reload_of_either_program_during_an_upgrade_replaces_its_workers() {
+    let file = PidFile::new("reload");
+    let server = Launch::site().workers(2).flags(file.flag()).start();
+    let new = upgrade(&server, &file);
+    // Its parent's children include it.
+    let old = || server.workers().into_iter().filter(|child| *child != new.0).collect::<Vec<_>>();
+    let (old_before, new_before) = (old(), new.0.children());
+    server.signal(Signal::HUP);
+    eventually("the old program's workers are replaced", || {
+        let workers = old();
+        (workers.len() == 2 && !workers.iter().any(|worker| old_before.contains(worker))).then_some(())
+    });
+    new.0.signal(Signal::HUP);
+    eventually("the new program's workers are replaced", || {
+        let workers = new.0.children();
+        (workers.len() == 2 && !workers.iter().any(|worker| new_before.contains(worker))).then_some(())
+    });
+    (0..20).for_each(|_| server.get("/page.html").is(200, PAGE));
+    server.signal(Signal::QUIT);
+    eventually("the old program ends", || (!server.master.lives()).then_some(()));
+    (0..20).for_each(|_| server.get("/page.html").is(200, PAGE));
+}
+
+#[test]
+fn an_upgrade_during_a_reload_starts_the_new_program_after_it() {
+    let file = PidFile::new("upgrade-reload");
+    let server = Launch::site().workers(2).flags(file.flag()).start();
+    server.signal(Signal::HUP);
+    eventually("the reload begins", || server.log().contains("reloading: generation 2").then_some(()));
+    let _new = upgrade(&server, &file);
+    let log = server.log();
+    let place = |words: &str| log.find(words).unwrap_or_else(|| panic!("{words}: {log}"));
+    assert!(place("generation 2 serves") < place("the new program starts beside this one"), "{log}");
+    (0..20).for_each(|_| server.get("/page.html").is(200, PAGE));
+}
+
+#[test]
+fn an_upgrade_that_is_taken_back_leaves_the_backlog_of_the_old_program() {
+    let (file, place) = (PidFile::new("backlog"), Tree::empty());
+    let settings = place.at("mayhttpd.toml");
+    let pid_file = file.0.display();
+    let write = |backlog: u32| {
+        fs::write(&settings, format!("workers = 2\nbacklog = {backlog}\npid_file = \"{pid_file}\"\n"))
+            .unwrap();
+    };
+    write(100);
+    let server = Launch::site().by_file(&settings).start();
+    if server.backlog().is_none() && skipped("an_upgrade_that_is_taken_back_…", "there is no ss(8)") {
+        return;
+    }
+    write(77);
+    let new = upgrade(&server, &file);
+    eventually("the new program serves", || (server.backlog().unwrap() == "77").then_some(()));
+    new.0.signal(Signal::QUIT);
+    eventually("the old program's counts again", || (server.backlog().unwrap() == "100").then_some(()));
+    server.get("/page.html").is(200, PAGE);
 }

@@ -1,4 +1,5 @@
-//! Workers that hang: new connections keep away from them, and after the watchdog's time they are killed and replaced.
+//! Workers that hang: new connections keep away from them, and after the watchdog's time they are killed and
+//! replaced.
 
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ fn new_connections_keep_away_from_a_stopped_worker() {
         let worker = server.workers()[stopped];
         hang(&server, &worker);
         server.says("which worker is silent", |line| {
-            line.contains(&format!("worker {stopped} has given no sign of life for a second"))
+            line.contains(&format!("worker {stopped} has had no heartbeat for a second"))
         });
         answers_all(&server, 200);
         worker.signal(Signal::CONT);
@@ -84,7 +85,7 @@ fn a_hung_worker_is_killed_and_its_successor_serves_what_waited() {
     let mut clients: Vec<_> = (0..40).map(|_| server.client()).collect();
     clients.iter_mut().for_each(|client| assert!(client.send(ASK_PAGE)));
     server.says("why it is killed", |line| {
-        line.contains("ERROR") && line.contains("worker 0 has given no sign of life for 3 s and is killed")
+        line.contains("ERROR") && line.contains("worker 0 has had no heartbeat for 3 s and is killed")
     });
     server.says("that it is replaced", |line| line.contains("worker 0 ended (signal 9, SIGKILL)"));
     clients.iter_mut().for_each(|client| client.response().is(200, PAGE));
@@ -102,7 +103,7 @@ fn the_successor_of_a_hung_worker_is_watched_as_well() {
             others.first().copied()
         });
         worker.stop();
-        says(&server, "worker 0 has given no sign of life for 2 s and is killed", times);
+        says(&server, "worker 0 has had no heartbeat for 2 s and is killed", times);
         says(&server, "worker 0 started", times + 1);
     }
     reach_all(&server);

@@ -27,23 +27,23 @@ fn connect(body: usize, close: bool, after: u16) -> (SocketAddr, TcpStream) {
 }
 
 #[test]
-fn it_replies_once_for_each_blank_line_wherever_the_pieces_are_cut() {
+fn it_responds_once_for_each_blank_line_wherever_the_pieces_are_cut() {
     let (address, mut stream) = connect(5, false, 7000);
-    let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nxxxxx";
+    let response = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nxxxxx";
     let requests = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(40);
     for cut in [1, 3, 27, 28, 500] {
         for piece in requests.chunks(cut) {
             stream.write_all(piece).unwrap();
         }
-        let mut replies = vec![0; reply.len() * 40];
-        stream.read_exact(&mut replies).unwrap();
-        assert!(replies == reply.repeat(40), "cut at {cut}");
+        let mut responses = vec![0; response.len() * 40];
+        stream.read_exact(&mut responses).unwrap();
+        assert!(responses == response.repeat(40), "cut at {cut}");
     }
     assert_eq!(ask(address, "/", &[]).unwrap().0.length, 5);
 }
 
 #[test]
-fn it_sends_a_long_reply_whole_and_closes_where_it_should() {
+fn it_sends_a_long_response_whole_and_closes_where_it_should() {
     let (address, mut stream) = connect(3_000_000, true, 8000);
     stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     let mut all = Vec::new();

@@ -1,5 +1,5 @@
-//! The parts of the load kit: what it makes of the generators' output, of the system's files and of a recorded run. The kit
-//! itself is a benchmark without the standard harness, so its tests are here.
+//! The parts of the load kit: what it makes of the generators' output, of the system's files and of a
+//! recorded run. The kit itself is a benchmark without the standard harness, so its tests are here.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test reports")]
 
@@ -8,7 +8,9 @@
 #[path = "../../benches/load/main.rs"]
 mod load;
 
+mod cold;
 mod content;
+mod disk;
 mod exchange;
 mod floor;
 mod generators;

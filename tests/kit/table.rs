@@ -2,6 +2,7 @@
 
 use super::run::fixed;
 use crate::load::peers::OURS;
+use crate::load::record::Beside;
 use crate::load::report::table::{faults, text, what_for};
 
 #[test]
@@ -24,8 +25,22 @@ fn what_fails_at_ours_is_told_and_at_others_is_not() {
 }
 
 #[test]
+fn one_client_beside_the_others_has_a_line_of_its_own() {
+    let mut run = fixed();
+    assert!(!text(&run).contains("the one client"));
+    let beside = Beside { answers_per_second: 998.0, max_us: 2500.0, alone_p99_us: 300.0 };
+    run.samples
+        .iter_mut()
+        .filter(|sample| sample.peer == OURS)
+        .for_each(|it| it.beside = Some(beside.clone()));
+    let line =
+        "  mayhttpd: the one client had 998 answers/s, 2.50 ms at most; p99 300 µs when it was alone\n";
+    assert!(text(&run).contains(line), "{}", text(&run));
+}
+
+#[test]
 fn a_program_says_what_it_is_for() {
-    assert_eq!(what_for("nginx"), "nginx nginx-default");
+    assert_eq!(what_for("nginx"), "nginx nginx-threads nginx-default");
     assert_eq!(what_for("ab"), "ab-100 ab-2000");
     assert_eq!(what_for("taskset"), "every measurement");
 }

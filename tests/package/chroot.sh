@@ -1,6 +1,6 @@
 #!/bin/bash
-# chroot.sh OUT SCRIPT: runs SCRIPT in a copy-on-write view of this machine's files, in namespaces that the caller made. OUT
-# is /out there.
+# chroot.sh OUT SCRIPT: runs SCRIPT in a copy-on-write view of this machine's files, in namespaces that the
+# caller made. OUT is /out there.
 set -euo pipefail
 source "$(dirname "$(realpath "$0")")/../systemd/view.sh" "$1" "$1"
 install -m 755 "$2" "$root/usr/local/bin/inside.sh"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs in a chroot with the machine's network: makes a Debian without systemd by debootstrap, which is installed there if it
-# can be, and runs plain.sh in it, without any network.
+# Runs in a chroot with the machine's network: makes a Debian without systemd by debootstrap, which is
+# installed there if it can be, and runs plain.sh in it, without any network.
 export LANG=C DEBIAN_FRONTEND=noninteractive
 source /etc/os-release
 if ! command -v debootstrap >/dev/null; then

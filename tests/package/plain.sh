@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs in a chroot where no systemd runs: installs, upgrades, removes and purges the package, and says `ok` or `not ok` of
-# each step.
+# Runs in a chroot where no systemd runs: installs, upgrades, removes and purges the package, and says `ok` or
+# `not ok` of each step.
 export LANG=C DEBIAN_FRONTEND=noninteractive
 check() {
     local what=$1

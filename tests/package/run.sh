@@ -1,8 +1,8 @@
 #!/bin/bash
-# run.sh: builds the Debian package, twice with different versions, and tries installation, upgrade, removal and purge in a
-# copy-on-write view of this machine's files: in a chroot without systemd running, under a systemd of its own, and in a
-# Debian that debootstrap makes there.
-# Says of each part that can't be done here that it is left out; fails where one that is done fails.
+# run.sh: builds the Debian package, twice with different versions, and tries installation, upgrade, removal
+# and purge in a copy-on-write view of this machine's files: in a chroot without systemd running, under a
+# systemd of its own, and in a Debian that debootstrap makes there. Says of each part that can't be done here
+# that it is left out; fails where one that is done fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -21,7 +21,7 @@ step() { printf -- '-- %s, %s s\n' "$*" "$SECONDS"; }
 work=$(mktemp -d)
 group=
 clean() {
-    # systemd has made groups below it. Nobody is left in them, but the kernel takes a moment to notice.
+    # systemd has made groups below it. They are empty, but the kernel needs a moment for that.
     if [ -n "$group" ]; then
         for _ in $(seq 50); do
             find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true

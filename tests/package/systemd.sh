@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs inside a systemd of its own: installs, upgrades, removes and purges the package, and says `ok` or `not ok` of each
-# step.
+# Runs inside a systemd of its own: installs, upgrades, removes and purges the package, and says `ok` or
+# `not ok` of each step.
 export LANG=C DEBIAN_FRONTEND=noninteractive
 check() {
     local what=$1

@@ -1,8 +1,8 @@
 #!/bin/bash
-# boot.sh OUT DRIVE [PREPARE ARGUMENT…]: boots a systemd of its own and runs DRIVE as a service. In namespaces that the
-# caller made (mount, pid, ipc, uts, network, cgroup), over a copy-on-write view of this machine's files, into which
-# PREPARE, with ARGUMENTs and the variable root, puts what is needed. OUT is the directory that DRIVE's results go to, and
-# /out in the view.
+# boot.sh OUT DRIVE [PREPARE ARGUMENT…]: boots a systemd of its own and runs DRIVE as a service. In namespaces
+# that the caller made (mount, pid, ipc, uts, network, cgroup), over a copy-on-write view of this machine's
+# files, into which PREPARE, with ARGUMENTs and the variable root, puts what is needed. OUT is the directory
+# that DRIVE's results go to, and /out in the view.
 set -euo pipefail
 out=$1 drive=$2 here=$(dirname "$(realpath "$0")")
 shift 2

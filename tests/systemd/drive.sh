@@ -1,5 +1,6 @@
 #!/bin/bash
-# Runs inside a systemd of its own: uses the units as an administrator would, and says `ok` or `not ok` of each step.
+# Runs inside a systemd of its own: uses the units as an administrator would, and says `ok` or `not ok` of
+# each step.
 export LANG=C
 check() {
     local what=$1

@@ -1,6 +1,6 @@
 #!/bin/bash
-# units.sh PROGRAM DIST: puts the program and the units of dist/ into the file system at $root, as their heads say, and
-# something to serve.
+# units.sh PROGRAM DIST: puts the program and the units of dist/ into the file system at $root, as their heads
+# say, and something to serve.
 set -euo pipefail
 program=$1 dist=$2
 

@@ -1,5 +1,5 @@
-# To be sourced in a mount namespace of its own: a copy-on-write view of this machine's files at $root, which lives in
-# memory below the directory $1. $2, if it is given, is to be seen there as /out.
+# To be sourced in a mount namespace of its own: a copy-on-write view of this machine's files at $root, which
+# lives in memory below the directory $1. $2, if it is given, is to be seen there as /out.
 mount --make-rprivate /
 work=$1/work
 mkdir "$work"

@@ -1,5 +1,5 @@
-//! A balancer in front of servers: a real nginx or HAProxy that runs by the files of deploy/, with the addresses of the test
-//! in place of the examples.
+//! A balancer in front of servers: a real nginx or HAProxy that runs by the files of deploy/, with the
+//! addresses of the test in place of the examples.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -22,7 +22,7 @@ pub struct Balancer {
     directory: Tree,
 }
 
-/// Whether a program is installed; if not, says that the test is passed over.
+/// Whether a program is installed; if not, says that the test is skipped.
 pub fn is_missing(program: &str, test: &str) -> bool {
     let found = |directory: &Path| directory.join(program).is_file();
     let path = std::env::var_os("PATH").unwrap_or_default();

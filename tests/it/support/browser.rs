@@ -70,7 +70,8 @@ impl Browser {
         self.command(&format!("/session/{}/url", self.session), &format!(r#"{{"url":"{url}"}}"#));
     }
 
-    /// What a script returns, which has to be text without anything that JSON escapes; no `"` in the script either.
+    /// What a script returns, which has to be text without anything that JSON escapes; no `"` in the script
+    /// either.
     #[track_caller]
     pub fn text(&self, script: &str) -> String {
         let path = format!("/session/{}/execute/sync", self.session);

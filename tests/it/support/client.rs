@@ -15,7 +15,7 @@ pub const ASK_PAGE: &[u8] = b"GET /page.html HTTP/1.1\r\nHost: test\r\n\r\n";
 
 pub struct Client {
     stream: TcpStream,
-    inbox: Vec<u8>,
+    received: Vec<u8>,
     deadline: Duration,
 }
 
@@ -47,9 +47,14 @@ impl Client {
         Self::from(TcpStream::from(socket))
     }
 
+    /// Its own port.
+    pub fn port(&self) -> u16 {
+        self.stream.local_addr().unwrap().port()
+    }
+
     /// The same connection for another thread, which may send while this one reads.
     pub fn twin(&self) -> Self {
-        Self { stream: self.stream.try_clone().unwrap(), inbox: Vec::new(), deadline: self.deadline }
+        Self { stream: self.stream.try_clone().unwrap(), received: Vec::new(), deadline: self.deadline }
     }
 
     /// Waits longer than usual, for answers that are due only after one of the server's timeouts.
@@ -117,11 +122,11 @@ impl Client {
             return Some(response);
         }
         let length = response.length().unwrap() as usize;
-        while self.inbox.len() < length {
-            assert!(self.more(), "body cut: {} of {length} bytes came", self.inbox.len());
+        while self.received.len() < length {
+            assert!(self.more(), "body cut: {} of {length} bytes came", self.received.len());
         }
-        let rest = self.inbox.split_off(length);
-        response.body = std::mem::replace(&mut self.inbox, rest);
+        let rest = self.received.split_off(length);
+        response.body = std::mem::replace(&mut self.received, rest);
         Some(response)
     }
 
@@ -130,35 +135,35 @@ impl Client {
     pub fn head(&mut self) -> Option<Response> {
         let mut searched = 0;
         let end = loop {
-            let found = memchr::memmem::find(&self.inbox[searched..], b"\r\n\r\n");
+            let found = memchr::memmem::find(&self.received[searched..], b"\r\n\r\n");
             if let Some(found) = found {
                 break searched + found;
             }
-            searched = self.inbox.len().saturating_sub(3);
+            searched = self.received.len().saturating_sub(3);
             assert!(searched < 65536, "a head of over 64 KiB");
             if !self.more() {
                 assert!(
-                    self.inbox.is_empty(),
+                    self.received.is_empty(),
                     "cut inside a head: {:?}",
-                    self.inbox.escape_ascii().to_string()
+                    self.received.escape_ascii().to_string()
                 );
                 return None;
             }
         };
-        let rest = self.inbox.split_off(end + 4);
-        let head = std::mem::replace(&mut self.inbox, rest);
+        let rest = self.received.split_off(end + 4);
+        let head = std::mem::replace(&mut self.received, rest);
         Some(Response::parse(&head[..end]))
     }
 
     /// Some bytes of a body; zero at the end of the stream.
     #[track_caller]
     pub fn read(&mut self, buffer: &mut [u8]) -> usize {
-        if self.inbox.is_empty() {
+        if self.received.is_empty() {
             return self.receive(buffer).unwrap_or(0);
         }
-        let count = buffer.len().min(self.inbox.len());
-        buffer[..count].copy_from_slice(&self.inbox[..count]);
-        self.inbox.drain(..count);
+        let count = buffer.len().min(self.received.len());
+        buffer[..count].copy_from_slice(&self.received[..count]);
+        self.received.drain(..count);
         count
     }
 
@@ -166,7 +171,7 @@ impl Client {
     #[track_caller]
     pub fn rest(&mut self) -> Vec<u8> {
         while self.more() {}
-        std::mem::take(&mut self.inbox)
+        std::mem::take(&mut self.received)
     }
 
     /// Holds the server to ending the stream here, with nothing more sent.
@@ -211,7 +216,7 @@ impl Client {
         let closed = match self.stream.read(&mut byte) {
             Ok(0) => true,
             Ok(count) => {
-                self.inbox.extend_from_slice(&byte[..count]);
+                self.received.extend_from_slice(&byte[..count]);
                 false
             }
             Err(error) => error.kind() != ErrorKind::WouldBlock,
@@ -222,15 +227,15 @@ impl Client {
 
     /// Whether bytes have come that no answer has taken yet, without waiting for them.
     pub fn has_news(&mut self) -> bool {
-        self.is_closed() || !self.inbox.is_empty()
+        self.is_closed() || !self.received.is_empty()
     }
 
-    /// Reads once into the inbox; false at the end of the stream.
+    /// Reads once into the received; false at the end of the stream.
     #[track_caller]
     fn more(&mut self) -> bool {
         let mut buffer = vec![0; 256 * 1024];
         let Some(count) = self.receive(&mut buffer) else { return false };
-        self.inbox.extend_from_slice(&buffer[..count]);
+        self.received.extend_from_slice(&buffer[..count]);
         count > 0
     }
 
@@ -245,11 +250,11 @@ impl Client {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if is_end(error.kind()) => None,
                 Err(error) => {
-                    let inbox = &self.inbox[..self.inbox.len().min(200)];
+                    let received = &self.received[..self.received.len().min(200)];
                     panic!(
                         "nothing came for {:?} ({error}); so far {:?}",
                         start.elapsed(),
-                        inbox.escape_ascii().to_string()
+                        received.escape_ascii().to_string()
                     )
                 }
             };
@@ -261,7 +266,7 @@ impl From<TcpStream> for Client {
     fn from(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        Self { stream, inbox: Vec::new(), deadline: DEADLINE }
+        Self { stream, received: Vec::new(), deadline: DEADLINE }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use mayhttpd::config::Sandbox as Wanted;
+use mayhttpd::config::SandboxMode as Wanted;
 use mayhttpd::sandbox::{Sandbox, give_up_privileges};
+use mayhttpd::sys::allowed_calls::AllowedCalls;
 use mayhttpd::sys::file::Root;
 use mayhttpd::sys::process::{Fork, exit_now, fork};
-use mayhttpd::sys::seccomp::Work;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
@@ -46,11 +46,12 @@ pub fn sandbox(test: &str, needs: Needs) -> Option<Sandbox> {
     Some(Sandbox { landlock, seccomp: needs.seccomp, ..all })
 }
 
-/// Has a process of its own confine itself to a directory and to the calls of some work, and then try something.
+/// Has a process of its own confine itself to a directory and to the calls of some work, and then try
+/// something.
 #[track_caller]
 pub fn try_in(
     sandbox: Sandbox,
-    work: Work,
+    calls: AllowedCalls,
     directory: &Path,
     attempt: impl FnOnce() -> std::io::Result<()>,
 ) -> Outcome {
@@ -62,7 +63,7 @@ pub fn try_in(
         Fork::Child => {
             let confined = give_up_privileges(|| Ok(())).is_ok()
                 && sandbox.confine_files(&[&root]).is_ok_and(|done| done == sandbox.landlock.is_some())
-                && sandbox.confine_calls(work).is_ok_and(|done| done == sandbox.seccomp);
+                && sandbox.confine_calls(calls).is_ok_and(|done| done == sandbox.seccomp);
             if !confined {
                 exit_now(NOT_CONFINED);
             }

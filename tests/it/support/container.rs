@@ -1,6 +1,7 @@
-//! The server in a container of an image, asked at its published port through the engine's bridge. Where the variable
-//! MAYHTTPD_IT_IMAGE names an image, every server that `Launch::start` starts is one of these, so that the same tests
-//! judge the image; tests/docker/run.sh has the engine and the list of tests that this makes sense for.
+//! The server in a container of an image, asked at its published port through the engine's bridge. Where the
+//! variable MAYHTTPD_IT_IMAGE names an image, every server that `Launch::start` starts is one of these, so
+//! that the same tests judge the image; tests/docker/run.sh has the engine and the list of tests that this
+//! makes sense for.
 //!
 //! It needs root on the engine's machine, because tests look at processes and signal them.
 
@@ -49,7 +50,8 @@ pub fn master(container: &str) -> Process {
     Process::of(pid.parse().unwrap()).expect("the container has ended")
 }
 
-/// Where port 80 of a container is published, on its bridge: unlike loopback, the way there is that of clients from afar.
+/// Where port 80 of a container is published, on its bridge: unlike loopback, the way there is that of
+/// clients from afar.
 #[track_caller]
 pub fn published(container: &str) -> SocketAddr {
     let format = "{{(index (index .NetworkSettings.Ports \"80/tcp\") 0).HostPort}} \

@@ -1,4 +1,5 @@
-//! Prometheus text, read by the letter of its format, version 0.0.4: whatever a scraper might stumble over is a fault.
+//! Prometheus text, read by the letter of its format, version 0.0.4: whatever a scraper might stumble over is
+//! a fault.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! A reader of JSON that forgives nothing (RFC 8259): no bare control character, no comma too many, no second field of
-//! the same name, no number that a sloppy writer would make.
+//! A reader of JSON that forgives nothing (RFC 8259): no bare control character, no comma too many, no second
+//! field of the same name, no number that a sloppy writer would make.
 
 use std::collections::BTreeMap;
 

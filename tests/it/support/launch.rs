@@ -23,7 +23,7 @@ pub struct Launch {
     environment: Vec<(String, OsString)>,
     directory: PathBuf,
     wrapper: Vec<OsString>,
-    lent: Option<OwnedFd>,
+    inherited: Option<OwnedFd>,
     docker: Vec<OsString>,
 }
 
@@ -46,7 +46,7 @@ impl Launch {
             environment: Vec::new(),
             directory: "/".into(),
             wrapper: Vec::new(),
-            lent: None,
+            inherited: None,
             docker: Vec::new(),
         }
     }
@@ -85,7 +85,8 @@ impl Launch {
         self
     }
 
-    /// With this settings file in place of all flags so far, so that the test can change the number of workers as well.
+    /// With this settings file in place of all flags so far, so that the test can change the number of
+    /// workers as well.
     pub fn by_file(mut self, file: impl AsRef<Path>) -> Self {
         self.flags = vec!["--config".into(), file.as_ref().into()];
         self
@@ -113,9 +114,10 @@ impl Launch {
         self
     }
 
-    /// With `socket` inherited as descriptor 3 and, where `count` is more, the next ones too, as systemd does it.
+    /// With `socket` inherited as descriptor 3 and, where `count` is more, the next ones too, as systemd does
+    /// it.
     pub fn activated_by(mut self, socket: impl Into<OwnedFd>, count: usize) -> Self {
-        self.lent = Some(socket.into());
+        self.inherited = Some(socket.into());
         let copies: String = (3..3 + count).map(|number| format!("{number}<&0 ")).collect();
         let told = format!("export LISTEN_PID=$$ LISTEN_FDS={count}");
         self.under(["sh", "-c", &format!("exec {copies}; exec 0</dev/null; {told}; exec \"$@\""), "sh"])
@@ -156,11 +158,11 @@ impl Launch {
         Server::attach(child, 1, self.tree, unread, Some(container))
     }
 
-    /// Like `command`, in a container. What makes no sense there must not be passed over.
+    /// Like `command`, in a container. What makes no sense there must not be ignored.
     #[track_caller]
     fn command_of(&mut self, image: &OsString, container: &Container) -> Command {
         let listens = !self.listen.is_empty() && self.listen != [LOCAL];
-        let placed = !self.wrapper.is_empty() || self.lent.is_some() || self.directory != Path::new("/");
+        let placed = !self.wrapper.is_empty() || self.inherited.is_some() || self.directory != Path::new("/");
         assert!(!listens && !placed, "this start can't be had in a container");
         let mut words = container.command(image, self.root.as_deref(), &self.environment, &self.docker);
         words.extend(self.flags.clone());
@@ -193,7 +195,7 @@ impl Launch {
             }
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        let stdin = self.lent.take().map_or_else(Stdio::null, Stdio::from);
+        let stdin = self.inherited.take().map_or_else(Stdio::null, Stdio::from);
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -4,6 +4,7 @@
 
 pub mod balancer;
 pub mod browser;
+pub mod cgroup;
 pub mod client;
 pub mod confined;
 pub mod container;
@@ -17,7 +18,8 @@ pub mod proc;
 pub mod process;
 pub mod response;
 pub mod server;
-pub mod source;
+pub mod slow_disk;
+pub mod slow_files;
 pub mod table;
 pub mod tree;
 

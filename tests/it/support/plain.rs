@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 
 use super::DEADLINE;
 
-/// Sends one request and reads one answer by its Content-Length: the status and the body. None: nobody there, or no
-/// whole answer.
+/// Sends one request and reads one answer by its Content-Length: the status and the body. None: no server
+/// there, or no whole answer.
 pub fn ask(address: SocketAddr, raw: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, DEADLINE).ok()?;
     stream.set_read_timeout(Some(DEADLINE)).unwrap();

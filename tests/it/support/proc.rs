@@ -1,4 +1,5 @@
-//! A made-up /proc, in the form that the kernel's own has: keys of sysctl, counters, limits and control groups.
+//! A made-up /proc, in the form that the kernel's own has: keys of sysctl, counters, limits and control
+//! groups.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +11,8 @@ pub struct Proc {
 }
 
 impl Proc {
-    /// A kernel that has all that sysctl.conf wants, and exactly that; plenty of descriptors, and no control group.
+    /// A kernel that has all that sysctl.conf wants, and exactly that; plenty of descriptors, and no control
+    /// group.
     pub fn tuned() -> Self {
         let proc = Self { tree: Tree::empty() };
         for (key, value) in settings() {
@@ -22,6 +24,11 @@ impl Proc {
 
     pub fn path(&self) -> &str {
         self.tree.path().to_str().unwrap()
+    }
+
+    /// Has a file of the tree hold this.
+    pub fn file(&self, name: &str, text: &str) {
+        self.tree.file(name, text);
     }
 
     /// Has a key hold this.
@@ -91,7 +98,7 @@ impl Proc {
         self
     }
 
-    /// Lets the real network namespace of whoever looks show through, and keeps the rest made up.
+    /// Lets the real network namespace of the reading process show through, and keeps the rest made up.
     pub fn on_the_real_network(self) -> Self {
         fs::remove_dir_all(self.tree.at("sys/net")).unwrap();
         self.tree.link("sys/net", Path::new("/proc/sys/net"));

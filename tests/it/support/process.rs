@@ -1,10 +1,11 @@
 //! Facts about processes, from /proc: who the workers are, whether they live, what CPU time they took.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit, setrlimit};
 
 /// A process that can't be mistaken for a later one with the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,6 +87,22 @@ impl Process {
         status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned()
     }
 
+    /// The first of its threads with this name.
+    pub fn thread_named(&self, name: &str) -> u32 {
+        self.threads().into_iter().find(|thread| self.thread_status(*thread, "Name:") == name).unwrap()
+    }
+
+    /// How often a thread has waited.
+    pub fn waits_of(&self, thread: u32) -> u64 {
+        self.thread_status(thread, "voluntary_ctxt_switches:").parse().unwrap()
+    }
+
+    /// The niceness of a thread.
+    pub fn niceness_of(&self, thread: u32) -> i32 {
+        let text = fs::read_to_string(format!("/proc/{}/task/{thread}/stat", self.pid)).unwrap();
+        text[text.rfind(')').unwrap() + 2..].split(' ').nth(16).unwrap().parse().unwrap()
+    }
+
     /// A line of /proc/PID/status, without its name.
     pub fn status(&self, name: &str) -> String {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
@@ -97,9 +114,36 @@ impl Process {
         fs::read_dir(format!("/proc/{}/fd", self.pid)).ok().map(Iterator::count)
     }
 
+    /// The highest number of its open descriptors; None where that may not be seen.
+    pub fn last_descriptor(&self) -> Option<usize> {
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.pid)).ok()?;
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).max()
+    }
+
+    /// True where this user may see what a process has open (/proc/PID/fd); otherwise false, with a plain
+    /// word. For another user's process that takes CAP_SYS_PTRACE, which a container and a build of an image
+    /// lack. To read the directory is not enough: root may do that without the right to follow its links.
+    #[track_caller]
+    pub fn shows_descriptors(&self, test: &str) -> bool {
+        match fs::read_link(format!("/proc/{}/fd/0", self.pid)) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let why = "the descriptors of another user's process can't be seen here (CAP_SYS_PTRACE)";
+                !super::skipped(test, why)
+            }
+            place => place.map(|_| true).unwrap(),
+        }
+    }
+
     /// Changes both limits on its descriptors, while it runs.
     pub fn set_descriptor_limit(&self, limit: u64) {
         let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
+        prlimit(Pid::from_raw(self.pid as i32), Resource::Nofile, limit).unwrap();
+    }
+
+    /// Changes the soft limit on its descriptors, which may be raised again.
+    pub fn set_soft_descriptor_limit(&self, limit: u64) {
+        let (_, maximum) = self.descriptor_limit();
+        let limit = Rlimit { current: Some(limit), maximum: Some(maximum) };
         prlimit(Pid::from_raw(self.pid as i32), Resource::Nofile, limit).unwrap();
     }
 
@@ -146,10 +190,22 @@ impl Drop for Stray {
         if self.0.lives() {
             self.0.signal(Signal::KILL);
         }
-        super::eventually("nobody of the new program is left", || {
+        super::eventually("no process of the new program is left", || {
             (!self.0.lives() && !workers.iter().any(Process::lives)).then_some(())
         });
     }
+}
+
+/// Lets the test have so many descriptors; false, with a plain word, where it may not.
+pub fn may_have_descriptors(test: &str, count: u64) -> bool {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|soft| soft < count) {
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if limit.maximum.is_some_and(|hard| hard < count) || setrlimit(Resource::Nofile, raised).is_err() {
+            return !super::skipped(test, "too few descriptors");
+        }
+    }
+    true
 }
 
 struct Stat {

@@ -25,7 +25,7 @@ pub struct Server {
     status: Option<ExitStatus>,
     /// Where it runs in one. The child is docker then.
     container: Option<Container>,
-    /// Keeps standard output open where nobody reads it any more.
+    /// Keeps standard output open where it has no reader any more.
     _open: Sender<()>,
 }
 
@@ -42,8 +42,8 @@ impl Server {
         Launch::of(tree).flags(flags).start()
     }
 
-    /// Takes a master that is starting, and waits for the lines that say where it serves, one a listener. What
-    /// else comes on standard output is gathered, unless it is to be left unread.
+    /// Takes a master that is starting, and waits for the lines that say where it serves, one a listener.
+    /// What else comes on standard output is gathered, unless it is to be left unread.
     #[track_caller]
     pub(super) fn attach(
         mut child: Child,
@@ -117,8 +117,8 @@ impl Server {
         self.ask(raw)
     }
 
-    /// Sends `raw` on a connection of its own. The answer has one of these statuses, and the connection ends or
-    /// goes on as the answer says.
+    /// Sends `raw` on a connection of its own. The answer has one of these statuses, and the connection ends
+    /// or goes on as the answer says.
     #[track_caller]
     pub fn answers(&self, raw: impl AsRef<[u8]>, wanted: &[u16]) -> Response {
         let mut client = self.client();
@@ -182,6 +182,14 @@ impl Server {
 
     pub fn signal(&self, signal: Signal) {
         self.master.signal(signal);
+    }
+
+    /// The length that the accept queue at its address may have, as ss(8) tells it, where that is there.
+    pub fn backlog(&self) -> Option<String> {
+        let filter = format!("sport = :{}", self.address().port());
+        let found = std::process::Command::new("ss").args(["-ltnH", &filter]).output().ok()?;
+        let text = String::from_utf8(found.stdout).unwrap();
+        Some(text.split_whitespace().nth(2).expect("the kernel knows the listener").to_owned())
     }
 
     /// Waits for the master to end by itself; its exit code.
@@ -274,8 +282,8 @@ fn collect(mut stream: impl Read + Send + 'static, text: Arc<Mutex<String>>) {
     });
 }
 
-/// The stream's lines, which are gathered into `text` besides. With `leave`, nothing is read behind so many lines
-/// with an address, while the stream stays open until the other end of the channel is gone.
+/// The stream's lines, which are gathered into `text` besides. With `leave`, nothing is read behind so many
+/// lines with an address, while the stream stays open until the other end of the channel is gone.
 fn follow(
     stream: impl Read + Send + 'static,
     text: Arc<Mutex<String>>,

@@ -1,23 +1,21 @@
-//! Connections that are idle hold no stack, and are served one after the other by whoever leads; for their clients nothing
-//! is different, whatever the others do meanwhile.
+//! Connections that are idle hold no stack, and are served one after the other by the leader; for their
+//! clients nothing is different, whatever the others do meanwhile.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::process::Signal;
 
 use crate::support::client::ASK_PAGE;
 use crate::support::exposition::Exposition;
 use crate::support::json::Json;
+use crate::support::process::may_have_descriptors;
 use crate::support::tree::{LARGE, PAGE, TEXT};
-use crate::support::{Client, DEADLINE, Launch, Server, Tree, eventually, root, skipped, within};
+use crate::support::{Client, DEADLINE, Launch, Server, Tree, eventually, root, within};
 
-/// What a parked connection may cost. The aim is 1 KiB.
-const PARKED_MEMORY: u64 = 2 << 10;
-
-/// The clock by which the server measures timeouts moves in steps of this.
-const TICK: Duration = Duration::from_millis(100);
+/// What an idle connection may cost. The aim is 1 KiB.
+const IDLE_MEMORY: u64 = 2 << 10;
 
 /// So many bytes of a request are a part of its head.
 const HEAD_PART: usize = 20;
@@ -45,15 +43,13 @@ fn metrics(admin: SocketAddr) -> Exposition {
     Exposition::of(admin)
 }
 
-fn parked(admin: SocketAddr) -> usize {
-    metrics(admin).sum("mayhttpd_connections_parked", "") as usize
+fn idle(admin: SocketAddr) -> usize {
+    metrics(admin).sum("mayhttpd_connections_in_idle_set", "") as usize
 }
 
 #[track_caller]
-fn until_parked(admin: SocketAddr, count: usize) {
-    within(DEADLINE * 2, &format!("{count} connections are parked"), || {
-        (parked(admin) == count).then_some(())
-    });
+fn until_idle(admin: SocketAddr, count: usize) {
+    within(DEADLINE * 2, &format!("{count} connections are idle"), || (idle(admin) == count).then_some(()));
 }
 
 /// Waits until so many connections have ended for this reason, and none is left open.
@@ -64,7 +60,7 @@ fn until_ended(admin: SocketAddr, reason: &str, count: usize) {
         let metrics = metrics(admin);
         (metrics.sum("mayhttpd_connections_ended_total", &label) == count as f64
             && metrics.sum("mayhttpd_connections_open", "") == 0.0
-            && metrics.sum("mayhttpd_connections_parked", "") == 0.0)
+            && metrics.sum("mayhttpd_connections_in_idle_set", "") == 0.0)
             .then_some(())
     });
 }
@@ -90,25 +86,13 @@ fn crowd(server: &Server, count: usize) -> Vec<Client> {
     clients
 }
 
-/// Lets the test have so many descriptors; false, with a plain word, where it may not.
-fn may_have_descriptors(test: &str, count: u64) -> bool {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|soft| soft < count) {
-        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-        if limit.maximum.is_some_and(|hard| hard < count) || setrlimit(Resource::Nofile, raised).is_err() {
-            return !skipped(test, "too few descriptors");
-        }
-    }
-    true
-}
-
 #[test]
-fn a_parked_connection_answers_its_next_request_again_and_again() {
+fn an_idle_connection_answers_its_next_request_again_and_again() {
     let (server, admin) = start(&[]);
     let mut client = server.client();
     for _ in 0..3 {
         client.still_serves();
-        until_parked(admin, 1);
+        until_idle(admin, 1);
         let metrics = metrics(admin);
         assert_eq!(metrics.sum("mayhttpd_connections_open", "phase=\"idle\""), 1.0);
         assert_eq!(metrics.sum("mayhttpd_connections_open", ""), 1.0);
@@ -133,28 +117,28 @@ fn until_in(admin: SocketAddr, phase: &str, count: usize) {
 }
 
 #[test]
-fn a_connection_that_had_to_be_waited_for_is_parked_after_a_while() {
+fn a_connection_that_had_to_be_waited_for_is_idle_after_a_while() {
     let (server, admin) = start(&[]);
     let mut client = server.client();
     for _ in 0..3 {
         begin_a_head(admin, &mut client, 1);
-        assert_eq!(parked(admin), 0, "a part of a head is there");
+        assert_eq!(idle(admin), 0, "a part of a head is there");
         client.send(&ASK_PAGE[HEAD_PART..]);
         client.response().is(200, PAGE);
         client.still_serves();
-        until_parked(admin, 1);
+        until_idle(admin, 1);
         client.still_serves();
-        until_parked(admin, 1);
+        until_idle(admin, 1);
     }
 }
 
 #[test]
-fn parked_clients_are_served_beside_any_number_that_are_waited_for() {
+fn idle_clients_are_served_beside_any_number_that_are_waited_for() {
     const MANY: usize = 60;
     let (server, admin) = start(&[]);
     let mut patient = crowd(&server, MANY);
     let mut others = crowd(&server, 3);
-    until_parked(admin, MANY + 3);
+    until_idle(admin, MANY + 3);
     for (index, client) in patient.iter_mut().enumerate() {
         begin_a_head(admin, client, index + 1);
         others.iter_mut().for_each(Client::still_serves);
@@ -166,36 +150,37 @@ fn parked_clients_are_served_beside_any_number_that_are_waited_for() {
         others.iter_mut().for_each(Client::still_serves);
         until_in(admin, "head", MANY - 1 - index);
     }
-    until_parked(admin, MANY + 3);
+    until_idle(admin, MANY + 3);
     patient.iter_mut().chain(&mut others).for_each(Client::still_serves);
 }
 
 #[test]
-fn parked_clients_are_served_beside_one_that_does_not_read() {
+fn idle_clients_are_served_beside_one_that_does_not_read() {
     const ASK_LARGE: &[u8] = b"GET /large.html HTTP/1.1\r\nHost: test\r\n\r\n";
     const MORE_THAN_SOCKETS_TAKE: usize = 12;
     let (server, admin) = start(&[]);
     let mut others = crowd(&server, 3);
     let mut slow = Client::with_small_window(server.address());
     slow.still_serves();
-    until_parked(admin, 4);
+    until_idle(admin, 4);
     for _ in 0..3 {
         slow.send(ASK_LARGE.repeat(MORE_THAN_SOCKETS_TAKE));
         until_in(admin, "send", 1);
-        // The rest of what it asks comes while it is waited for, and is told of to nobody who could take it.
+        // The rest of what it asks comes while it is waited for, and is not passed to a coroutine that could
+        // take it.
         slow.send(ASK_PAGE);
         others.iter_mut().for_each(Client::still_serves);
         for _ in 0..MORE_THAN_SOCKETS_TAKE {
             assert_eq!(slow.response().body.len(), LARGE);
         }
         slow.response().is(200, PAGE);
-        until_parked(admin, 4);
+        until_idle(admin, 4);
         slow.still_serves();
     }
 }
 
 #[test]
-fn clients_that_leave_in_the_middle_of_a_request_take_nobody_along() {
+fn clients_that_leave_in_the_middle_of_a_request_take_no_other_along() {
     let (server, admin) = start(&[]);
     let mut others = crowd(&server, 3);
     for round in 0..20 {
@@ -210,43 +195,43 @@ fn clients_that_leave_in_the_middle_of_a_request_take_nobody_along() {
         others.iter_mut().for_each(Client::still_serves);
         until_in(admin, "head", 0);
     }
-    until_parked(admin, 3);
+    until_idle(admin, 3);
 }
 
 #[test]
-fn pipelined_requests_wake_a_parked_connection() {
+fn pipelined_requests_wake_an_idle_connection() {
     let (server, admin) = start(&[]);
     let mut client = server.client();
     client.still_serves();
-    until_parked(admin, 1);
+    until_idle(admin, 1);
     client.send([ASK_PAGE, ASK_PAGE, ASK_PAGE, b"GET /page.html HTTP/1.1\r\nHo"].concat());
     (0..3).for_each(|_| client.response().is(200, PAGE));
-    assert_eq!(metrics(admin).sum("mayhttpd_connections_parked", ""), 0.0, "a part of a head is there");
+    assert_eq!(metrics(admin).sum("mayhttpd_connections_in_idle_set", ""), 0.0, "a part of a head is there");
     client.send("st: test\r\n\r\n");
     client.response().is(200, PAGE);
-    until_parked(admin, 1);
+    until_idle(admin, 1);
     client.still_serves();
 }
 
 #[test]
-fn a_client_that_never_said_anything_is_parked_too() {
+fn a_client_that_never_said_anything_is_idle_too() {
     let (server, admin) = start(&["--head-timeout", "1h"]);
     let mut client = server.client();
-    until_parked(admin, 1);
+    until_idle(admin, 1);
     assert_eq!(metrics(admin).sum("mayhttpd_connections_open", "phase=\"handshake\""), 1.0);
     client.still_serves();
 }
 
 #[test]
-fn a_part_of_a_head_after_a_parking_gets_408_in_its_time() {
+fn a_part_of_a_head_after_an_idle_time_gets_408_in_its_time() {
     let (server, admin) = start(&["--head-timeout", "1500ms"]);
     let mut client = server.client();
     client.still_serves();
-    until_parked(admin, 1);
+    until_idle(admin, 1);
     let begun = Instant::now();
     client.send("GET /page.html HT");
     client.response().has_status(&[408]);
-    assert!(begun.elapsed() >= Duration::from_millis(1500) - TICK, "cut after {:?}", begun.elapsed());
+    assert!(begun.elapsed() >= Duration::from_millis(1500), "cut after {:?}", begun.elapsed());
     client.closed();
     until_ended(admin, "timed_out", 1);
     let series = "mayhttpd_connection_timeouts_total{worker=\"0\",phase=\"head\"}";
@@ -254,15 +239,15 @@ fn a_part_of_a_head_after_a_parking_gets_408_in_its_time() {
 }
 
 #[test]
-fn a_parked_connection_times_out_when_it_would_have_anyway() {
+fn an_idle_connection_times_out_when_it_would_have_anyway() {
     let timeout = Duration::from_millis(2500);
     let (server, admin, logs) = start_logging(&["--idle-timeout", "2500ms"]);
     let mut client = server.client();
     let begun = Instant::now();
     client.still_serves();
-    until_parked(admin, 1);
+    until_idle(admin, 1);
     client.closed();
-    assert!(begun.elapsed() >= timeout - TICK, "closed after {:?}", begun.elapsed());
+    assert!(begun.elapsed() >= timeout, "closed after {:?}", begun.elapsed());
     assert_eq!(logged_end(&logs, 2), "idle_timeout");
     until_ended(admin, "timed_out", 1);
     let series = "mayhttpd_connection_timeouts_total{worker=\"0\",phase=\"idle\"}";
@@ -270,10 +255,10 @@ fn a_parked_connection_times_out_when_it_would_have_anyway() {
 }
 
 #[test]
-fn a_silent_client_times_out_parked() {
+fn a_silent_client_times_out_idle() {
     let (server, admin, logs) = start_logging(&["--head-timeout", "2500ms", "--idle-timeout", "1h"]);
     let mut client = server.client().patient(DEADLINE * 2);
-    until_parked(admin, 1);
+    until_idle(admin, 1);
     client.closed();
     until_ended(admin, "timed_out", 1);
     let series = "mayhttpd_connection_timeouts_total{worker=\"0\",phase=\"handshake\"}";
@@ -284,14 +269,14 @@ fn a_silent_client_times_out_parked() {
 }
 
 #[test]
-fn an_empty_line_gains_a_parked_connection_no_time() {
+fn an_empty_line_gains_an_idle_connection_no_time() {
     let (server, admin, logs) = start_logging(&["--idle-timeout", "4s"]);
     let mut first = server.client();
     first.still_serves();
-    until_parked(admin, 1);
+    until_idle(admin, 1);
     let mut second = server.client();
     second.still_serves();
-    until_parked(admin, 2);
+    until_idle(admin, 2);
     first.send("\r\n");
     first.closed();
     second.closed();
@@ -304,31 +289,31 @@ fn an_empty_line_gains_a_parked_connection_no_time() {
 }
 
 #[test]
-fn a_client_that_leaves_while_it_is_parked_is_gone() {
+fn a_client_that_leaves_while_it_is_idle_is_gone() {
     let (server, admin, logs) = start_logging(&[]);
     let clients = crowd(&server, 3);
-    until_parked(admin, 3);
+    until_idle(admin, 3);
     drop(clients);
     until_ended(admin, "peer_closed", 3);
     assert_eq!(logged_end(&logs, 6), "peer_closed");
 }
 
 #[test]
-fn a_client_that_is_reset_while_it_is_parked_is_gone() {
+fn a_client_that_is_reset_while_it_is_idle_is_gone() {
     let (server, admin, logs) = start_logging(&[]);
     let mut clients = crowd(&server, 1);
-    until_parked(admin, 1);
+    until_idle(admin, 1);
     clients.pop().unwrap().reset();
     until_ended(admin, "broken", 1);
     assert_eq!(logged_end(&logs, 2), "broken");
 }
 
 #[test]
-fn a_last_request_before_the_end_of_a_parked_clients_stream_is_answered() {
+fn a_last_request_before_the_end_of_an_idle_clients_stream_is_answered() {
     let (server, admin) = start(&[]);
     let mut client = server.client();
     client.still_serves();
-    until_parked(admin, 1);
+    until_idle(admin, 1);
     client.send(ASK_PAGE);
     client.half_close();
     client.response().is(200, PAGE);
@@ -337,7 +322,7 @@ fn a_last_request_before_the_end_of_a_parked_clients_stream_is_answered() {
 }
 
 #[test]
-fn an_end_that_comes_with_a_request_while_its_client_is_served_is_noticed() {
+fn an_end_that_comes_with_a_request_while_its_client_is_served_is_seen() {
     // More than are answered in one turn, and no more than the server receives at once.
     const REQUESTS: usize = 190;
     const ASK_TEXT: &[u8] = b"GET /text.txt HTTP/1.1\r\nHost: test\r\n\r\n";
@@ -345,7 +330,7 @@ fn an_end_that_comes_with_a_request_while_its_client_is_served_is_noticed() {
     // The first round leaves a coroutine for each client of the next, and they take turns.
     for round in 1..=3 {
         let mut clients = crowd(&server, 20);
-        until_parked(admin, 20);
+        until_idle(admin, 20);
         clients.iter_mut().for_each(|client| assert!(client.send(ASK_TEXT.repeat(REQUESTS))));
         for client in &mut clients {
             // The first answers come while most requests wait for a turn.
@@ -363,18 +348,18 @@ fn an_end_that_comes_with_a_request_while_its_client_is_served_is_noticed() {
 }
 
 #[test]
-fn a_crowd_that_leaves_at_once_keeps_nobody_else_waiting() {
-    let name = "a_crowd_that_leaves_at_once_keeps_nobody_else_waiting";
+fn a_crowd_that_leaves_at_once_keeps_no_other_client_waiting() {
+    let name = "a_crowd_that_leaves_at_once_keeps_no_other_client_waiting";
     if !may_have_descriptors(name, CROWD as u64 * 2) {
         return;
     }
     let (server, admin, logs) = start_logging(&[]);
     let worker = server.workers()[0];
     let mut clients = crowd(&server, CROWD);
-    until_parked(admin, CROWD);
+    until_idle(admin, CROWD);
     // After this the leader has just let others go first.
     clients[0].still_serves();
-    until_parked(admin, CROWD);
+    until_idle(admin, CROWD);
     worker.stop();
     clients.iter().for_each(Client::half_close);
     let mut other = server.client();
@@ -395,16 +380,16 @@ fn a_crowd_that_leaves_at_once_keeps_nobody_else_waiting() {
 }
 
 #[test]
-fn a_drain_answers_a_parked_connection_once_more() {
+fn a_drain_answers_an_idle_connection_once_more() {
     let (mut server, admin) = start(&[]);
     let mut client = server.client();
     client.still_serves();
-    until_parked(admin, 1);
+    until_idle(admin, 1);
     server.signal(Signal::QUIT);
-    eventually("nobody can connect any more", || {
+    eventually("no client can connect any more", || {
         std::net::TcpStream::connect(server.address()).is_err().then_some(())
     });
-    assert!(!client.is_closed(), "a drain cuts a parked connection");
+    assert!(!client.is_closed(), "a drain cuts an idle connection");
     client.send(ASK_PAGE);
     let response = client.response();
     response.is(200, PAGE);
@@ -414,27 +399,27 @@ fn a_drain_answers_a_parked_connection_once_more() {
 }
 
 #[test]
-fn a_drain_ends_with_connections_that_stay_parked() {
+fn a_drain_ends_with_connections_that_stay_idle() {
     let (mut server, admin) = start(&["--drain-timeout", "2s"]);
     let mut client = server.client();
     client.still_serves();
-    until_parked(admin, 1);
+    until_idle(admin, 1);
     server.signal(Signal::QUIT);
     assert_eq!(server.exit_code(), Some(0));
     client.closed();
 }
 
 #[test]
-fn a_connection_is_parked_in_a_drain_as_well() {
+fn a_connection_is_idle_in_a_drain_as_well() {
     let (mut server, admin) = start(&[]);
     let mut client = server.client();
     client.still_serves();
     server.signal(Signal::QUIT);
     // Once it listens no more it drains, and says so in each answer.
-    eventually("nobody can connect any more", || {
+    eventually("no client can connect any more", || {
         std::net::TcpStream::connect(server.address()).is_err().then_some(())
     });
-    until_parked(admin, 1);
+    until_idle(admin, 1);
     client.send(ASK_PAGE);
     let response = client.response();
     response.is(200, PAGE);
@@ -444,10 +429,10 @@ fn a_connection_is_parked_in_a_drain_as_well() {
 }
 
 #[test]
-fn a_reload_leaves_parked_connections_to_the_worker_that_has_them() {
+fn a_reload_leaves_idle_connections_to_the_worker_that_has_them() {
     let (server, admin) = start(&[]);
     let mut clients = crowd(&server, 3);
-    until_parked(admin, 3);
+    until_idle(admin, 3);
     let old = server.workers()[0];
     server.signal(Signal::HUP);
     eventually("the next generation serves", || {
@@ -456,7 +441,7 @@ fn a_reload_leaves_parked_connections_to_the_worker_that_has_them() {
             .then_some(())
     });
     server.get("/page.html").is(200, PAGE);
-    until_parked(admin, 3);
+    until_idle(admin, 3);
     let mut gone = clients.pop().unwrap();
     gone.half_close();
     gone.closed();
@@ -468,19 +453,19 @@ fn a_reload_leaves_parked_connections_to_the_worker_that_has_them() {
         client.closed();
     }
     eventually("the old worker leaves", || (!old.lives()).then_some(()));
-    assert_eq!(parked(admin), 0);
+    assert_eq!(idle(admin), 0);
 }
 
 #[test]
-fn a_killed_worker_takes_its_parked_connections_along() {
+fn a_killed_worker_takes_its_idle_connections_along() {
     let (server, admin) = start(&[]);
     let mut clients = crowd(&server, 3);
-    until_parked(admin, 3);
+    until_idle(admin, 3);
     server.replace_worker();
     clients.iter_mut().for_each(Client::closed);
-    eventually("none is parked or open", || {
+    eventually("none is idle or open", || {
         let metrics = metrics(admin);
-        (metrics.sum("mayhttpd_connections_parked", "") == 0.0
+        (metrics.sum("mayhttpd_connections_in_idle_set", "") == 0.0
             && metrics.sum("mayhttpd_connections_open", "") == 0.0)
             .then_some(())
     });
@@ -488,27 +473,12 @@ fn a_killed_worker_takes_its_parked_connections_along() {
 }
 
 #[test]
-fn a_parked_connection_keeps_its_place_under_the_limit() {
-    let (server, admin) = start(&["--max-connections", "3"]);
-    let mut clients = crowd(&server, 3);
-    until_parked(admin, 3);
-    let mut late = server.client();
-    late.send(ASK_PAGE);
-    clients.iter_mut().for_each(Client::still_serves);
-    until_parked(admin, 3);
-    assert!(!late.has_news(), "one was served beyond the limit");
-    drop(clients.pop());
-    late.response().is(200, PAGE);
-    clients.iter_mut().for_each(Client::still_serves);
-}
-
-#[test]
-fn a_request_that_comes_while_its_connection_is_parked_is_not_lost() {
+fn a_request_that_comes_while_its_connection_is_idle_is_not_lost() {
     let (server, admin) = start(&[]);
     let mut clients: Vec<_> = (0..300)
         .map(|_| {
             let mut client = server.client();
-            // One that had to be waited for is parked a second after its last request.
+            // One that had to be waited for becomes idle a second after its last request.
             begin_a_head(admin, &mut client, 1);
             client.send(&ASK_PAGE[HEAD_PART..]);
             client.response().is(200, PAGE);
@@ -516,8 +486,8 @@ fn a_request_that_comes_while_its_connection_is_parked_is_not_lost() {
         })
         .collect();
     for (index, (client, answered)) in clients.iter_mut().enumerate() {
-        // From 850 to 1150 ms after its last request, and they are parked within a tick of a second: this is the subject
-        // of the test, not a wait for anything.
+        // From 850 to 1150 ms after its last request, and they become idle within a tick of a second: this is
+        // the subject of the test, not a wait for anything.
         let pause = Duration::from_millis(850 + index as u64);
         std::thread::sleep((*answered + pause).saturating_duration_since(Instant::now()));
         assert!(client.send(ASK_PAGE));
@@ -528,33 +498,33 @@ fn a_request_that_comes_while_its_connection_is_parked_is_not_lost() {
 }
 
 #[test]
-fn a_crowd_of_parked_connections_costs_next_to_no_memory_and_wakes_at_once() {
-    let name = "a_crowd_of_parked_connections_costs_next_to_no_memory_and_wakes_at_once";
+fn a_crowd_of_idle_connections_costs_next_to_no_memory_and_wakes_at_once() {
+    let name = "a_crowd_of_idle_connections_costs_next_to_no_memory_and_wakes_at_once";
     if !may_have_descriptors(name, 3 * CROWD as u64) {
         return;
     }
     let (server, admin) = start(&[]);
     let worker = server.workers()[0];
-    // The stacks that a server keeps for clients to come are no cost of the parked.
+    // The stacks that a server keeps for clients to come are no cost of the idle.
     let first = crowd(&server, CROWD);
-    until_parked(admin, CROWD);
+    until_idle(admin, CROWD);
     drop(first);
     until_ended(admin, "peer_closed", CROWD);
     let before = worker.memory();
     let mut clients = crowd(&server, 2 * CROWD);
-    until_parked(admin, 2 * CROWD);
+    until_idle(admin, 2 * CROWD);
     let each = worker.memory().saturating_sub(before) / (2 * CROWD) as u64;
-    assert!(each <= PARKED_MEMORY, "{each} bytes for a parked connection");
+    assert!(each <= IDLE_MEMORY, "{each} bytes for an idle connection");
     clients.iter_mut().for_each(|client| assert!(client.send(ASK_PAGE)));
     clients.iter_mut().for_each(|client| client.response().is(200, PAGE));
-    until_parked(admin, 2 * CROWD);
+    until_idle(admin, 2 * CROWD);
     drop(clients);
     until_ended(admin, "peer_closed", 3 * CROWD);
 }
 
 #[test]
-fn a_crowd_of_parked_connections_times_out() {
-    if !may_have_descriptors("a_crowd_of_parked_connections_times_out", CROWD as u64 * 2) {
+fn a_crowd_of_idle_connections_times_out() {
+    if !may_have_descriptors("a_crowd_of_idle_connections_times_out", CROWD as u64 * 2) {
         return;
     }
     let (server, admin) = start(&["--idle-timeout", "5s"]);
@@ -564,8 +534,8 @@ fn a_crowd_of_parked_connections_times_out() {
 }
 
 #[test]
-fn parked_clients_for_whom_there_is_no_stack_are_served_in_turn() {
-    let name = "parked_clients_for_whom_there_is_no_stack_are_served_in_turn";
+fn idle_clients_for_whom_there_is_no_stack_are_served_in_turn() {
+    let name = "idle_clients_for_whom_there_is_no_stack_are_served_in_turn";
     if !may_have_descriptors(name, CROWD as u64 * 2) {
         return;
     }
@@ -574,7 +544,7 @@ fn parked_clients_for_whom_there_is_no_stack_are_served_in_turn() {
     let (server, admin) = start(flags);
     let worker = server.workers()[0];
     let mut clients = crowd(&server, CROWD);
-    until_parked(admin, CROWD);
+    until_idle(admin, CROWD);
     // A few stacks more, and nothing but stacks is a new map.
     worker.set_address_space_limit(Some(worker.address_space() + (1 << 20)));
     // Each of them has to be waited for.
@@ -585,7 +555,7 @@ fn parked_clients_for_whom_there_is_no_stack_are_served_in_turn() {
         client.response().is(200, PAGE);
     }
     assert!(worker.lives());
-    until_parked(admin, CROWD);
+    until_idle(admin, CROWD);
 }
 
 #[test]
@@ -604,5 +574,5 @@ fn new_clients_for_whom_there_is_no_stack_are_served_in_turn() {
         client.response().is(200, PAGE);
     }
     assert!(worker.lives());
-    until_parked(admin, MANY);
+    until_idle(admin, MANY);
 }

@@ -1,4 +1,5 @@
-//! The README's table of what Python servers take, line by line: what stands there does what stands here.
+//! The table of docs/python-servers.md, line by line: what it says on the left does what it says on the
+//! right.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +27,7 @@ const fn line(
 
 /// The table, and a command line for each of its lines.
 const TABLE: &[Line] = &[
-    line("`httpd.py -p PORT`", "`-p PORT`", &[&["-p", "81"]], &["listen = [\"0.0.0.0:81\"]"]),
+    line("`httpd.py -p PORT`", "`-p PORT`", &[&["-p", "81"]], &["listen = [\"*:81\"]"]),
     line("`httpd.py -w N`, `--wqty N`", "the same", &[&["-w", "3"], &["--wqty", "3"]], &["workers = 3"]),
     line(
         "`httpd.py -r DIR`, `--root-document`, `--root_document`",
@@ -82,7 +83,7 @@ const TABLE: &[Line] = &[
     // No flag says it; `find_by_name.rs` has it.
     line(
         "a request for a file by its name, `/?=NAME`",
-        "`find_by_name = true` in a [location](docs/settings.md#found-by-name)",
+        "`find_by_name = true` in a [location](settings.md#found-by-name)",
         &[],
         &[],
     ),
@@ -103,12 +104,12 @@ const TABLE: &[Line] = &[
         "`httpd.conf` `listen PORT`",
         "`-c httpd.conf`, or `--listen PORT`",
         &[&["--listen", "80"]],
-        &["listen = [\"0.0.0.0:80\"]"],
+        &["listen = [\"*:80\"]"],
     ),
 ];
 
-/// The values that a command line settles to, without their origins.
-fn settled(flags: &[&str]) -> Vec<String> {
+/// The values that a command line resolves to, without their origins.
+fn resolved(flags: &[&str]) -> Vec<String> {
     let finished = run_with(&[&["-T"], flags].concat());
     assert_eq!((finished.code, finished.errors.as_str()), (Some(0), ""), "{finished:?}");
     let lines = finished.output.lines().filter_map(|line| line.rsplit_once("  # "));
@@ -116,11 +117,11 @@ fn settled(flags: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn each_line_of_the_readme_is_true() {
-    let defaults = settled(&[]);
+fn each_line_of_the_table_is_true() {
+    let defaults = resolved(&[]);
     every(TABLE.iter().map(|line| (line.there, line)), |line| {
         for flags in line.flags {
-            let found = settled(flags);
+            let found = resolved(flags);
             let changed: Vec<&String> = found.iter().filter(|value| !defaults.contains(value)).collect();
             assert_eq!(changed, line.settings, "{flags:?}");
         }
@@ -129,25 +130,24 @@ fn each_line_of_the_readme_is_true() {
 
 #[test]
 fn the_flat_file_means_what_its_lines_say() {
-    let defaults = settled(&[]);
+    let defaults = resolved(&[]);
     let tree = Tree::empty();
     let rows = TABLE.iter().filter_map(|line| Some((line, line.there.strip_prefix("`httpd.conf` `")?)));
     every(rows.map(|(line, rest)| (line.there, (line, rest))), |(line, rest)| {
         let key = rest.split(' ').next().unwrap();
         let value = line.flags[0][1];
         let file = tree.file(format!("{key}.conf"), format!("{key} {value} # as it was\n"));
-        let found = settled(&["-c", file.to_str().unwrap()]);
+        let found = resolved(&["-c", file.to_str().unwrap()]);
         let changed: Vec<&String> = found.iter().filter(|value| !defaults.contains(value)).collect();
         assert_eq!(changed, line.settings);
     });
 }
 
 #[test]
-fn the_table_is_that_of_the_readme() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let section =
-        readme.split("## Coming from a Python server\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with('|')).skip(2).collect();
+fn the_table_is_that_of_the_document() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/python-servers.md");
+    let document = fs::read_to_string(path).unwrap();
+    let rows: Vec<&str> = document.lines().filter(|line| line.starts_with('|')).skip(2).collect();
     let tested: Vec<String> =
         TABLE.iter().map(|line| format!("| {} | {} |", line.there, line.here)).collect();
     assert_eq!(rows, tested);
