@@ -1,5 +1,5 @@
-//! Single parts that every request passes, without a socket: what parsing a head costs, and what deciding its answer does.
-//! The throughput that is told is of bytes for the parser and of requests for the site.
+//! Single parts that every request passes, without a socket: what parsing a head costs, and what deciding its
+//! answer does. The throughput that is told is of bytes for the parser and of requests for the site.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a benchmark reports")]
 #![allow(missing_docs, reason = "this is a program")]
@@ -11,12 +11,16 @@ use std::time::SystemTime;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
+use mayhttpd::background::{Background, Completion, GaveUp, JobWaiter};
 use mayhttpd::config::Settings;
-use mayhttpd::http::request::{Head, Request};
+use mayhttpd::http::request::{ParsedHead, Request};
 use mayhttpd::metrics::Row;
-use mayhttpd::site::{Now, Site};
+use mayhttpd::site::Site;
+use mayhttpd::store::Store;
+use mayhttpd::store::root::OpenedRoot;
 use mayhttpd::sys::file::Root;
 use mayhttpd::sys::socket::PeerAddress;
+use mayhttpd::time::Now;
 
 fn main() {
     divan::main();
@@ -42,8 +46,8 @@ fn head(name: &str) -> Vec<u8> {
 }
 
 fn request(bytes: &[u8]) -> Request<'_> {
-    match Head::parse(bytes) {
-        Head::Complete(request, _) => request,
+    match ParsedHead::parse(bytes) {
+        ParsedHead::Complete(request, _) => request,
         other => panic!("{other:?}"),
     }
 }
@@ -53,8 +57,8 @@ fn parse_head(bencher: Bencher<'_, '_>, name: &str) {
     let bytes = head(name);
     request(&bytes);
     bencher.counter(BytesCount::of_slice(&bytes)).bench_local(|| {
-        let head = Head::parse(black_box(&bytes));
-        assert!(matches!(black_box(&head), Head::Complete(..)));
+        let head = ParsedHead::parse(black_box(&bytes));
+        assert!(matches!(black_box(&head), ParsedHead::Complete(..)));
     });
 }
 
@@ -79,6 +83,15 @@ fn now() -> Now {
     Now { tick: 1, wall: SystemTime::now() }
 }
 
+/// All is read by the thread that asks, so that nothing waits.
+struct Alone;
+
+impl JobWaiter for Alone {
+    fn wait(&mut self, _: &Completion) -> Result<Now, GaveUp> {
+        Err(GaveUp::TimedOut)
+    }
+}
+
 impl Served {
     fn make() -> Self {
         let directory = std::env::temp_dir().join(format!("mayhttpd-parts-{}", std::process::id()));
@@ -91,8 +104,11 @@ impl Served {
 
     fn site(directory: &Path, settings: &Settings) -> Site {
         let root = Root::open(directory).unwrap();
-        let root = Some((root, directory.to_owned()));
-        Site::new(settings, root, Vec::new(), Row::alone().unwrap(), now())
+        let root = Some(OpenedRoot::new((root, directory.to_owned())));
+        let metrics = Row::alone().unwrap();
+        let background = Box::leak(Box::new(Background::start(0, 0, metrics).unwrap()));
+        let store = Store::new(settings, root, Vec::new(), metrics, background, now());
+        Site::new(settings, store)
     }
 }
 
@@ -123,7 +139,9 @@ fn answer(bencher: Bencher<'_, '_>, (name, status): (&str, u16)) {
     let request = request(bytes.as_bytes());
     let now = now();
     let client = PeerAddress::Ip(Ipv4Addr::LOCALHOST.into());
-    let reply = site.answer(&request, client, now).map(|answer| answer.reply);
-    assert_eq!(reply.map(|reply| reply.status.code()), Some(status), "{name}");
-    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| site.answer(black_box(&request), client, now));
+    let answer = site.answer(&request, client, now, &mut Alone);
+    assert_eq!(answer.response.status.code(), status, "{name}");
+    bencher
+        .counter(ItemsCount::new(1_usize))
+        .bench_local(|| site.answer(black_box(&request), client, now, &mut Alone));
 }

@@ -1,4 +1,5 @@
-//! The files that servers serve: a directory in the system's place for temporary ones, made as workloads need it.
+//! The files that servers serve: a directory in the system's place for temporary ones, made as workloads need
+//! it.
 
 use std::fs::{self, File, Permissions};
 use std::io::{BufWriter, Write};
@@ -8,6 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How many files the Zipf law is over; `zipf.lua` has the same number.
 const MANY: u32 = 20_000;
+
+/// How many cold files there are; no load asks for so many.
+pub const COLD: u64 = 8000;
 
 /// Files of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +26,10 @@ pub enum Files {
     Big,
     /// `many/0/0.html` to `many/199/19999.html`, each of 512 to 8191 bytes.
     Many,
+    /// `small.html`, and `cold/0.bin` to `cold/7999.bin`, each of 600 to 4095 bytes.
+    Cold,
+    /// `small.html`, and `large/0.bin` to `large/7999.bin`, each of 1 MiB without a block on the disk.
+    ColdLarge,
 }
 
 /// A directory that is gone when this is.
@@ -75,6 +83,16 @@ impl Files {
             Files::Ten => page(root, "10k.bin", 10 * 1024),
             Files::Page => page(root, "page.html", 955_000),
             Files::Big => page(root, "big.bin", 100_000_000),
+            Files::Cold => page(root, "small.html", 38).and_then(|()| {
+                fs::create_dir_all(root.join("cold"))?;
+                let length = |number: u64| 600 + (number as usize * 7919) % 3496;
+                (0..COLD).try_for_each(|number| page(root, &format!("cold/{number}.bin"), length(number)))
+            }),
+            Files::ColdLarge => page(root, "small.html", 38).and_then(|()| {
+                fs::create_dir_all(root.join("large"))?;
+                let make = |number| File::create(root.join(format!("large/{number}.bin")));
+                (0..COLD).try_for_each(|number| make(number)?.set_len(1 << 20))
+            }),
             Files::Many if root.join("many").exists() => Ok(()),
             Files::Many => (0..MANY).try_for_each(|number| {
                 let folder = format!("many/{}", number / 100);

@@ -1,5 +1,5 @@
-//! One request and its whole answer, as a client that knows nothing of servers: to see that a server is there and
-//! serves what it should, before it is loaded.
+//! One request and its whole answer, as a client that knows nothing of servers: to see that a server is there
+//! and serves what it should, before it is loaded.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -27,34 +27,70 @@ pub fn ask(
     target: &str,
     fields: &[(String, String)],
 ) -> io::Result<(Answer, TcpStream)> {
-    let mut stream = TcpStream::connect_timeout(&address, DEADLINE)?;
-    stream.set_read_timeout(Some(DEADLINE))?;
-    stream.set_write_timeout(Some(DEADLINE))?;
-    let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: {address}\r\n{fields}\r\n").as_bytes())?;
-    let mut received = Vec::new();
-    let mut piece = vec![0; 64 * 1024];
-    loop {
-        if let Some((answer, head, length)) = head(&received)? {
-            let mut came = (received.len() - head) as u64;
-            while length.is_none_or(|length| came < length) {
-                match stream.read(&mut piece)? {
-                    0 if length.is_none() => break,
-                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    count => came += count as u64,
+    let mut connection = Connection::open(address, DEADLINE)?;
+    let answer = connection.ask(target, fields)?;
+    Ok((answer, connection.stream))
+}
+
+/// A connection for requests one after the other.
+pub struct Connection {
+    stream: TcpStream,
+    address: SocketAddr,
+    piece: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects; each wait may take as long as `patience`.
+    ///
+    /// # Errors
+    /// What connect(2) says.
+    pub fn open(address: SocketAddr, patience: Duration) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(DEADLINE))?;
+        Ok(Self { stream, address, piece: vec![0; 64 * 1024] })
+    }
+
+    /// How long each wait for an answer may take from now on; not zero.
+    ///
+    /// # Errors
+    /// What setsockopt(2) says.
+    pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(Some(patience))
+    }
+
+    /// Asks for `target` with these fields, and reads the whole answer.
+    ///
+    /// # Errors
+    /// Where no whole answer comes.
+    pub fn ask(&mut self, target: &str, fields: &[(String, String)]) -> io::Result<Answer> {
+        let Self { stream, address, piece } = self;
+        let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: {address}\r\n{fields}\r\n").as_bytes())?;
+        let mut received = Vec::new();
+        loop {
+            if let Some((answer, head, length)) = head(&received)? {
+                let mut came = (received.len() - head) as u64;
+                while length.is_none_or(|length| came < length) {
+                    match stream.read(piece)? {
+                        0 if length.is_none() => break,
+                        0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                        count => came += count as u64,
+                    }
                 }
+                return Ok(Answer { length: came, ..answer });
             }
-            return Ok((Answer { length: came, ..answer }, stream));
-        }
-        match stream.read(&mut piece)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            count => received.extend_from_slice(&piece[..count]),
+            match stream.read(piece)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => received.extend_from_slice(&piece[..count]),
+            }
         }
     }
 }
 
-/// The head at the front of `received`, its length, and the length of the body that it announces; a body without one
-/// goes on to the end of the connection.
+/// The head at the front of `received`, its length, and the length of the body that it announces; a body
+/// without one goes on to the end of the connection.
 fn head(received: &[u8]) -> io::Result<Option<(Answer, usize, Option<u64>)>> {
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut fields);

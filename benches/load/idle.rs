@@ -1,7 +1,7 @@
 //! Holds idle connections, in a process of its own: each has asked one page, got it whole, and stays silent.
 //!
-//! It says `held N` when all are there, answers each line on its standard input with `lost N`, how many the server has
-//! closed since, and ends with its input.
+//! It says `held N` when all are there, answers each line on its standard input with `lost N`, how many the
+//! server has closed since, and ends with its input.
 
 use std::io::{self, BufRead, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

@@ -2,15 +2,19 @@
 //!
 //! 1. Look for the programs, and say which are missing and how to get them.
 //! 2. Make the networks: the host's loopback and, as root, namespaces with and without sysctl.conf.
-//! 3. For each workload start the servers, pinned apart from the clients, and see that each serves what it should.
+//! 3. For each workload start the servers, pinned apart from the clients, and see that each serves what it
+//!    should.
 //! 4. Load them in turn, round after round.
 //! 5. Write one JSON, and the report that is made of it.
 //!
-//! Nothing here judges a time: what is slow is for the reader. Requests of mayhttpd that fail are said loudly.
+//! Nothing here judges a time: what is slow is for the reader. Requests of mayhttpd that fail are said
+//! loudly.
 
 #![allow(missing_docs, reason = "this is a program; what its parts are is said where it isn't plain")]
 
+pub mod cold;
 pub mod content;
+pub mod disk;
 pub mod exchange;
 pub mod generator;
 pub mod idle;
@@ -24,6 +28,8 @@ pub mod report;
 pub mod rounds;
 pub mod sample;
 pub mod server;
+#[path = "../../tests/it/support/slow_files/mod.rs"]
+pub mod slow_files;
 pub mod tools;
 pub mod tree;
 pub mod workload;
@@ -47,6 +53,7 @@ pub fn main() -> ExitCode {
     let done = match &options.role {
         Some(Role::Floor(floor)) => floor.run().map(|()| true).map_err(|error| format!("floor: {error}")),
         Some(Role::Idle(idle)) => idle.run().map(|()| true),
+        Some(Role::Cold(cold)) => cold.run().map(|()| true),
         None => run(&options),
     };
     match done {

@@ -1,7 +1,9 @@
-//! Where servers and clients meet: the host's loopback, or a network namespace of the kit's own with a loopback in it.
+//! Where servers and clients meet: the host's loopback, or a network namespace of the kit's own with a
+//! loopback in it.
 //!
-//! The subtle rule: nothing here may change a setting of the host. sysctl.conf is applied by a thread inside the
-//! namespace, only where that is another one than the host's, and only keys of `net.`, for others have no namespace.
+//! The subtle rule: nothing here may change a setting of the host. sysctl.conf is applied by a thread inside
+//! the namespace, only where that is another one than the host's, and only keys of `net.`, for others have no
+//! namespace.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

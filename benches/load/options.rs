@@ -61,14 +61,18 @@ pub struct Options {
     pub role: Option<Role>,
 }
 
-/// Parts of the kit that run in processes of their own, so that they can be pinned and measured like the others.
+/// Parts of the kit that run in processes of their own, so that they can be pinned and measured like the
+/// others.
 #[derive(Subcommand, Debug, Clone)]
 #[command(disable_help_subcommand = true)]
 pub enum Role {
-    /// The floor: a bare epoll loop with a fixed reply.
+    /// The floor: a bare epoll loop with a fixed response.
     #[command(hide = true)]
     Floor(super::peers::floor::Floor),
     /// Holds idle connections.
     #[command(hide = true)]
     Idle(super::idle::Idle),
+    /// Asks for cold files and a warm one.
+    #[command(hide = true)]
+    Cold(super::cold::Cold),
 }

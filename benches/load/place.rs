@@ -10,8 +10,8 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// `words` with what brings them here in front. Each step becomes the next by exec, so that the process id of what
-    /// is started is that of the command.
+    /// `words` with what brings them here in front. Each step becomes the next by exec, so that the process
+    /// id of what is started is that of the command.
     pub fn command(&self, words: &[String]) -> Vec<String> {
         let mut all = self.network.entrance();
         let cpus: Vec<String> = self.cpus.iter().map(usize::to_string).collect();
@@ -30,7 +30,8 @@ pub struct Split {
 }
 
 impl Split {
-    /// Gives each worker a CPU of its own and the clients the rest; where nothing is left for these, all share all.
+    /// Gives each worker a CPU of its own and the clients the rest; where nothing is left for these, all
+    /// share all.
     pub fn of(cpus: &[usize], workers: u16) -> Self {
         let (servers, clients) = cpus.split_at(usize::from(workers).min(cpus.len()));
         match clients {

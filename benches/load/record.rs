@@ -1,5 +1,5 @@
-//! What a run leaves: one JSON with the facts of the machine, every program's version and configuration, and every
-//! measurement. The report is made of it alone, so that it can be rendered again anywhere.
+//! What a run leaves: one JSON with the facts of the machine, every program's version and configuration, and
+//! every measurement. The report is made of it alone, so that it can be rendered again anywhere.
 
 use std::collections::BTreeMap;
 
@@ -126,6 +126,8 @@ pub struct Sample {
     /// Answers with another status than a 2xx, or 3xx where the generator takes them for good.
     pub non_2xx: u64,
     pub idle: Option<Idle>,
+    /// Where the times are those of one client, and the requests those of the others.
+    pub beside: Option<Beside>,
 }
 
 /// Idle connections that were held meanwhile.
@@ -137,6 +139,15 @@ pub struct Idle {
     pub late_bytes: f64,
     /// How many the server had closed when the load was over.
     pub lost: u64,
+}
+
+/// One client beside the others.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct Beside {
+    pub answers_per_second: f64,
+    pub max_us: f64,
+    /// Before the others came.
+    pub alone_p99_us: f64,
 }
 
 /// Something to know about a measurement that is missing or bad.

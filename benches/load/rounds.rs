@@ -1,5 +1,6 @@
-//! A run: for each workload, all servers are started and then measured in turn, round after round, so that what else happens
-//! on the machine meets them alike. The namespaces, which are compared with each other, take their turns together too.
+//! A run: for each workload, all servers are started and then measured in turn, round after round, so that
+//! what else happens on the machine meets them alike. The namespaces, which are compared with each other,
+//! take their turns together too.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,6 +8,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::content::Directory;
+use super::disk::{self, Disk};
+use super::generator;
 use super::machine;
 use super::network::Network;
 use super::options::Options;
@@ -57,7 +60,8 @@ impl Plan {
         })
     }
 
-    /// The workloads of a network: all on the host, and in a namespace those that the kernel's settings are about.
+    /// The workloads of a network: all on the host, and in a namespace those that the kernel's settings are
+    /// about.
     fn workloads(&self, network: &Network) -> Vec<&'static Workload> {
         let here = |workload: &&&Workload| network.is_host() || workload.tuned;
         self.workloads.iter().filter(here).copied().collect()
@@ -169,7 +173,7 @@ impl Rounds<'_> {
             eprintln!("{}: {}: {} servers", names.join(", "), workload.name, peers.len());
         }
         let program = workload.generator.program();
-        if self.tools.path(program).is_none() {
+        if program != generator::OWN && self.tools.path(program).is_none() {
             let why = format!("{program} is missing: {}", self.tools.install(program));
             run.remarks.push(remark(names[0], workload, "", why));
             progress.inc((peers.len() * networks.len()) as u64 * u64::from(plan.rounds));
@@ -185,7 +189,7 @@ impl Rounds<'_> {
             tools: self.tools,
             workload,
             place: Place { network, cpus: &split.clients },
-            seconds: plan.seconds.max(workload.least),
+            seconds: workload.seconds(plan.seconds, plan.quick),
             quick: plan.quick,
             directory: &generator,
         };
@@ -202,26 +206,18 @@ impl Rounds<'_> {
             });
         }
 
-        // 1. Start them all, each in every network before the next, so that the same one's turns come close together.
+        if let Some(disk) = workload.disk {
+            return self.measure_on(disk, &measure(&networks[0]), peers, &split, run, progress);
+        }
+        // 1. Start them all, each in every network before the next, so that the same one's turns come close
+        //    together.
         let mut servers = Vec::new();
         let mut port = 0;
         for (peer, network) in peers.into_iter().flat_map(|peer| networks.iter().map(move |it| (peer, it))) {
             port = network.enter(|| free_port(port))?;
-            let own =
-                if network.is_host() { peer.name.into() } else { format!("{}-{}", peer.name, network.name) };
-            let setting = Setting {
-                tools: self.tools,
-                port,
-                root: &root,
-                workers,
-                directory: self.directory.sub(&own)?,
-                home: self.home,
-                length: workload.length,
-                close: workload.close,
-                fixed: workload.needs.contains(&Ability::Fixed),
-            };
             let place = Place { network, cpus: &split.servers };
-            match Server::start(peer, workload, &setting, &place) {
+            match Server::start(peer, workload, &self.setting(peer, workload, network, port, &root)?, &place)
+            {
                 Ok(server) => {
                     note(run, &server, self.tools, &self.directory.path().to_string_lossy());
                     servers.push((network, server));
@@ -238,32 +234,105 @@ impl Rounds<'_> {
             for index in 0..count {
                 let (network, server) = &mut servers[(index + round as usize - 1) % count];
                 progress.set_message(format!("{}: {}: {}", network.name, workload.name, server.peer.name));
-                let fault = match measure(network).take(server) {
-                    Ok(sample) if sample.requests == 0 && sample.bytes_per_second == 0.0 => {
-                        Some(format!("nothing was answered in {:.1} s", sample.seconds))
-                    }
-                    Ok(sample) => {
-                        run.samples.push(record::Sample { network: network.name.into(), round, ..sample });
-                        None
-                    }
-                    Err(why) => Some(why),
-                };
-                if let Some(why) = fault {
-                    complain(run, progress, remark(network.name, workload, server.peer.name, why));
-                }
-                progress.inc(1);
+                take(&measure(network), server, round, run, progress);
             }
         }
         // 3. They end as they are dropped.
         Ok(())
     }
+
+    /// Measures servers in turn, each on a fresh disk of its own.
+    fn measure_on(
+        &self,
+        disk: Disk,
+        measure: &Measure<'_>,
+        peers: Vec<&'static Peer>,
+        split: &Split,
+        run: &mut Run,
+        progress: &ProgressBar,
+    ) -> Result<(), String> {
+        let (workload, network) = (measure.workload, measure.place.network);
+        if let Some(why) = Disk::unavailable() {
+            complain(run, progress, remark(network.name, workload, "", why));
+            progress.inc(peers.len() as u64 * u64::from(self.plan.rounds));
+            return Ok(());
+        }
+        let (root, at) = (self.directory.sub("root")?, self.directory.sub("disk")?);
+        for round in 1..=self.plan.rounds {
+            for index in 0..peers.len() {
+                let peer = peers[(index + round as usize - 1) % peers.len()];
+                progress.set_message(format!("{}: {}: {}", network.name, workload.name, peer.name));
+                // Dropped last, after the server that uses it.
+                let files = disk.mount(&root, &at)?;
+                let setting = self.setting(peer, workload, network, network.enter(|| free_port(0))?, &at)?;
+                let place = Place { network, cpus: &split.servers };
+                match Server::start(peer, workload, &setting, &place) {
+                    Ok(mut server) => {
+                        note(run, &server, self.tools, &self.directory.path().to_string_lossy());
+                        disk::slow(&files);
+                        take(measure, &mut server, round, run, progress);
+                        files.set_delay(Duration::ZERO);
+                    }
+                    Err(why) => {
+                        complain(run, progress, remark(network.name, workload, peer.name, why));
+                        progress.inc(1);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a server is started for.
+    fn setting<'a>(
+        &'a self,
+        peer: &Peer,
+        workload: &Workload,
+        network: &Network,
+        port: u16,
+        root: &'a Path,
+    ) -> Result<Setting<'a>, String> {
+        let own =
+            if network.is_host() { peer.name.into() } else { format!("{}-{}", peer.name, network.name) };
+        Ok(Setting {
+            tools: self.tools,
+            port,
+            root,
+            workers: self.plan.workers.unwrap_or(workload.workers),
+            directory: self.directory.sub(&own)?,
+            home: self.home,
+            length: workload.length,
+            close: workload.close,
+            fixed: workload.needs.contains(&Ability::Fixed),
+        })
+    }
+}
+
+/// Takes one measurement, and takes it down.
+fn take(measure: &Measure<'_>, server: &mut Server, round: u32, run: &mut Run, progress: &ProgressBar) {
+    let network = measure.place.network.name;
+    let fault = match measure.take(server) {
+        Ok(sample) if sample.requests == 0 && sample.bytes_per_second == 0.0 => {
+            Some(format!("nothing was answered in {:.1} s", sample.seconds))
+        }
+        Ok(sample) => {
+            run.samples.push(record::Sample { network: network.into(), round, ..sample });
+            None
+        }
+        Err(why) => Some(why),
+    };
+    if let Some(why) = fault {
+        complain(run, progress, remark(network, measure.workload, server.peer.name, why));
+    }
+    progress.inc(1);
 }
 
 fn remark(network: &str, workload: &Workload, peer: &str, why: String) -> Remark {
     Remark { network: network.into(), workload: workload.name.into(), peer: peer.into(), why }
 }
 
-/// Takes down what is missing or bad, and says it at once: beside the bar, and where there is no terminal for it too.
+/// Takes down what is missing or bad, and says it at once: beside the bar, and where there is no terminal for
+/// it too.
 fn complain(run: &mut Run, progress: &ProgressBar, remark: Remark) {
     let line = format!("{}: {}: {}: {}", remark.network, remark.workload, remark.peer, remark.why);
     progress.suspend(|| eprintln!("{line}"));

@@ -85,6 +85,7 @@ impl Measure<'_> {
             failed: load.failed,
             non_2xx: load.non_2xx,
             idle,
+            beside: load.beside,
             ..record::Sample::default()
         })
     }

@@ -1,8 +1,9 @@
 //! A server's processes: all that descend from the one that was started, their CPU time and their memory.
 //!
-//! The subtle rule: threads that have ended must count too, or a server with a thread a request costs nothing. So CPU
-//! time is that of each process's clock (clock_getcpuclockid(3)), which has nanoseconds and keeps what ended threads
-//! used, and not a sum over the threads that live; children that ended are in their parent's account of those.
+//! The subtle rule: threads that have ended must count too, or a server with a thread a request costs
+//! nothing. So CPU time is that of each process's clock (clock_getcpuclockid(3)), which has nanoseconds and
+//! keeps what ended threads used, and not a sum over the threads that live; children that ended are in their
+//! parent's account of those.
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,10 +1,12 @@
-//! What is asked of the servers. A workload says which abilities it takes, and applies to the servers that have them.
+//! What is asked of the servers. A workload says which abilities it takes, and applies to the servers that
+//! have them.
 
 use super::content::Files;
+use super::disk::Disk;
 use super::generator::Generator;
 use super::peers::{Ability, Peer};
 
-/// The length of the reply at `/info`.
+/// The length of the response at `/info`.
 pub const INFO: u64 = 40;
 
 /// One kind of load.
@@ -23,6 +25,8 @@ pub struct Workload {
     pub close: bool,
     /// The fewest seconds that tell something.
     pub least: u64,
+    /// What the disk is beneath the files. A server then has a fresh one for each measurement.
+    pub disk: Option<Disk>,
     /// Connections that are held idle meanwhile.
     pub idle: usize,
     pub workers: u16,
@@ -57,6 +61,7 @@ const USUAL: Workload = Workload {
     generator: Generator::wrk(64),
     close: false,
     least: 1,
+    disk: None,
     idle: 0,
     workers: 1,
     needs: &[],
@@ -243,9 +248,36 @@ pub const ALL: &[Workload] = &[
         needs: &[Ability::Workers],
         ..USUAL
     },
+    Workload {
+        name: "cold",
+        what: "100 clients on cold files of 0.6 to 4 KB, 20 ms an operation of the disk; times of 1 client on a warm file",
+        files: Files::Cold,
+        generator: Generator::Cold { clients: 100, folder: "/cold/" },
+        least: 5,
+        disk: Some(Disk::Cold),
+        needs: &[Ability::Cold],
+        ..USUAL
+    },
+    Workload {
+        name: "cold-1m",
+        what: "the same with files of 1 MiB whose names are known",
+        files: Files::ColdLarge,
+        generator: Generator::Cold { clients: 100, folder: "/large/" },
+        least: 5,
+        disk: Some(Disk::NamesKnown),
+        needs: &[Ability::Cold],
+        ..USUAL
+    },
 ];
 
 impl Workload {
+    /// The seconds of a measurement, where `asked` are asked for.
+    pub fn seconds(&self, asked: u64, quick: bool) -> u64 {
+        // A quick run has no time for percentiles of many answers.
+        let least = if quick && self.disk.is_some() { 2 } else { self.least };
+        asked.max(least)
+    }
+
     /// Whether it makes sense for this server, with this number of workers.
     pub fn applies(&self, peer: &Peer, workers: u16) -> bool {
         let many = workers > 1 && !peer.can.contains(&Ability::Workers);

@@ -38,6 +38,7 @@ pub fn parse(output: &str) -> Result<Load, String> {
             p50_us: percentile("50%"),
             p99_us: percentile("99%"),
             p999_us: None,
+            beside: None,
         })
     };
     read().ok_or_else(|| {

@@ -1,5 +1,5 @@
-//! h2load in HTTP/1.1: like wrk, from another hand, so that one generator's mistake doesn't pass for a server's. Its log has
-//! every request, from which the percentiles are taken.
+//! h2load in HTTP/1.1: like wrk, from another hand, so that one generator's mistake doesn't pass for a
+//! server's. Its log has every request, from which the percentiles are taken.
 
 use std::path::{Path, PathBuf};
 

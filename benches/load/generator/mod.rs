@@ -8,13 +8,35 @@ pub mod wrk;
 use std::fs;
 use std::path::Path;
 
+use super::cold::{self, Cold};
+use super::content::COLD;
+use super::record::Beside;
+
+/// The program of generators that are parts of the kit.
+pub const OWN: &str = "load";
+
 /// A generator and how it is used.
 #[derive(Clone, Copy, Debug)]
 pub enum Generator {
-    Wrk { connections: u32, script: &'static str },
-    Ab { requests: u32, connections: u32 },
-    H2load { connections: u32 },
-    Siege { connections: u32 },
+    Wrk {
+        connections: u32,
+        script: &'static str,
+    },
+    Ab {
+        requests: u32,
+        connections: u32,
+    },
+    H2load {
+        connections: u32,
+    },
+    Siege {
+        connections: u32,
+    },
+    /// The kit's own: clients on the cold files of this folder, beside one that asks for the target.
+    Cold {
+        clients: u32,
+        folder: &'static str,
+    },
 }
 
 /// What one run is told besides.
@@ -45,6 +67,8 @@ pub struct Load {
     pub p50_us: Option<f64>,
     pub p99_us: Option<f64>,
     pub p999_us: Option<f64>,
+    /// Where the percentiles are those of one client beside the others.
+    pub beside: Option<Beside>,
 }
 
 impl Generator {
@@ -65,6 +89,7 @@ impl Generator {
             Generator::Ab { .. } => "ab",
             Generator::H2load { .. } => "h2load",
             Generator::Siege { .. } => "siege",
+            Generator::Cold { .. } => OWN,
         }
     }
 
@@ -81,6 +106,13 @@ impl Generator {
             }
             Generator::H2load { connections } => Ok(h2load::command(order, connections)),
             Generator::Siege { connections } => siege::command(order, connections),
+            Generator::Cold { clients, folder } => {
+                let kit = std::env::current_exe().map_err(|error| error.to_string())?;
+                let warm = order.target.to_owned();
+                let (port, seconds, folder) = (order.port, order.seconds, folder.to_owned());
+                let cold = Cold { port, seconds, warm, folder, files: COLD, clients };
+                Ok([vec![kit.to_string_lossy().into_owned()], cold.words()].concat())
+            }
         }
     }
 
@@ -97,6 +129,7 @@ impl Generator {
                 h2load::parse(output, &log)
             }
             Generator::Siege { .. } => siege::parse(output),
+            Generator::Cold { .. } => cold::parse(output),
         }
     }
 }

@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use super::{Load, Order, url};
 
-/// The command; its settings are in a file of ours, so that those of the user don't count and none are left behind.
+/// The command; its settings are in a file of ours, so that those of the user don't count and none are left
+/// behind.
 ///
 /// # Errors
 /// Where that file can't be written.

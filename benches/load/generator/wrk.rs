@@ -1,5 +1,6 @@
-//! wrk: kept connections, each of which asks anew when its answer has come. Its `done` hook prints one line of JSON, which
-//! has p99.9 and counts every kind of error; the plain summary is read where that line is missing.
+//! wrk: kept connections, each of which asks anew when its answer has come. Its `done` hook prints one line
+//! of JSON, which has p99.9 and counts every kind of error; the plain summary is read where that line is
+//! missing.
 
 use std::fs;
 
@@ -56,7 +57,8 @@ pub fn parse(output: &str) -> Result<Load, String> {
     match output.lines().find_map(|line| line.strip_prefix(MARK)) {
         Some(line) => {
             let line: Line = serde_json::from_str(line).map_err(|error| format!("wrk's line: {error}"))?;
-            // It says 0 where it finds no percentile, be it for want of answers or for its correction of pipelined ones.
+            // It says 0 where it finds no percentile, be it for want of answers or for its correction of
+            // pipelined ones.
             let known = |time: f64| (time > 0.0).then_some(time);
             Ok(Load {
                 requests: line.requests,
@@ -67,6 +69,7 @@ pub fn parse(output: &str) -> Result<Load, String> {
                 p50_us: known(line.p50),
                 p99_us: known(line.p99),
                 p999_us: known(line.p999),
+                beside: None,
             })
         }
         None => plain(output).ok_or_else(|| format!("wrk's output has no summary: {}", output.trim())),
@@ -95,6 +98,7 @@ fn plain(output: &str) -> Option<Load> {
         p50_us: percentile("50%"),
         p99_us: percentile("99%"),
         p999_us: None,
+        beside: None,
     })
 }
 

@@ -1,5 +1,6 @@
--- 20,000 files by a Zipf law with exponent 1: the file of rank n is asked for in proportion to 1/n. The ranks are dealt
--- to the files by a fixed permutation, and the sequence is drawn once from a fixed seed, so that every server gets the same.
+-- 20,000 files by a Zipf law with exponent 1: the file of rank n is asked for in proportion to 1/n. The ranks
+-- are dealt to the files by a fixed permutation, and the sequence is drawn once from a fixed seed, so that
+-- every server gets the same.
 local FILES = 20000
 local DRAWS = 100000
 

@@ -1,6 +1,6 @@
-//! The floor: a bare epoll loop in one thread that receives to the blank line and sends a fixed reply, nothing more.
-//! It knows no path, no method and no field, so that no server of files can cost less; what a peer costs is told as a
-//! multiple of it.
+//! The floor: a bare epoll loop in one thread that receives to the blank line and sends a fixed response,
+//! nothing more. It knows no path, no method and no field, so that no server of files can cost less; what a
+//! peer costs is told as a multiple of it.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,14 +15,14 @@ const LISTENER: u64 = u64::MAX;
 /// What ends a head.
 const BLANK_LINE: &[u8; 4] = b"\r\n\r\n";
 
-/// What the floor replies, and where.
+/// What the floor answers, and where.
 #[derive(Args, Debug, Clone)]
 pub struct Floor {
     /// The port of 127.0.0.1 to listen on
     pub port: u16,
     /// Bytes of the body
     pub body: usize,
-    /// Close after each reply
+    /// Close after each response
     #[arg(long)]
     pub close: bool,
 }
@@ -31,7 +31,7 @@ struct Connection {
     socket: OwnedFd,
     /// How many bytes of [`BLANK_LINE`] have come at the end of what was received.
     seen: usize,
-    /// Bytes of replies that are still to be sent.
+    /// Bytes of responses that are still to be sent.
     left: usize,
     watch: Watch,
 }
@@ -47,8 +47,8 @@ enum Watch {
     Room,
 }
 
-/// The fixed reply, several times over, so that answers to pipelined requests leave in one call.
-struct Replies {
+/// The fixed response, several times over, so that answers to pipelined requests leave in one call.
+struct Responses {
     bytes: Vec<u8>,
     one: usize,
     close: bool,
@@ -60,10 +60,10 @@ impl Floor {
     /// # Errors
     /// Where the port can't be had, or epoll fails.
     pub fn run(&self) -> io::Result<()> {
-        let replies = Replies::new(self);
+        let responses = Responses::new(self);
         // The server's own listener, with its deferred accept: the floor shall be no lower for want of it.
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let listener = mayhttpd::sys::socket::listen_alone(address, 16384)?;
+        let listener = mayhttpd::sys::socket::listen_alone(address, false, 16384)?;
         let poll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&poll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
         let mut connections: Vec<Option<Connection>> = Vec::new();
@@ -77,12 +77,12 @@ impl Floor {
             };
             for event in &events {
                 if event.data.u64() == LISTENER {
-                    accept(&poll, &listener, &replies, &mut buffer, &mut connections)?;
+                    accept(&poll, &listener, &responses, &mut buffer, &mut connections)?;
                     continue;
                 }
                 let index = usize::try_from(event.data.u64()).unwrap_or(usize::MAX);
                 let Some(slot) = connections.get_mut(index) else { continue };
-                let goes_on = slot.as_mut().is_some_and(|it| it.go_on(&poll, &replies, &mut buffer));
+                let goes_on = slot.as_mut().is_some_and(|it| it.go_on(&poll, &responses, &mut buffer));
                 if !goes_on {
                     *slot = None;
                 }
@@ -91,12 +91,12 @@ impl Floor {
     }
 }
 
-/// Takes all who wait, and then serves those whose request has come: one at a time would wake the client for each. A
-/// table of descriptors that is full ends the floor: its figures would mean nothing.
+/// Takes all who wait, and then serves those whose request has come: one at a time would wake the client for
+/// each. A table of descriptors that is full ends the floor: its figures would mean nothing.
 fn accept(
     poll: &OwnedFd,
     listener: &OwnedFd,
-    replies: &Replies,
+    responses: &Responses,
     buffer: &mut [u8],
     connections: &mut Vec<Option<Connection>>,
 ) -> io::Result<()> {
@@ -112,7 +112,7 @@ fn accept(
     for socket in new {
         let index = usize::try_from(socket.as_raw_fd()).unwrap_or_default();
         let mut connection = Connection { socket, seen: 0, left: 0, watch: Watch::Nothing };
-        if connection.go_on(poll, replies, buffer) {
+        if connection.go_on(poll, responses, buffer) {
             if connections.len() <= index {
                 connections.resize_with(index + 1, || None);
             }
@@ -122,7 +122,7 @@ fn accept(
     Ok(())
 }
 
-impl Replies {
+impl Responses {
     fn new(floor: &Floor) -> Self {
         let close = if floor.close { "Connection: close\r\n" } else { "" };
         let mut one =
@@ -140,26 +140,26 @@ impl Replies {
 
 impl Connection {
     /// Does what is possible now; false when the connection has ended.
-    fn go_on(&mut self, poll: &OwnedFd, replies: &Replies, buffer: &mut [u8]) -> bool {
+    fn go_on(&mut self, poll: &OwnedFd, responses: &Responses, buffer: &mut [u8]) -> bool {
         if self.watch != Watch::Room {
             match recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
                 Ok((0, _)) => return false,
-                Ok((count, _)) => self.left += self.heads(&buffer[..count]) * replies.one,
+                Ok((count, _)) => self.left += self.heads(&buffer[..count]) * responses.one,
                 Err(rustix::io::Errno::AGAIN) => return self.wait_for(poll, Watch::Input),
                 Err(_) => return false,
             }
         }
         let replied = self.left > 0;
-        // With more announced, the end of the connection leaves in the packet of the reply.
-        let flags = if replies.close { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
+        // With more announced, the end of the connection leaves in the packet of the response.
+        let flags = if responses.close { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
         while self.left > 0 {
-            match send(&self.socket, replies.next(self.left), flags) {
+            match send(&self.socket, responses.next(self.left), flags) {
                 Ok(sent) => self.left -= sent,
                 Err(rustix::io::Errno::AGAIN) => return self.wait_for(poll, Watch::Room),
                 Err(_) => return false,
             }
         }
-        !(replied && replies.close) && self.wait_for(poll, Watch::Input)
+        !(replied && responses.close) && self.wait_for(poll, Watch::Input)
     }
 
     /// Has epoll tell of this; false where it can't.

@@ -2,8 +2,8 @@
 
 use super::{Launch, Setting, is_root};
 
-/// One process for one worker, as its default is; else so many behind a parent. It logs errors to where we read them,
-/// and its limits are numbers of 16 bits.
+/// One process for one worker, as its default is; else so many behind a parent. It logs errors to where we
+/// read them, and its limits are numbers of 16 bits.
 pub fn launch(setting: &Setting<'_>) -> Result<Launch, String> {
     let user = if is_root() { "server.username = \"nobody\"\nserver.groupname = \"nogroup\"\n" } else { "" };
     let workers = if setting.workers > 1 { setting.workers } else { 0 };

@@ -23,7 +23,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_mayhttpd");
 pub enum Ability {
     /// Serve files.
     Files,
-    /// Give a fixed reply at /info.
+    /// Give a fixed response at /info.
     Fixed,
     /// Answer requests that came in one go.
     Pipelining,
@@ -37,9 +37,11 @@ pub enum Ability {
     Ranges,
     /// Answer 304.
     Validators,
+    /// Stand beside the others on a slow disk.
+    Cold,
 }
 
-use Ability::{Crowd, Files, Fixed, Keep, Pipelining, Ranges, Validators, Workers};
+use Ability::{Cold, Crowd, Files, Fixed, Keep, Pipelining, Ranges, Validators, Workers};
 
 /// One server.
 pub struct Peer {
@@ -65,11 +67,11 @@ pub struct Setting<'a> {
     pub directory: PathBuf,
     /// The kit's directory, which outlives the run.
     pub home: &'a Path,
-    /// Bytes of the body that the floor replies with.
+    /// Bytes of the body that the floor answers with.
     pub length: u64,
     /// Whether each connection has one request.
     pub close: bool,
-    /// Whether it is asked for a fixed reply.
+    /// Whether it is asked for a fixed response.
     pub fixed: bool,
 }
 
@@ -97,7 +99,7 @@ pub const ALL: &[Peer] = &[
         name: OURS,
         what: "this server, with its defaults",
         tool: None,
-        can: &[Files, Keep, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
+        can: &[Files, Keep, Fixed, Pipelining, Crowd, Workers, Ranges, Validators, Cold],
         quick: true,
         tuned: true,
         launch: ours,
@@ -106,10 +108,19 @@ pub const ALL: &[Peer] = &[
         name: "nginx",
         what: "nginx, tuned: deferred accept, open_file_cache, sendfile",
         tool: Some("nginx"),
-        can: &[Files, Keep, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
+        can: &[Files, Keep, Fixed, Pipelining, Crowd, Workers, Ranges, Validators, Cold],
         quick: true,
         tuned: true,
         launch: nginx::tuned,
+    },
+    Peer {
+        name: "nginx-threads",
+        what: "nginx, tuned, with aio threads (32)",
+        tool: Some("nginx"),
+        can: &[Cold],
+        quick: true,
+        tuned: false,
+        launch: nginx::with_threads,
     },
     Peer {
         name: "nginx-default",
@@ -124,7 +135,7 @@ pub const ALL: &[Peer] = &[
         name: "lighttpd",
         what: "lighttpd, epoll and sendfile",
         tool: Some("lighttpd"),
-        can: &[Files, Keep, Pipelining, Crowd, Workers, Ranges, Validators],
+        can: &[Files, Keep, Pipelining, Crowd, Workers, Ranges, Validators, Cold],
         quick: true,
         tuned: false,
         launch: lighttpd::launch,
@@ -133,7 +144,7 @@ pub const ALL: &[Peer] = &[
         name: "h2o",
         what: "h2o",
         tool: Some("h2o"),
-        can: &[Files, Keep, Pipelining, Crowd, Workers, Ranges, Validators],
+        can: &[Files, Keep, Pipelining, Crowd, Workers, Ranges, Validators, Cold],
         quick: false,
         tuned: false,
         launch: h2o::launch,
@@ -151,7 +162,7 @@ pub const ALL: &[Peer] = &[
         name: "go",
         what: "Go's http.FileServer",
         tool: Some("go"),
-        can: &[Files, Keep, Fixed, Pipelining, Crowd, Workers, Ranges, Validators],
+        can: &[Files, Keep, Fixed, Pipelining, Crowd, Workers, Ranges, Validators, Cold],
         quick: false,
         tuned: false,
         launch: go::launch,

@@ -1,22 +1,40 @@
-//! nginx, twice: as one sets it up who wants the most of it, and as Debian does.
+//! nginx, three times: as one sets it up who wants the most of it, the same with threads that read files, and
+//! as Debian does.
 
 use super::{Launch, Setting, is_root};
 
-/// Deferred accept, a socket for each worker, files kept open, and no limit on what a connection may ask.
-pub fn tuned(setting: &Setting<'_>) -> Result<Launch, String> {
-    let http = "sendfile on; tcp_nopush on; tcp_nodelay on;
+/// What the tuned ones have in common.
+const EVENTS: &str = "multi_accept on; use epoll;";
+const HTTP: &str = "sendfile on; tcp_nopush on; tcp_nodelay on;
     keepalive_timeout 75; keepalive_requests 100000000;
     open_file_cache max=30000 inactive=60s; open_file_cache_valid 60s; open_file_cache_min_uses 1;
     server_tokens off; etag on;";
-    launch(setting, "multi_accept on; use epoll;", http, "deferred reuseport backlog=4096")
+const LISTEN: &str = "deferred reuseport backlog=4096";
+
+/// Deferred accept, a socket for each worker, files kept open, and no limit on what a connection may ask.
+pub fn tuned(setting: &Setting<'_>) -> Result<Launch, String> {
+    launch(setting, "", EVENTS, HTTP, LISTEN)
 }
 
-/// Debian's nginx.conf: its defaults where it says nothing, and more connections than its 768, which 10,000 need.
+/// The same with 32 threads for reads, as many as it has by default.
+pub fn with_threads(setting: &Setting<'_>) -> Result<Launch, String> {
+    let http = format!("aio threads; {HTTP}");
+    launch(setting, "thread_pool default threads=32 max_queue=65536;", EVENTS, &http, LISTEN)
+}
+
+/// Debian's nginx.conf: its defaults where it says nothing, and more connections than its 768, which 10,000
+/// need.
 pub fn default(setting: &Setting<'_>) -> Result<Launch, String> {
-    launch(setting, "", "sendfile on; tcp_nopush on; types_hash_max_size 2048; gzip on;", "")
+    launch(setting, "", "", "sendfile on; tcp_nopush on; types_hash_max_size 2048; gzip on;", "")
 }
 
-fn launch(setting: &Setting<'_>, events: &str, http: &str, listen: &str) -> Result<Launch, String> {
+fn launch(
+    setting: &Setting<'_>,
+    main: &str,
+    events: &str,
+    http: &str,
+    listen: &str,
+) -> Result<Launch, String> {
     let directory = setting.directory.display();
     let user = if is_root() { "user nobody nogroup;" } else { "" };
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -25,7 +43,7 @@ fn launch(setting: &Setting<'_>, events: &str, http: &str, listen: &str) -> Resu
     let Setting { port, workers, .. } = setting;
     let root = setting.root();
     let configuration = format!(
-        "{user}
+        "{user} {main}
 worker_processes {workers};
 worker_rlimit_nofile 65536;
 daemon off;

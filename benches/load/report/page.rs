@@ -92,8 +92,8 @@ fn multiple(value: f64) -> String {
     format!("{value:.1}")
 }
 
-/// Throughput in each namespace as a multiple of that with the kernel's defaults at the same MTU: the median of the ratios
-/// within each round.
+/// Throughput in each namespace as a multiple of that with the kernel's defaults at the same MTU: the median
+/// of the ratios within each round.
 fn tuned(run: &Run, all: &[Summary]) -> String {
     let pairs =
         [("untuned", "tuned", RGBColor(200, 60, 20)), ("untuned-1500", "tuned-1500", RGBColor(40, 90, 190))];
@@ -217,6 +217,9 @@ fn section(html: &mut String, network: &str, workload: &Workload, all: &[&Summar
             "<p>{}: {early} an idle connection at first, {late} after 3 s; {lost} lost.</p>",
             summary.peer
         );
+    }
+    for line in all.iter().filter_map(|it| table::beside(it)) {
+        let _ = writeln!(html, "<p>{}.</p>", escape(&line));
     }
 }
 

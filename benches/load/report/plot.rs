@@ -49,6 +49,7 @@ pub fn colour(peer: &str) -> RGBColor {
         "floor" => RGBColor(120, 120, 120),
         "nginx" => RGBColor(20, 130, 60),
         "nginx-default" => RGBColor(120, 190, 130),
+        "nginx-threads" => RGBColor(70, 160, 95),
         "lighttpd" => RGBColor(40, 90, 190),
         "h2o" => RGBColor(150, 80, 180),
         "go" => RGBColor(0, 160, 180),
@@ -115,7 +116,8 @@ fn slots(rows: usize) -> usize {
     rows.max(2)
 }
 
-/// The middle of a row; the first is at the top, which is the last place. The range of places has both its ends.
+/// The middle of a row; the first is at the top, which is the last place. The range of places has both its
+/// ends.
 fn centre(row: usize, rows: usize) -> SegmentValue<usize> {
     SegmentValue::CenterOf(slots(rows) - 1 - row)
 }

@@ -1,8 +1,8 @@
-//! Rounds put together: medians of what was measured, and of the ratios within each round, in which the machine's moods
-//! cancel out.
+//! Rounds put together: medians of what was measured, and of the ratios within each round, in which the
+//! machine's moods cancel out.
 
 use super::super::peers::FLOOR;
-use super::super::record::{Run, Sample};
+use super::super::record::{Beside, Run, Sample};
 
 /// One server at one workload in one network.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,8 @@ pub struct Summary {
     pub spread: Option<f64>,
     /// Bytes an idle connection, early and late, in the first round; and how many were lost in all.
     pub idle: Option<(f64, f64, u64)>,
+    /// One client beside the others: medians.
+    pub beside: Option<Beside>,
 }
 
 /// All summaries, in the order in which they were measured first.
@@ -77,14 +79,25 @@ fn one(run: &Run, like: &Sample) -> Summary {
         over_floor: median(ratios),
         spread: extremes.zip(cpu_us).map(|((most, least), middle)| (most - least) / middle),
         idle: idle(&samples),
+        beside: beside(&samples),
     }
 }
 
-/// What idle connections cost in the first round: in later ones they get memory that the server has kept from it.
+/// What idle connections cost in the first round: in later ones they get memory that the server has kept from
+/// it.
 fn idle(samples: &[&Sample]) -> Option<(f64, f64, u64)> {
     let first = samples.iter().min_by_key(|it| it.round)?.idle.as_ref()?;
     let lost = samples.iter().filter_map(|it| Some(it.idle.as_ref()?.lost)).sum();
     Some((first.early_bytes, first.late_bytes, lost))
+}
+
+fn beside(samples: &[&Sample]) -> Option<Beside> {
+    let all = |read: fn(&Beside) -> f64| median(samples.iter().filter_map(|it| it.beside.as_ref().map(read)));
+    Some(Beside {
+        answers_per_second: all(|it| it.answers_per_second)?,
+        max_us: all(|it| it.max_us)?,
+        alone_p99_us: all(|it| it.alone_p99_us)?,
+    })
 }
 
 /// The middle one, or the mean of the two in the middle; of nothing there is none.

@@ -53,21 +53,22 @@ pub fn text(run: &Run) -> String {
         for workload in &run.workloads {
             let here = |it: &&Summary| it.network == network.name && it.workload == workload.name;
             let mut table = table(&COLUMNS);
-            let mut idle = String::new();
+            let mut below = String::new();
             for summary in all.iter().filter(here) {
                 table.add_row(row(summary).map(Cell::new));
                 if let Some((early, late, lost)) = summary.idle {
                     let (early, late) = (unit::bytes(early), unit::bytes(late));
-                    idle += &format!(
+                    below += &format!(
                         "  {}: {early} at first and {late} later for each idle connection, {lost} lost\n",
                         summary.peer
                     );
                 }
+                below += &beside(summary).map(|line| format!("  {line}\n")).unwrap_or_default();
             }
             if !table.is_empty() {
                 align(&mut table);
                 text +=
-                    &format!("\n{}: {} ({})\n{table}\n{idle}", workload.name, workload.what, network.name);
+                    &format!("\n{}: {} ({})\n{table}\n{below}", workload.name, workload.what, network.name);
             }
         }
     }
@@ -78,6 +79,18 @@ pub fn text(run: &Run) -> String {
         );
     }
     text
+}
+
+/// What a server did for the one client beside the others.
+pub fn beside(summary: &Summary) -> Option<String> {
+    let beside = summary.beside.as_ref()?;
+    Some(format!(
+        "{}: the one client had {} answers/s, {} at most; p99 {} when it was alone",
+        summary.peer,
+        unit::count(beside.answers_per_second),
+        unit::time(Some(beside.max_us)),
+        unit::time(Some(beside.alone_p99_us)),
+    ))
 }
 
 /// What went wrong with mayhttpd itself: each a line.
