@@ -1,6 +1,7 @@
 #!/bin/bash
-# build.sh [FLAG…]: builds the Debian package, target/debian/mayhttpd_VERSION_ARCH.deb, with the flags for `cargo deb`
-# (cargo install cargo-deb --locked). The manual page and the completions are those of the program that is packaged.
+# build.sh [FLAG…]: builds the Debian package, target/debian/mayhttpd_VERSION_ARCH.deb, with the flags for
+# `cargo deb` (cargo install cargo-deb --locked). The manual page and the completions are those of the program
+# that is packaged.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
