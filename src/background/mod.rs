@@ -134,3 +134,150 @@ impl Background {
         self.finished.wake_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::sync::mpsc::{self, Receiver, Sender};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sys::process::wait_readable;
+
+    const DEADLINE: Duration = Duration::from_secs(10);
+    const IN_TURN: JobOrder = JobOrder::InTurn;
+
+    /// Says that it was woken.
+    struct Waker(Sender<()>);
+
+    impl Wake for Waker {
+        fn wake(&self) {
+            let _ = self.0.send(());
+        }
+    }
+
+    #[test]
+    fn a_job_that_is_held_up_holds_up_no_other() {
+        let background = background(2);
+        let (held, release) = held_job(&background, 0);
+        let other = background.submit_disk(JobKind::Read, (1, IN_TURN), || 2).unwrap();
+        assert_eq!(result(&background, &other), 2);
+        assert!(held.outcome().is_none() && held.completion().has_begun());
+        release.send(()).unwrap();
+        assert_eq!(result(&background, &held), 1);
+    }
+
+    #[test]
+    fn all_that_wait_for_a_job_are_woken_once_and_those_that_gave_up_are_not() {
+        let background = background(1);
+        let (held, release) = held_job(&background, 0);
+        let (woken, wakes) = mpsc::channel();
+        let waiting: Vec<_> =
+            (0..3).map(|_| held.completion().add_waiter(Box::new(Waker(woken.clone())))).collect();
+        drop(held.completion().add_waiter(Box::new(Waker(woken))));
+        release.send(()).unwrap();
+        let mut count = 0;
+        while count < 3 {
+            hear(&background);
+            count += wakes.try_iter().count();
+        }
+        drop(waiting);
+        assert_eq!((count, wakes.iter().count()), (3, 0));
+    }
+
+    #[test]
+    fn a_job_that_panics_ends_itself_alone() {
+        let background = background(1);
+        let failed = background.submit_disk(JobKind::Open, (0, IN_TURN), || panic!("on purpose")).unwrap();
+        wait_for(&background, &failed);
+        assert!(matches!(failed.outcome(), Some(JobOutcome::<()>::Panicked)));
+        let next = background.submit_disk(JobKind::Open, (0, IN_TURN), || 3).unwrap();
+        assert_eq!(result(&background, &next), 3, "its thread goes on");
+    }
+
+    #[test]
+    fn a_job_that_is_not_wanted_any_more_is_not_done_unless_it_is_detached() {
+        let background = background(1);
+        let (held, release) = held_job(&background, 0);
+        let (done, jobs) = mpsc::channel();
+        let submit = |number: u32| {
+            let done = done.clone();
+            background.submit_disk(JobKind::Close, (0, IN_TURN), move || done.send(number)).unwrap()
+        };
+        let dropped = submit(1);
+        let job = dropped.job();
+        drop(dropped);
+        submit(2).detach();
+        let last = submit(3);
+        release.send(()).unwrap();
+        assert_eq!(result(&background, &held), 1);
+        wait_for(&background, &last);
+        drop(done);
+        assert_eq!(jobs.iter().collect::<Vec<_>>(), [2, 3]);
+        assert!(matches!(job.outcome(), Some(JobOutcome::Dropped)));
+    }
+
+    #[test]
+    fn a_full_line_refuses_new_jobs_of_its_root_but_none_of_an_answer_under_way() {
+        let background = background(2);
+        let (_held, release) = held_job(&background, 0);
+        let submit = |root, order| background.submit_disk(JobKind::Open, (root, order), || ());
+        let queued: Vec<_> = (0..1024).map(|_| submit(0, IN_TURN).unwrap()).collect();
+        assert!(submit(0, IN_TURN).is_err() && submit(0, JobOrder::First).is_err());
+        let under_way = submit(0, JobOrder::Always).unwrap();
+        wait_for(&background, &submit(1, IN_TURN).unwrap());
+        release.send(()).unwrap();
+        wait_for(&background, &under_way);
+        assert!(queued.iter().all(|job| job.outcome().is_some()));
+        submit(0, IN_TURN).unwrap();
+    }
+
+    #[test]
+    fn without_threads_jobs_are_refused() {
+        let background = background(0);
+        assert!(!background.has_disk_threads());
+        assert!(background.submit_disk(JobKind::Open, (0, JobOrder::Always), || ()).is_err());
+        assert!(background.submit_cpu(JobKind::List, || ()).is_err());
+    }
+
+    fn background(disk_threads: usize) -> Background {
+        Background::start(disk_threads, 0, Row::alone().unwrap()).unwrap()
+    }
+
+    /// A job of this root that has begun and does not end, with result 1, before the sender is used.
+    fn held_job(background: &Background, root: usize) -> (JobHandle<u32>, Sender<()>) {
+        let (release, released): (_, Receiver<()>) = mpsc::channel();
+        let (begin, begun) = mpsc::channel();
+        let work = move || {
+            begin.send(()).unwrap();
+            // Also when the test has failed.
+            let _ = released.recv();
+            1
+        };
+        let held = background.submit_disk(JobKind::Open, (root, IN_TURN), work).unwrap();
+        begun.recv_timeout(DEADLINE).unwrap();
+        (held, release)
+    }
+
+    /// Waits until this job is done.
+    fn wait_for<T>(background: &Background, job: &JobHandle<T>) {
+        while !job.completion().is_done() {
+            hear(background);
+        }
+    }
+
+    /// Does what the listening coroutine does, once.
+    fn hear(background: &Background) {
+        let event = background.event().unwrap();
+        let ready = wait_readable(&[event.as_fd()], Some(DEADLINE)).unwrap();
+        assert_eq!(ready, [true], "no job is done in time");
+        crate::sys::timer::take_expirations(&event);
+        background.wake_waiters();
+    }
+
+    fn result(background: &Background, job: &JobHandle<u32>) -> u32 {
+        wait_for(background, job);
+        let Some(JobOutcome::Result(result)) = job.outcome() else { panic!("no result") };
+        *result
+    }
+}

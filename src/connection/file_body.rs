@@ -229,8 +229,8 @@ impl Writer {
 }
 
 /// Reads one piece, which ends before `limits` begins, and sends what the socket takes of it; `limits` ends
-/// with the range that is sent. It never waits, so that all connections of the
-/// worker share the memory of the piece.
+/// with the range that is sent. It never waits, so that all connections of the worker share the memory of the
+/// piece.
 fn send_piece(
     connection: &mut Connection,
     entry: &Entry,

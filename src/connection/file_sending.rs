@@ -20,8 +20,8 @@ pub struct FileSending {
 }
 
 impl FileSending {
-    /// Where the part of a file that begins at `offset` ends, in a range that ends at `end`. The disk is asked
-    /// for a part at once: what one sendfile(2) sends, and at least [`FILE_CHUNK`]. A part ends at a multiple
+    /// Where the part of a file that begins at `offset` ends, in a range that ends at `end`. The disk is
+    /// asked for a part at once: what one sendfile(2) sends, and at least 512 KiB. A part ends at a multiple
     /// of that, so that the parts of all answers are the same.
     pub fn end_of_part(self, offset: u64, end: u64) -> u64 {
         let part = u64::from(self.chunk.unwrap_or(0).max(FILE_CHUNK));
