@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use may::io::WaitIoWaker;
 
 use super::idle_order::IdleOrder;
-use crate::time::clock::Clock;
+use crate::time::clock::{Clock, phase_of};
 use crate::time::timer_wheel::{TimerEntry, TimerWheel};
 
 /// The clock of a worker, and the deadlines of the sockets that a coroutine waits for.
@@ -18,9 +18,9 @@ pub struct SocketTimers {
 }
 
 impl SocketTimers {
-    /// Starts the clock.
-    pub fn start() -> SocketTimers {
-        SocketTimers { clock: Clock::start(), wheel: Mutex::default(), idle: Mutex::default() }
+    /// Starts the clock of the worker in a slot.
+    pub fn start(slot: usize) -> SocketTimers {
+        SocketTimers { clock: Clock::start(phase_of(slot)), wheel: Mutex::default(), idle: Mutex::default() }
     }
 
     /// The tick at which the longest-idle connection that still has a waiting coroutine became idle.

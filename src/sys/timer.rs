@@ -23,14 +23,16 @@ pub fn nanoseconds() -> u64 {
     now.tv_sec.cast_unsigned().wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec.cast_unsigned())
 }
 
-/// A descriptor that becomes readable every `period`.
+/// A descriptor that becomes readable at `first`, a time of the monotonic clock, and then every `period`.
 ///
 /// # Errors
 /// See timerfd_create(2), such as `EMFILE`.
-pub fn periodic(period: Duration) -> io::Result<OwnedFd> {
+pub fn periodic(first: Duration, period: Duration) -> io::Result<OwnedFd> {
     let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-    let every = Timespec { tv_sec: period.as_secs().cast_signed(), tv_nsec: period.subsec_nanos().into() };
-    timerfd_settime(&fd, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: every, it_value: every })?;
+    let timespec =
+        |t: Duration| Timespec { tv_sec: t.as_secs().cast_signed(), tv_nsec: t.subsec_nanos().into() };
+    let times = Itimerspec { it_interval: timespec(period), it_value: timespec(first) };
+    timerfd_settime(&fd, TimerfdTimerFlags::ABSTIME, &times)?;
     Ok(fd)
 }
 

@@ -26,7 +26,8 @@ const BATCH: u32 = 64;
 const QUIET_TICKS: u32 = 3;
 
 /// The ticks that other workers on the same queue have to take a client for which this one has no permit. The
-/// first of them may be over at once.
+/// first of them may be over at once. Ticks of workers begin at different times, so full workers don't all
+/// close a connection for one client.
 const OTHERS_TICKS: u32 = 3;
 
 /// The coroutine that accepts from one listener.

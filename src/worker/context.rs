@@ -23,7 +23,7 @@ pub fn build(
     (root, directories): (Option<OpenedRoot>, Vec<OpenedRoot>),
     background: &'static Background,
 ) -> Context {
-    let timers = SocketTimers::start();
+    let timers = SocketTimers::start(start.slot);
     let now = timers.clock.now();
     let settings = &start.settings;
     let store = Store::new(settings, root, directories, start.metrics, background, now);

@@ -38,8 +38,9 @@ impl Ticker {
     /// # Errors
     /// What timerfd_create(2) and epoll_ctl(2) say.
     pub fn new(acceptors: &'static Acceptors, master: OwnedFd) -> io::Result<Ticker> {
-        let timer = CoIo::new(timer::periodic(Duration::from_millis(TICK_MS.into()))?)?;
         let Acceptors { context, coroutines, .. } = *acceptors;
+        let first = context.timers.clock.next_tick();
+        let timer = CoIo::new(timer::periodic(first, Duration::from_millis(TICK_MS.into()))?)?;
         Ok(Ticker { timer, master, context, coroutines, acceptors, exhaustion: Warning::default() })
     }
 
