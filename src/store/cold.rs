@@ -107,7 +107,10 @@ impl StoreState {
                 cached.checks = checks;
                 entry.confirm(began);
                 let is_unwatched = matches!(cached.freshness, Freshness::Unwatched);
-                if is_unwatched && checks >= CHECKS_BEFORE_WATCH && entry.class != FileSystemClass::Remote {
+                if let Some(file) = file
+                    && is_unwatched
+                    && checks >= CHECKS_BEFORE_WATCH
+                {
                     self.watch_same(key, directory, entry, file, began);
                 }
             }

@@ -1,7 +1,7 @@
 //! A lookup that may have to wait for a disk: what is known of it before, and the job of a background thread.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use crate::background::JobHandle;
 use crate::store::directory::FilePath;
@@ -10,6 +10,7 @@ use crate::store::open::{self, Miss};
 use crate::store::open_file::OpenFile;
 use crate::store::root::Reopened;
 use crate::sys::file::Root;
+use crate::sys::filesystem::FileSystemClass;
 
 /// What a lookup without a wait came to.
 pub enum Lookup {
@@ -32,8 +33,8 @@ pub enum Cold {
 /// What a job found.
 #[derive(Clone)]
 pub enum FoundEntry {
-    /// The content of an entry that was known, and the file.
-    Same(Arc<Entry>, Arc<OwnedFd>),
+    /// The content of an entry that was known, and the file if it can be watched.
+    Same(Arc<Entry>, Option<Arc<OwnedFd>>),
     /// A new entry.
     New(Arc<Entry>),
 }
@@ -67,7 +68,13 @@ impl LookupJob {
         if let Some(known) = self.known
             && known.is_same(&open.stamp)
         {
-            return Ok(FoundEntry::Same(known, Arc::new(open.file)));
+            // A file on a network file system or FUSE is closed here, since that may wait, and the open may
+            // have dropped what was in memory of it.
+            let is_remote = open.class == FileSystemClass::Remote;
+            if is_remote {
+                known.parts().lock().unwrap_or_else(PoisonError::into_inner).forget();
+            }
+            return Ok(FoundEntry::Same(known, (!is_remote).then(|| Arc::new(open.file))));
         }
         match Entry::load(open, self.description) {
             Ok(entry) => Ok(FoundEntry::New(Arc::new(entry))),

@@ -85,6 +85,11 @@ impl ResidentParts {
         }
     }
 
+    /// Forgets the parts that were read: they may have left the memory.
+    pub fn forget(&mut self) {
+        self.read.retain(|part| !part.job.is_done());
+    }
+
     /// The last one that has all of `start..end`.
     fn covering(&self, start: u64, end: u64) -> Option<&Part> {
         self.read.iter().rev().find(|part| part.start <= start && end <= part.end)

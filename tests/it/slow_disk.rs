@@ -3,8 +3,10 @@
 //!
 //! A test holds the disk, so nothing here depends on how long anything takes.
 
+use std::fs;
 use std::net::TcpStream;
-use std::time::Duration;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::Signal;
 
@@ -34,11 +36,17 @@ struct Site {
 
 #[track_caller]
 fn site(tree: Tree, caching: Caching, flags: &[&str]) -> Site {
+    site_valid_for("1h", tree, caching, flags)
+}
+
+/// The same, which keeps what it has read for so long without asking again.
+#[track_caller]
+fn site_valid_for(valid: &str, tree: Tree, caching: Caching, flags: &[&str]) -> Site {
     let (local, settings) = (Tree::empty(), Tree::empty());
     local.file("page.txt", PAGE);
     let disk = SlowDisk::of(tree, caching);
     let file = settings.file("may.toml", location("/local/", local.path().to_str().unwrap()));
-    let launch = Launch::of_path(disk.path()).flags(["--cache-valid", "1h", "-c", file.to_str().unwrap()]);
+    let launch = Launch::of_path(disk.path()).flags(["--cache-valid", valid, "-c", file.to_str().unwrap()]);
     let server = launch.flags(flags).start();
     Site { disk, server, local, _settings: settings }
 }
@@ -316,6 +324,62 @@ fn a_killed_worker_that_the_disk_keeps_has_a_successor() {
     });
     site.disk.release();
     eventually("the killed one ends", || (!worker.lives()).then_some(()));
+    site.server.get("/text.txt").is(200, text());
+}
+
+#[test]
+fn the_close_of_a_file_that_was_checked_holds_up_no_other_request() {
+    if !can_be_slow("the_close_of_a_file_that_was_checked_holds_up_no_other_request") {
+        return;
+    }
+    let body = pattern(7, 200_000);
+    let tree = Tree::site();
+    tree.file("big.bin", &body);
+    // A file that has just changed is read again however it looks.
+    let changed = fs::metadata(tree.at("big.bin")).unwrap().ctime();
+    let is_old =
+        || SystemTime::now() > SystemTime::UNIX_EPOCH + Duration::from_secs(changed.cast_unsigned() + 3);
+    eventually("the files have not changed lately", || is_old().then_some(()));
+    let site = site_valid_for("0", tree, Caching::AllButCloses, &[]);
+    for (path, body) in [("text.txt", text()), ("big.bin", body)] {
+        // The first request opens and reads the file, the next one finds it unchanged.
+        site.server.get(format!("/{path}")).is(200, &body);
+        site.server.get(format!("/{path}")).is(200, &body);
+        site.disk.hold_only(Operation::Flush);
+        let mut client = site.server.client();
+        client.send(get(&format!("/{path}")));
+        site.disk.until_waiting(1);
+        for _ in 0..10 {
+            site.server.get("/local/page.txt").is(200, PAGE);
+        }
+        site.disk.release();
+        client.response().is(200, &body);
+    }
+}
+
+#[test]
+fn a_request_waits_for_the_disk_no_longer_than_the_send_timeout() {
+    if !can_be_slow("a_request_waits_for_the_disk_no_longer_than_the_send_timeout") {
+        return;
+    }
+    let tree = Tree::site();
+    tree.file("big.bin", pattern(5, 1 << 20));
+    let site = site(tree, Caching::AllButOpens, &["--send-timeout", "1s"]);
+    let mut warm = site.warm();
+    site.server.ask("HEAD /big.bin HTTP/1.1\r\nHost: test\r\n\r\n").has_status(&[200]);
+    let mut cold = site.hold_and_ask("text.txt");
+    let mut under_way = site.server.client();
+    under_way.send(get("/big.bin"));
+    let refused = cold.response();
+    refused.has_status(&[503]);
+    assert_eq!(refused["retry-after"], "1");
+    cold.still_serves();
+    // Its head has gone out, so all that is left is to end it.
+    let head = under_way.head().unwrap();
+    head.has_status(&[200]);
+    under_way.closed();
+    warm.still_serves();
+    site.disk.release();
     site.server.get("/text.txt").is(200, text());
 }
 

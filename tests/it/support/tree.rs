@@ -47,10 +47,15 @@ pub struct Tree {
 impl Tree {
     /// An empty directory.
     pub fn empty() -> Self {
+        Self::empty_in(&std::env::temp_dir())
+    }
+
+    /// The same, beneath another directory than that of the system for temporary files.
+    pub fn empty_in(parent: &Path) -> Self {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("mayhttpd-it-{}-{number}", std::process::id());
-        let path = fs::canonicalize(std::env::temp_dir()).unwrap().join(name);
+        let path = fs::canonicalize(parent).unwrap().join(name);
         fs::create_dir(&path).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
         Self { path }

@@ -97,6 +97,8 @@ impl Mirror {
             }
             Operation::Read => self.read(request, &path),
             Operation::StatFs => Ok(Body::file_system()),
+            Operation::Flush if self.caching == Caching::AllButCloses => Ok(Body::default()),
+            Operation::Flush => Err(Errno::NOSYS.into()),
             Operation::OpenDir => {
                 let names = names(&path)?;
                 let handle = self.next_handle();

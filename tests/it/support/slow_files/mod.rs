@@ -42,6 +42,8 @@ pub enum Caching {
     All,
     /// The same, and no open of a file asks: what is known can be opened without the disk.
     AllButOpens,
+    /// The same as `All`, and each close of a file asks as well.
+    AllButCloses,
     /// Nothing.
     Nothing,
 }
@@ -119,7 +121,12 @@ impl SlowFiles {
 
     /// Has all operations wait until they are released.
     pub fn hold(&self) {
-        self.waiting.hold();
+        self.waiting.hold(None);
+    }
+
+    /// Has the operations of one kind wait until they are released.
+    pub fn hold_only(&self, operation: Operation) {
+        self.waiting.hold(Some(operation));
     }
 
     /// Lets all go on that waits.
@@ -183,7 +190,7 @@ fn serve(waiting: &Waiting, mut mirror: Mirror, stopped: &OwnedFd) {
         let Some(request) = Request::parse(&buffer[..count]) else { continue };
         let path = mirror.subject(&request);
         let Some(result) = mirror.answer(&request) else { continue };
-        // An open that is not implemented is none: the kernel asks once and never again.
+        // An open or close that is not implemented is none: the kernel asks once and never again.
         let quick = request.number == wire::number::INIT || matches!(result, Err(number) if number == NOSYS);
         let reply = reply(request.unique, result);
         match Operation::of(request.number) {

@@ -22,6 +22,8 @@ struct State {
     delay: Duration,
     /// When the hold ends, if there is one.
     held: Option<Instant>,
+    /// The kind of operation that is held; None for all.
+    only: Option<Operation>,
     counts: HashMap<(Operation, PathBuf), usize>,
     ended: bool,
 }
@@ -54,7 +56,8 @@ impl Waiting {
         let mut state = self.state();
         *state.counts.entry((operation, path)).or_default() += 1;
         let is_quick = state.held.is_none() && state.delay.is_zero() && state.replies.is_empty();
-        if is_quick || state.ended {
+        let is_free = state.held.is_some() && state.only.is_some_and(|only| only != operation);
+        if is_quick || is_free || state.ended {
             drop(state);
             return self.send(&reply);
         }
@@ -93,8 +96,10 @@ impl Waiting {
         self.changed.notify_all();
     }
 
-    pub fn hold(&self) {
-        self.state().held = Some(Instant::now() + LONGEST_HOLD);
+    pub fn hold(&self, only: Option<Operation>) {
+        let mut state = self.state();
+        (state.held, state.only) = (Some(Instant::now() + LONGEST_HOLD), only);
+        drop(state);
         self.changed.notify_all();
     }
 

@@ -23,6 +23,8 @@ pub enum Operation {
     Open,
     Read,
     StatFs,
+    /// A descriptor of a file is closed.
+    Flush,
     OpenDir,
     ReadDir,
 }
@@ -37,6 +39,7 @@ impl Operation {
             14 => Self::Open,
             15 => Self::Read,
             17 => Self::StatFs,
+            25 => Self::Flush,
             27 => Self::OpenDir,
             28 => Self::ReadDir,
             _ => return None,
