@@ -20,8 +20,8 @@ pub enum Share {
 pub enum JobOrder {
     /// After those of its root that came before.
     InTurn,
-    /// Before those that are done in turn. For a root's path, and for the file of a cached entry: many
-    /// requests depend on these.
+    /// Before those that are done in turn, but only every other time. For a root's path, and for the file of
+    /// a cached entry: many requests depend on these.
     First,
     /// In turn, and never refused. For an answer under way; the number of these is bounded by that of the
     /// connections.
@@ -55,6 +55,8 @@ struct Line<J> {
     first: VecDeque<Waiting<J>>,
     /// The others that wait.
     in_turn: VecDeque<Waiting<J>>,
+    /// True if the last one that was taken had gone before the others.
+    took_first: bool,
     /// How many of them may be refused.
     refusable: usize,
     /// How many are being done.
@@ -63,7 +65,15 @@ struct Line<J> {
 
 impl<J> Line<J> {
     fn new() -> Line<J> {
-        Line { first: VecDeque::new(), in_turn: VecDeque::new(), refusable: 0, running: 0 }
+        let (first, in_turn) = (VecDeque::new(), VecDeque::new());
+        Line { first, in_turn, took_first: false, refusable: 0, running: 0 }
+    }
+
+    /// Takes the job whose turn it is.
+    fn take(&mut self) -> Option<Waiting<J>> {
+        let takes_first = !self.first.is_empty() && !(self.took_first && !self.in_turn.is_empty());
+        self.took_first = takes_first;
+        if takes_first { self.first.pop_front() } else { self.in_turn.pop_front() }
     }
 
     /// The number of the job that has waited longest.
@@ -107,7 +117,7 @@ impl<J> Queue<J> {
         };
         let (_, root) = self.lines.iter().filter_map(oldest).min()?;
         let line = self.lines.get_mut(&root)?;
-        let Waiting { order, job, .. } = line.first.pop_front().or_else(|| line.in_turn.pop_front())?;
+        let Waiting { order, job, .. } = line.take()?;
         line.refusable -= usize::from(order != JobOrder::Always);
         line.running += 1;
         self.running += 1;
@@ -186,10 +196,18 @@ mod tests {
     #[test]
     fn a_job_that_goes_first_takes_the_turn_of_the_oldest_of_its_root() {
         let mut queue = Queue::new(9, Share::All);
-        for (root, order, job) in [(0, InTurn, 1), (1, InTurn, 2), (0, First, 3), (0, First, 4)] {
+        for (root, order, job) in [(0, InTurn, 1), (1, InTurn, 2), (0, First, 3)] {
             queue.push(root, order, job);
         }
-        assert_eq!(taken(&mut queue), [(0, 3), (0, 4), (0, 1), (1, 2)]);
+        assert_eq!(taken(&mut queue), [(0, 3), (0, 1), (1, 2)]);
+    }
+
+    #[test]
+    fn jobs_that_go_first_leave_the_others_every_other_turn() {
+        let mut queue = Queue::new(9, Share::All);
+        (1..=3).for_each(|job| queue.push(0, First, job));
+        (11..=12).for_each(|job| queue.push(0, InTurn, job));
+        assert_eq!(taken(&mut queue).into_iter().map(|(_, job)| job).collect::<Vec<_>>(), [1, 11, 2, 12, 3]);
     }
 
     #[test]
