@@ -42,7 +42,7 @@ enum Piece {
 
 impl Writer {
     /// Sends what has gathered and then `range` of the open file of an entry; nothing when the entry is in
-    /// memory.
+    /// memory. `page_in` is of the whole answer.
     ///
     /// # Errors
     /// Why the connection closes: it can't be sent to, or the file has changed.
@@ -51,11 +51,11 @@ impl Writer {
         connection: &mut Connection,
         entry: &Arc<Entry>,
         range: Range<u64>,
+        page_in: &mut PageIn,
     ) -> Result<(), CloseReason> {
         let Some(file) = entry.file() else { return Ok(()) };
-        let mut page_in = PageIn::default();
         if range.end - range.start <= READ {
-            self.wait_for_part(connection, entry, &range, &mut page_in)?;
+            self.wait_for_part(connection, entry, &range, page_in)?;
         }
         if range.end - range.start <= READ && self.read(connection, file, &range) {
             if self.check_due {
@@ -67,11 +67,11 @@ impl Writer {
         self.send(connection, &[], true)?;
         let mut offset = range.start;
         if connection.context.file_sending.sendfile {
-            self.send_pages(connection, entry, &mut offset, range.end, &mut page_in)?;
+            self.send_pages(connection, entry, &mut offset, range.end, page_in)?;
         }
         // When the settings say so, or the file system has no sendfile.
         if offset < range.end {
-            self.send_copies(connection, entry, offset..range.end, &mut page_in)?;
+            self.send_copies(connection, entry, offset..range.end, page_in)?;
         }
         self.check_due = false;
         Ok(())

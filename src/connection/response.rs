@@ -16,6 +16,7 @@ use crate::http::status::Status;
 use crate::metrics::close_reason::CloseReason;
 use crate::site::{Answer, SiteResponse, error_page};
 use crate::store::entry::Entry;
+use crate::store::page_in::PageIn;
 
 /// A response and what is to be done with it.
 pub struct OutgoingResponse {
@@ -90,11 +91,14 @@ impl OutgoingResponse {
             _ if !self.send_body => Ok(()),
             Body::Empty => Ok(()),
             Body::Owned(bytes) => writer.bytes(connection, bytes),
-            Body::Slice(entry, range) => write_slice(connection, writer, entry, range.clone()),
+            Body::Slice(entry, range) => {
+                write_slice(connection, writer, (entry, range.clone()), &mut PageIn::default())
+            }
             Body::Multipart(entry, multipart) => {
+                let mut page_in = PageIn::default();
                 for (index, range) in multipart.ranges.iter().enumerate() {
                     multipart.write_head(index, writer.out(connection));
-                    write_slice(connection, writer, entry, range.clone())?;
+                    write_slice(connection, writer, (entry, range.clone()), &mut page_in)?;
                 }
                 multipart.write_closing(writer.out(connection));
                 writer.flush_much(connection)
@@ -118,14 +122,14 @@ impl ActiveConnection<'_> {
 fn write_slice(
     connection: &mut Connection,
     writer: &mut Writer,
-    entry: &Arc<Entry>,
-    range: Range<u64>,
+    (entry, range): (&Arc<Entry>, Range<u64>),
+    page_in: &mut PageIn,
 ) -> Result<(), CloseReason> {
     if range.is_empty() {
         return Ok(());
     }
     if entry.file().is_some() {
-        return writer.file(connection, entry, range);
+        return writer.file(connection, entry, range, page_in);
     }
     let (Ok(start), Ok(end)) = (usize::try_from(range.start), usize::try_from(range.end)) else {
         return Ok(());

@@ -43,7 +43,8 @@ impl PageIn {
         let bounds = (part.start, part.end);
         let mut parts = entry.parts().lock().unwrap_or_else(PoisonError::into_inner);
         let is_probed = entry.class == FileSystemClass::Probed && !self.is_cold;
-        if is_probed && entry.is_mapped() {
+        let under_way = parts.job(bounds);
+        if is_probed && entry.is_mapped() && under_way.is_none() {
             if parts.is_probed(bounds, tick) {
                 return None;
             }
@@ -54,11 +55,11 @@ impl PageIn {
         }
         // The first part of a file that was just opened says nothing of the others.
         self.is_cold = !is_probed || entry.is_mapped();
+        if under_way.is_some() {
+            return under_way;
+        }
         if parts.is_resident(bounds, tick) {
             return None;
-        }
-        if let Some(job) = parts.job(bounds) {
-            return Some(job);
         }
         let (of_job, part) = (Arc::clone(entry), part.clone());
         let read = move || {
