@@ -85,7 +85,7 @@ impl NameSearch<'_> {
             let (file, kind) = match store.find_by_name(by_name.directory.root, name, last.as_deref()) {
                 NamedFile::Found(file, kind) => (file, kind),
                 NamedFile::NotFound => break,
-                NamedFile::Unavailable => return Err(Miss::Exhausted),
+                NamedFile::Unavailable => return Err(Miss::Overloaded),
             };
             if !rules.locations.closes(location, &file) {
                 let key = Key { path: &by_name.key(&file), is_directory: false };
