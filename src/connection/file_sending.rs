@@ -56,4 +56,12 @@ mod tests {
         assert_eq!(end_of_part(Some(16 << 10), 0), 512 * KB);
         assert_eq!(end_of_part(Some(2 << 20), 0), 2048 * KB);
     }
+
+    #[test]
+    fn a_copy_takes_no_more_than_256_kib_whatever_a_setting_says() {
+        let to_copy = |chunk, left| FileSending { sendfile: false, chunk }.to_copy(left);
+        assert_eq!(to_copy(Some(16 << 20), 16 << 20), 256 << 10);
+        assert_eq!((to_copy(Some(1000), 5000), to_copy(Some(1000), 500)), (1000, 500));
+        assert_eq!(to_copy(None, 1 << 20), 16 << 10);
+    }
 }

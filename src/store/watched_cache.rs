@@ -156,3 +156,52 @@ impl WatchedCache {
         self.watches.take_shortage()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::store::entry::Description;
+    use crate::store::open_file::OpenFile;
+    use crate::sys::file;
+    use crate::sys::filesystem::FileSystemClass;
+
+    const KEY: Key<'_> = Key { path: b"a", is_directory: false };
+
+    #[test]
+    fn an_entry_that_can_not_be_checked_is_served_for_ten_seconds() {
+        let mut cache = cache_with_long_file(at(100));
+        assert!(cache.stale(KEY, at(199)).is_some());
+        assert!(cache.stale(KEY, at(200)).is_none());
+    }
+
+    #[test]
+    fn a_long_file_is_closed_within_a_second_of_its_last_use() {
+        let mut cache = cache_with_long_file(at(100));
+        assert!(cache.stale(KEY, at(103)).is_some());
+        assert!(!cache.close_unused(at(105)));
+        assert_eq!(cache.entry_count(), 1);
+        assert!(!cache.close_unused(at(112)));
+        assert_eq!(cache.entry_count(), 0);
+    }
+
+    fn at(tick: u32) -> Now {
+        Now { tick, wall: SystemTime::UNIX_EPOCH }
+    }
+
+    /// A cache with one file, this program's, which was opened at that time.
+    fn cache_with_long_file(now: Now) -> WatchedCache {
+        let settings = Settings { cache_entries: Some(10), ..Settings::default() };
+        let mut cache = WatchedCache::new(&settings, 10);
+        let file = OwnedFd::from(std::fs::File::open("/proc/self/exe").unwrap());
+        let (_, stamp) = file::stat(file.as_fd()).unwrap();
+        let content_type = "text/plain".into();
+        let description = Description { content_type, is_index: false, root: 0, background: None, now };
+        let open = OpenFile { file, stamp, class: FileSystemClass::Memory };
+        let entry = Arc::new(Entry::load(open, description).unwrap());
+        cache.insert(KEY, Cached { entry, freshness: Freshness::Unwatched, checks: 0 });
+        cache
+    }
+}

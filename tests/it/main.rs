@@ -6,6 +6,7 @@
 
 mod support;
 
+mod background_threads;
 mod basics;
 mod errors;
 mod families;
