@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::exchange::Connection;
 use super::generator::Load;
+use super::http_client::Connection;
 use super::record::Beside;
 
 /// How often the warm client asks.

@@ -114,7 +114,7 @@ fn page(root: &Path, name: &str, length: usize) -> std::io::Result<()> {
     if path.exists() {
         return Ok(());
     }
-    let line = b"<p>A line of a page that nobody reads.\n";
+    let line = b"<p>A line of a page for nothing but load.\n";
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
     let mut left = length;
     while left > 0 {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::exchange;
-use super::place::Place;
+use super::http_client;
+use super::placement::Placement;
 
 /// What is held, and where.
 #[derive(Args, Debug, Clone)]
@@ -33,8 +33,8 @@ impl Idle {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         let mut held = Vec::with_capacity(self.count);
         for number in 0..self.count {
-            let stream =
-                exchange::ask(address, &self.target, &[]).map_err(|e| format!("connection {number}: {e}"))?;
+            let stream = http_client::ask(address, &self.target, &[])
+                .map_err(|e| format!("connection {number}: {e}"))?;
             held.push(stream.1);
         }
         say(&format!("held {}", held.len()))?;
@@ -70,11 +70,11 @@ impl Holder {
     ///
     /// # Errors
     /// Where not all could be had.
-    pub fn start(place: &Place<'_>, port: u16, count: usize, target: &str) -> Result<Self, String> {
+    pub fn start(placement: &Placement<'_>, port: u16, count: usize, target: &str) -> Result<Self, String> {
         let kit = std::env::current_exe().map_err(|error| error.to_string())?;
         let words = ["idle".to_owned(), port.to_string(), count.to_string(), target.to_owned()];
         let words: Vec<String> = std::iter::once(kit.to_string_lossy().into_owned()).chain(words).collect();
-        let words = place.command(&words);
+        let words = placement.command(&words);
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("idle connections: {error}"))?;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{place, record};
+use super::{placement, record};
 
 /// What this machine is, as it is now.
 pub fn facts() -> record::Machine {
@@ -19,7 +19,7 @@ pub fn facts() -> record::Machine {
     let kilobytes = line("/proc/meminfo", "MemTotal").trim_end_matches(" kB").parse::<u64>();
     record::Machine {
         processor: line("/proc/cpuinfo", "model name"),
-        cpus: place::cpus().len(),
+        cpus: placement::cpus().len(),
         memory_bytes: kilobytes.unwrap_or_default() * 1024,
         kernel: format!("{} {}", kernel.sysname().to_string_lossy(), kernel.release().to_string_lossy()),
         system: line("/etc/os-release", "PRETTY_NAME"),

@@ -15,14 +15,14 @@
 pub mod cold;
 pub mod content;
 pub mod disk;
-pub mod exchange;
 pub mod generator;
+pub mod http_client;
 pub mod idle;
 pub mod machine;
 pub mod network;
 pub mod options;
 pub mod peers;
-pub mod place;
+pub mod placement;
 pub mod record;
 pub mod report;
 pub mod rounds;
@@ -86,7 +86,7 @@ fn run(options: &Options) -> Result<bool, String> {
         return Ok(true);
     }
     machine::raise_open_files();
-    let cpus = place::cpus();
+    let cpus = placement::cpus();
     let networks = networks(options);
     let directory = Directory::make()?;
     let out = options.out.clone().unwrap_or_else(|| home.join(machine::stamp()));

@@ -4,12 +4,12 @@ use super::network::Network;
 
 /// A network and CPUs in it.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct Placement<'a> {
     pub network: &'a Network,
     pub cpus: &'a [usize],
 }
 
-impl Place<'_> {
+impl Placement<'_> {
     /// `words` with what brings them here in front. Each step becomes the next by exec, so that the process
     /// id of what is started is that of the command.
     pub fn command(&self, words: &[String]) -> Vec<String> {

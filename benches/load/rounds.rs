@@ -14,7 +14,7 @@ use super::machine;
 use super::network::Network;
 use super::options::Options;
 use super::peers::{self, Ability, Peer, Setting};
-use super::place::{self, Place, Split};
+use super::placement::{self, Placement, Split};
 use super::record::{self, Remark, Run};
 use super::sample::Measure;
 use super::server::{Server, free_port};
@@ -183,12 +183,12 @@ impl Rounds<'_> {
         workload.files.make(&root)?;
         let workers = plan.workers.unwrap_or(workload.workers);
         let split = Split::of(self.cpus, workers);
-        place::pin(&split.clients);
+        placement::pin(&split.clients);
         let generator = self.directory.sub("generator")?;
         let measure = |network| Measure {
             tools: self.tools,
             workload,
-            place: Place { network, cpus: &split.clients },
+            placement: Placement { network, cpus: &split.clients },
             seconds: workload.seconds(plan.seconds, plan.quick),
             quick: plan.quick,
             directory: &generator,
@@ -215,15 +215,19 @@ impl Rounds<'_> {
         let mut port = 0;
         for (peer, network) in peers.into_iter().flat_map(|peer| networks.iter().map(move |it| (peer, it))) {
             port = network.enter(|| free_port(port))?;
-            let place = Place { network, cpus: &split.servers };
-            match Server::start(peer, workload, &self.setting(peer, workload, network, port, &root)?, &place)
-            {
+            let placement = Placement { network, cpus: &split.servers };
+            match Server::start(
+                peer,
+                workload,
+                &self.setting(peer, workload, network, port, &root)?,
+                &placement,
+            ) {
                 Ok(server) => {
                     note(run, &server, self.tools, &self.directory.path().to_string_lossy());
                     servers.push((network, server));
                 }
                 Err(why) => {
-                    complain(run, progress, remark(network.name, workload, peer.name, why));
+                    add_remark(run, progress, remark(network.name, workload, peer.name, why));
                     progress.inc(u64::from(plan.rounds));
                 }
             }
@@ -251,9 +255,9 @@ impl Rounds<'_> {
         run: &mut Run,
         progress: &ProgressBar,
     ) -> Result<(), String> {
-        let (workload, network) = (measure.workload, measure.place.network);
+        let (workload, network) = (measure.workload, measure.placement.network);
         if let Some(why) = Disk::unavailable() {
-            complain(run, progress, remark(network.name, workload, "", why));
+            add_remark(run, progress, remark(network.name, workload, "", why));
             progress.inc(peers.len() as u64 * u64::from(self.plan.rounds));
             return Ok(());
         }
@@ -265,8 +269,8 @@ impl Rounds<'_> {
                 // Dropped last, after the server that uses it.
                 let files = disk.mount(&root, &at)?;
                 let setting = self.setting(peer, workload, network, network.enter(|| free_port(0))?, &at)?;
-                let place = Place { network, cpus: &split.servers };
-                match Server::start(peer, workload, &setting, &place) {
+                let placement = Placement { network, cpus: &split.servers };
+                match Server::start(peer, workload, &setting, &placement) {
                     Ok(mut server) => {
                         note(run, &server, self.tools, &self.directory.path().to_string_lossy());
                         disk::slow(&files);
@@ -274,7 +278,7 @@ impl Rounds<'_> {
                         files.set_delay(Duration::ZERO);
                     }
                     Err(why) => {
-                        complain(run, progress, remark(network.name, workload, peer.name, why));
+                        add_remark(run, progress, remark(network.name, workload, peer.name, why));
                         progress.inc(1);
                     }
                 }
@@ -310,7 +314,7 @@ impl Rounds<'_> {
 
 /// Takes one measurement, and takes it down.
 fn take(measure: &Measure<'_>, server: &mut Server, round: u32, run: &mut Run, progress: &ProgressBar) {
-    let network = measure.place.network.name;
+    let network = measure.placement.network.name;
     let fault = match measure.take(server) {
         Ok(sample) if sample.requests == 0 && sample.bytes_per_second == 0.0 => {
             Some(format!("nothing was answered in {:.1} s", sample.seconds))
@@ -322,7 +326,7 @@ fn take(measure: &Measure<'_>, server: &mut Server, round: u32, run: &mut Run, p
         Err(why) => Some(why),
     };
     if let Some(why) = fault {
-        complain(run, progress, remark(network, measure.workload, server.peer.name, why));
+        add_remark(run, progress, remark(network, measure.workload, server.peer.name, why));
     }
     progress.inc(1);
 }
@@ -333,7 +337,7 @@ fn remark(network: &str, workload: &Workload, peer: &str, why: String) -> Remark
 
 /// Takes down what is missing or bad, and says it at once: beside the bar, and where there is no terminal for
 /// it too.
-fn complain(run: &mut Run, progress: &ProgressBar, remark: Remark) {
+fn add_remark(run: &mut Run, progress: &ProgressBar, remark: Remark) {
     let line = format!("{}: {}: {}: {}", remark.network, remark.workload, remark.peer, remark.why);
     progress.suspend(|| eprintln!("{line}"));
     run.remarks.push(remark);

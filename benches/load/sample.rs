@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::generator::Order;
 use super::idle::Holder;
-use super::place::Place;
+use super::placement::Placement;
 use super::record;
 use super::server::Server;
 use super::tools::Tools;
@@ -18,14 +18,14 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The longest that a load may take beyond its seconds: ab has a number of requests and no time.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How long idle connections are left alone before their memory is looked at again.
-const SETTLED: Duration = Duration::from_secs(3);
+const BEFORE_SAMPLE: Duration = Duration::from_secs(3);
 
 /// How a measurement is made.
 pub struct Measure<'a> {
     pub tools: &'a Tools,
     pub workload: &'a Workload,
     /// Where the generator runs.
-    pub place: Place<'a>,
+    pub placement: Placement<'a>,
     pub seconds: u64,
     pub quick: bool,
     /// A directory for the generator's scripts and logs.
@@ -42,7 +42,7 @@ impl Measure<'_> {
             fields: &server.fields,
             close: self.workload.close,
             seconds: self.seconds,
-            threads: self.place.cpus.len().min(4),
+            threads: self.placement.cpus.len().min(4),
             quick: self.quick,
             directory: self.directory,
         }
@@ -94,10 +94,10 @@ impl Measure<'_> {
     fn hold(&self, server: &Server) -> Result<(Holder, record::Idle), String> {
         let tree = server.tree();
         let before = tree.memory();
-        let holder = Holder::start(&self.place, server.port, self.workload.idle, self.workload.target)?;
+        let holder = Holder::start(&self.placement, server.port, self.workload.idle, self.workload.target)?;
         let each = |now: u64| (now as f64 - before as f64) / holder.held.max(1) as f64;
         let early_bytes = each(tree.memory());
-        std::thread::sleep(SETTLED);
+        std::thread::sleep(BEFORE_SAMPLE);
         let late_bytes = each(tree.memory());
         let idle = record::Idle { held: holder.held, early_bytes, late_bytes, lost: 0 };
         Ok((holder, idle))
@@ -105,7 +105,7 @@ impl Measure<'_> {
 
     /// Runs the generator to its end; its output, and the most memory that the server was seen to have.
     fn generate(&self, server: &Server) -> Result<(String, u64), String> {
-        let words = self.place.command(&self.workload.generator.command(&self.order(server))?);
+        let words = self.placement.command(&self.workload.generator.command(&self.order(server))?);
         let said = self.directory.join("generator.log");
         let file = File::create(&said).map_err(|error| format!("{}: {error}", said.display()))?;
         let also = file.try_clone().map_err(|error| error.to_string())?;
@@ -144,7 +144,7 @@ impl Measure<'_> {
             fields: &[],
             close: self.workload.close,
             seconds: self.seconds,
-            threads: self.place.cpus.len().min(4),
+            threads: self.placement.cpus.len().min(4),
             quick: self.quick,
             directory: self.directory,
         };

@@ -1,4 +1,4 @@
-//! A server that runs: started in its place, seen to serve what it should, and ended with all its processes.
+//! A server that runs: started, seen to serve what it should, and ended with all its processes.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::exchange::{self, Answer};
+use super::http_client::{self, Answer};
 use super::peers::{Launch, Peer, Setting};
-use super::place::Place;
+use super::placement::Placement;
 use super::tree::Tree;
 use super::workload::{Fields, Workload};
 
@@ -39,14 +39,14 @@ impl Server {
         peer: &'static Peer,
         workload: &Workload,
         setting: &Setting<'_>,
-        place: &Place<'_>,
+        placement: &Placement<'_>,
     ) -> Result<Self, String> {
         let Launch { words, environment, configuration } = peer.launch(setting)?;
         let configuration = format!("{}\n{configuration}", words.join(" "));
         let log = setting.directory.join("said.log");
         let said = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
         let also = said.try_clone().map_err(|error| error.to_string())?;
-        let words = place.command(&words);
+        let words = placement.command(&words);
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).envs(environment).current_dir(&setting.directory);
         command.stdin(Stdio::null()).stdout(said).stderr(also);
@@ -54,7 +54,7 @@ impl Server {
         let mut server = Self { peer, port: setting.port, fields: Vec::new(), configuration, child };
         let child = &mut server.child;
         let port = setting.port;
-        match place.network.enter(|| wait_until_good(child, port, workload)) {
+        match placement.network.enter(|| wait_until_good(child, port, workload)) {
             Ok(fields) => {
                 server.fields = fields;
                 Ok(server)
@@ -98,8 +98,8 @@ impl Drop for Server {
     }
 }
 
-/// A port of 127.0.0.1 that nobody listens at, below those that the kernel gives to clients. Called inside a
-/// network.
+/// A port of 127.0.0.1 that no process listens at, below those that the kernel gives to clients. Called inside
+/// a network.
 ///
 /// # Errors
 /// Where there is none.
@@ -121,7 +121,7 @@ fn wait_until_good(
         if let Ok(Some(status)) = child.try_wait() {
             return Err(format!("it ended at its start: {status}"));
         }
-        match exchange::ask(address, workload.target, &[]) {
+        match http_client::ask(address, workload.target, &[]) {
             // The first answer has the validators; the second must be the one that is wanted.
             Ok((plain, _)) => return good(address, workload, &plain),
             Err(error) => why = format!("it gives no answer: {error}"),
@@ -141,7 +141,7 @@ fn good(address: SocketAddr, workload: &Workload, plain: &Answer) -> Result<Vec<
         (Fields::Validator, None, None) => return Err("its answers have no validator".into()),
     };
     let wanted = (workload.status, workload.length);
-    let (answer, _) = exchange::ask(address, workload.target, &fields)
+    let (answer, _) = http_client::ask(address, workload.target, &fields)
         .map_err(|error| format!("{} with {fields:?}: {error}", workload.target))?;
     match (answer.status, answer.length) {
         it if it == wanted => Ok(fields),

@@ -89,7 +89,7 @@ pub const ALL: &[Workload] = &[
         name: "keep-64-h2load",
         what: "the same by h2load, in HTTP/1.1",
         generator: Generator::H2load { connections: 64 },
-        // It doesn't connect anew when it was told that the connection goes on.
+        // It doesn't connect again when it was told that the connection goes on.
         needs: &[Ability::Keep],
         quick: true,
         ..USUAL

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::load::exchange::ask;
+use crate::load::http_client::ask;
 use crate::load::peers::floor::Floor;
 use crate::load::server::free_port;
 

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
 
-use crate::load::exchange::{Answer, ask};
+use crate::load::http_client::{Answer, ask};
 
 /// What `ask` makes of a server that says this and closes.
 fn told(answer: &'static str) -> io::Result<Answer> {

@@ -1,6 +1,6 @@
 //! Who gets which CPU.
 
-use crate::load::place::Split;
+use crate::load::placement::Split;
 
 #[test]
 fn servers_and_clients_share_no_cpu_where_there_are_enough() {

@@ -1,4 +1,4 @@
-//! wrk: kept connections, each of which asks anew when its answer has come. Its `done` hook prints one line
+//! wrk: kept connections, each of which asks again when its answer has come. Its `done` hook prints one line
 //! of JSON, which has p99.9 and counts every kind of error; the plain summary is read where that line is
 //! missing.
 
