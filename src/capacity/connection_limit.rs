@@ -3,10 +3,10 @@
 //! The limit by memory is in [`memory`](super::memory).
 
 /// Descriptors of a worker beside its connections, its cache and the jobs of its background threads: standard
-/// streams, logs, listeners, epoll, timers, the eventfd and /dev/null of those threads, and a few for files
-/// that are sent after they left the cache. There can be more of those files, up to one a connection. Then
-/// the cache closes its files, and a request that still finds no descriptor gets 503. Descriptors for the
-/// worst case would halve the number of connections.
+/// streams, logs, listeners, epoll, timers, the eventfd of those threads, and a few for files that are sent
+/// after they left the cache. There can be more of those files, up to one a connection. Then the cache closes
+/// its files, and a request that still finds no descriptor gets 503. Descriptors for the worst case would
+/// halve the number of connections.
 const OTHER_DESCRIPTORS: u64 = 48;
 
 /// Memory maps of a worker beside its coroutine stacks.

@@ -111,22 +111,22 @@ impl Listeners {
     ) -> Result<Vec<worker::start::Listener>, String> {
         let mut mine = Vec::new();
         for group in self.groups {
-            let announced = names.iter().any(|name| name.matches(group.asked));
+            let proxy_header = names.iter().any(|name| name.matches(group.asked));
             let listener = group.listeners.into_iter().nth(slot);
             mine.push((
                 listener.ok_or_else(|| format!("there is no listener at {}", group.asked))?,
-                announced,
+                proxy_header,
             ));
         }
         for socket in self.inherited {
-            let announced = names.iter().any(|name| names_inherited(name, &socket));
-            mine.push((socket, announced));
+            let proxy_header = names.iter().any(|name| names_inherited(name, &socket));
+            mine.push((socket, proxy_header));
         }
         if mine.is_empty() {
             return Err("there is no listener".to_owned());
         }
-        let sole = |(socket, announced)| match Arc::try_unwrap(socket) {
-            Ok(socket) => Ok(worker::start::Listener { socket, proxy_header: announced }),
+        let sole = |(socket, proxy_header)| match Arc::try_unwrap(socket) {
+            Ok(socket) => Ok(worker::start::Listener { socket, proxy_header }),
             Err(shared) => Err(format!("{} is held twice", worker::start::address_of(&shared))),
         };
         mine.into_iter().map(sole).collect()

@@ -136,8 +136,7 @@ impl Row {
         self.0[at].fetch_add(count, Relaxed);
     }
 
-    /// Takes 1 from such a gauge. It is below zero for a moment if a thread begins a job before its coroutine
-    /// has counted it as queued; readers take that as zero.
+    /// Takes 1 from such a gauge.
     fn take_shared(self, at: usize) {
         self.0[at].fetch_sub(1, Relaxed);
     }

@@ -92,7 +92,7 @@ fn a_request_that_finds_nothing_leaves_the_entries_of_other_paths() {
             assert_eq!(ask(&mut client, bad), status);
             assert_eq!(ask(&mut client, good), 200);
         }
-        // One is looked at again where this takes longer than a watched entry is believed.
+        // One is looked at again where this takes longer than a watched entry counts as fresh.
         let gained = hits(admin) - before;
         assert!(gained + 2.0 >= f64::from(ROUNDS), "{gained} hits of {ROUNDS} requests");
     });

@@ -304,7 +304,7 @@ fn a_reload_changes_who_is_trusted() {
 }
 
 #[test]
-fn fields_are_believed_of_whom_a_proxy_header_announces() {
+fn fields_are_trusted_of_the_client_in_a_proxy_header() {
     let behind = Behind::start(&["--proxy-protocol", "all"]);
     let ask = |source: &str, fields: &str| {
         let count = behind.lines(0).len();

@@ -755,7 +755,7 @@ fn where_the_user_has_no_watch_or_instance_left_every_request_looks_again() {
 }
 
 #[test]
-fn what_cannot_be_watched_is_believed_for_as_long_as_it_may() {
+fn what_cannot_be_watched_is_fresh_for_as_long_as_it_may() {
     // No user may read this directory, so none may watch it; its files can be opened.
     let closed = |tree: &Tree| {
         tree.file("closed/file.txt", "old\n");
@@ -765,7 +765,7 @@ fn what_cannot_be_watched_is_believed_for_as_long_as_it_may() {
     closed(&tree);
     let mut bench = Bench::of(tree, &[]);
     if crate::support::root() && bench.worker().user() == 0 {
-        skipped("what_cannot_be_watched_is_believed_for_as_long_as_it_may", "the worker may read anything");
+        skipped("what_cannot_be_watched_is_fresh_for_as_long_as_it_may", "the worker may read anything");
         return;
     }
     bench.wait_until_watched("/closed/file.txt");

@@ -241,9 +241,9 @@ fn a_header_has_the_time_of_a_head() {
     client.response().has_status(&[408]);
     client.closed();
     assert_eq!(logged(&logs, 1), ["192.0.2.7"]);
-    let mut announced = server.client();
-    announced.send(LINE);
-    announced.closed();
+    let mut marked = server.client();
+    marked.send(LINE);
+    marked.closed();
 }
 
 #[test]
@@ -418,11 +418,11 @@ fn an_upgrade_keeps_the_marks() {
 fn a_connection_that_waits_for_its_header_or_its_request_is_idle() {
     let (server, logs) = start(&["--admin", "0"]);
     let admin = server.admin_address();
-    let mut announced = server.client();
-    announced.send(LINE);
+    let mut marked = server.client();
+    marked.send(LINE);
     until_idle(admin, 1);
     for request in 1..4 {
-        announced.still_serves();
+        marked.still_serves();
         assert_eq!(logged(&logs, request), vec!["192.0.2.7"; request]);
         until_idle(admin, 1);
     }

@@ -132,7 +132,7 @@ fn help_and_version_are_told_on_standard_output() {
 }
 
 #[test]
-fn the_environment_is_heeded_and_flags_come_before_it() {
+fn the_environment_counts_and_flags_come_before_it() {
     let tree = Tree::site();
     let root = tree.path().to_owned();
     let named =

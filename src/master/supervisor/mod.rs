@@ -794,8 +794,8 @@ mod tests {
         }
         step(&mut s, Event::Ready(id(2, 0)), ms(2002));
         let actions = step(&mut s, Event::Ready(id(2, 1)), ms(2003));
-        let announced = [Action::Commit(2), Action::Drain(id(1, 0))];
-        assert_eq!(actions[..2], announced);
+        let expected = [Action::Commit(2), Action::Drain(id(1, 0))];
+        assert_eq!(actions[..2], expected);
         assert_eq!(actions[2..], [Action::Drain(id(2, 1))], "one less, then two more when that has ended");
         assert_eq!(s.wanted(), Some(3));
     }
@@ -817,8 +817,8 @@ mod tests {
         assert_eq!(actions, [Action::Commit(2), Action::Drain(id(1, 0)), Action::Prepare(3)]);
         step(&mut s, prepared(1, ms(7000), AdminChange::Keep), ms(2003));
         let actions = step(&mut s, Event::Ready(id(3, 0)), ms(2004));
-        let announced = [Action::Commit(3), Action::Drain(id(2, 0))];
-        assert_eq!(actions[..2], announced);
+        let expected = [Action::Commit(3), Action::Drain(id(2, 0))];
+        assert_eq!(actions[..2], expected);
         assert_eq!(actions[2..], [Action::Start(id(3, 1)), Action::Upgrade]);
     }
 
@@ -833,8 +833,8 @@ mod tests {
             "there is nothing to add to"
         );
         let actions = step(&mut s, Event::Ready(id(2, 0)), ms(2002));
-        let announced = [Action::Commit(2), Action::Drain(id(1, 0))];
-        assert_eq!(actions[..2], announced);
+        let expected = [Action::Commit(2), Action::Drain(id(1, 0))];
+        assert_eq!(actions[..2], expected);
         assert_eq!(actions[2..], [Action::KeepListeners(2), Action::Drain(id(2, 0))]);
         assert_eq!((s.is_busy(), s.current()), (false, None));
     }
