@@ -71,7 +71,8 @@ impl<J> Line<J> {
 
     /// Takes the job whose turn it is.
     fn take(&mut self) -> Option<Waiting<J>> {
-        let takes_first = !self.first.is_empty() && !(self.took_first && !self.in_turn.is_empty());
+        let may_go_first = !self.took_first || self.in_turn.is_empty();
+        let takes_first = may_go_first && !self.first.is_empty();
         self.took_first = takes_first;
         if takes_first { self.first.pop_front() } else { self.in_turn.pop_front() }
     }
