@@ -98,8 +98,8 @@ impl Drop for Server {
     }
 }
 
-/// A port of 127.0.0.1 that no process listens at, below those that the kernel gives to clients. Called inside
-/// a network.
+/// A port of 127.0.0.1 that no process listens at, below those that the kernel gives to clients. Called
+/// inside a network.
 ///
 /// # Errors
 /// Where there is none.
