@@ -6,7 +6,7 @@
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::Signal;
 
@@ -214,12 +214,14 @@ fn clients_that_leave_while_their_files_are_read_leave_nothing_behind() {
     if !worker.shows_descriptors(test) {
         return;
     }
-    // With the connections so far closed by the worker too.
-    let mut before = worker.descriptors();
-    eventually("the worker's descriptors stay the same", || {
-        let earlier = std::mem::replace(&mut before, worker.descriptors());
-        std::thread::sleep(Duration::from_millis(50));
-        (earlier == before).then_some(())
+    // With the connections so far closed by the worker too, and the large file, which stays open for a while.
+    let (mut before, mut since) = (worker.descriptors(), Instant::now());
+    eventually("the worker's descriptors stay the same for two seconds", || {
+        let now = worker.descriptors();
+        if now != before {
+            (before, since) = (now, Instant::now());
+        }
+        (since.elapsed() > Duration::from_secs(2)).then_some(())
     });
     for round in 0..2 {
         let mut warm = site.warm();
