@@ -118,16 +118,35 @@ impl Client {
     #[track_caller]
     pub fn answer(&mut self) -> Option<Response> {
         let mut response = self.head()?;
+        if let Err(cut) = self.body(&mut response) {
+            panic!("{cut}");
+        }
+        Some(response)
+    }
+
+    /// The next answer with its whole body; None where the stream ended before all of it had come, as it does
+    /// when a worker is killed.
+    #[track_caller]
+    pub fn answer_unless_lost(&mut self) -> Option<Response> {
+        let mut response = self.head()?;
+        self.body(&mut response).is_ok().then_some(response)
+    }
+
+    /// Reads the body that belongs to a head. The error says how much of it came.
+    #[track_caller]
+    fn body(&mut self, response: &mut Response) -> Result<(), String> {
         if response.status < 200 || matches!(response.status, 204 | 304) {
-            return Some(response);
+            return Ok(());
         }
         let length = response.length().unwrap() as usize;
         while self.received.len() < length {
-            assert!(self.more(), "body cut: {} of {length} bytes came", self.received.len());
+            if !self.more() {
+                return Err(format!("body cut: {} of {length} bytes came", self.received.len()));
+            }
         }
         let rest = self.received.split_off(length);
         response.body = std::mem::replace(&mut self.received, rest);
-        Some(response)
+        Ok(())
     }
 
     /// The next head, its body left to `read`; None where the stream ended before one began.
