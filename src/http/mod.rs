@@ -23,6 +23,7 @@ pub mod version;
 pub mod body;
 
 pub mod conditional;
+pub mod content_coding;
 pub mod etag;
 pub mod forwarded;
 pub mod range;
