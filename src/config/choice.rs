@@ -88,6 +88,22 @@ impl MissingIndex {
         &[("403", MissingIndex::Forbidden), ("404", MissingIndex::NotFound)];
 }
 
+/// What happens to requests that name no host of the settings.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownHosts {
+    /// What the top level of the settings says is served.
+    #[default]
+    Serve,
+    /// 421.
+    Reject,
+}
+
+impl UnknownHosts {
+    /// The words for it.
+    pub const WORDS: &[(&str, UnknownHosts)] =
+        &[("serve", UnknownHosts::Serve), ("reject", UnknownHosts::Reject)];
+}
+
 /// How far workers and the admin process are confined, beyond giving up their capabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SandboxMode {

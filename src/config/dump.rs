@@ -6,12 +6,12 @@
 
 use std::fmt::{Arguments, Write};
 
-use super::location::keys;
 use super::resolve::effective;
 use super::row::SettingRow;
+use super::scope::{ScopeSettings, keys as scope_keys};
 use super::show::{Shown, string};
 use super::source::given::{Given, SettingSource};
-use super::{Settings, table};
+use super::{Settings, host, location, table, table_key};
 
 /// Settings whose defaults were lowered, and why.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,7 +31,7 @@ pub fn page(settings: &Settings, sources: &[SettingSource], lowered: Lowered<'_>
     }
     let mut section = "";
     for row in table::settings() {
-        let shown = (row.show)(settings);
+        let shown = row.shown(settings);
         if shown != Shown::Nothing && section != row.section {
             section = row.section;
             line(&mut page, format_args!("\n# {section}"));
@@ -46,8 +46,10 @@ pub fn page(settings: &Settings, sources: &[SettingSource], lowered: Lowered<'_>
             Shown::Nothing => {}
         }
     }
+    scope(&mut page, settings, sources);
     types(&mut page, settings, sources);
     locations(&mut page, settings, sources);
+    hosts(&mut page, settings, sources);
     page
 }
 
@@ -62,6 +64,21 @@ fn origin(sources: &[SettingSource], row: &SettingRow) -> String {
     match replaced.collect::<Vec<_>>() {
         places if places.is_empty() => "default".to_owned(),
         places => places.join(", "),
+    }
+}
+
+/// What has no flag and may be set for the whole server.
+fn scope(page: &mut String, settings: &Settings, sources: &[SettingSource]) {
+    let given = sources.iter().map(|source| source.scope.clone());
+    let given = given.reduce(ScopeSettings::or).unwrap_or_default();
+    for (key, _) in table_key::entries(scope_keys::KEYS, &given) {
+        let row = scope_keys::by_name(key).filter(|_| table::by_key(key).is_none());
+        let value = row.and_then(|row| (row.show)(&ScopeSettings::from(settings.scope.clone())));
+        let mut origins = sources.iter().flat_map(|source| &source.scope_origins);
+        let origin = origins.find(|(name, _)| *name == key).map(|(_, origin)| origin.locate());
+        if let Some(value) = value {
+            line(page, format_args!("{key} = {value}  # {}", on_one_line(&origin.unwrap_or_default())));
+        }
     }
 }
 
@@ -83,10 +100,26 @@ fn locations(page: &mut String, settings: &Settings, sources: &[SettingSource]) 
     let source = sources.iter().find(|source| !source.locations.is_empty());
     let places = source.into_iter().flat_map(|source| &source.locations).map(|(_, origin)| origin.locate());
     for (location, place) in settings.locations.iter().zip(places) {
-        line(page, format_args!("\n[[location]]  # {}", on_one_line(&place)));
-        for (key, value) in keys::entries(location) {
-            line(page, format_args!("{key} = {value}"));
+        table_of(page, location::KEY, &place, location::keys::entries(location));
+    }
+}
+
+/// The hosts with their locations, likewise.
+fn hosts(page: &mut String, settings: &Settings, sources: &[SettingSource]) {
+    let source = sources.iter().find(|source| !source.hosts.is_empty());
+    let given = source.into_iter().flat_map(|source| &source.hosts);
+    for (host, given) in settings.hosts.iter().zip(given) {
+        table_of(page, host::KEY, &given.origin.locate(), host::keys::entries(host));
+        for (location, origin) in host.locations.iter().zip(&given.locations) {
+            table_of(page, "host.location", &origin.locate(), location::keys::entries(location));
         }
+    }
+}
+
+fn table_of(page: &mut String, key: &str, place: &str, entries: Vec<(&str, String)>) {
+    line(page, format_args!("\n[[{key}]]  # {}", on_one_line(place)));
+    for (key, value) in entries {
+        line(page, format_args!("{key} = {value}"));
     }
 }
 
@@ -132,7 +165,7 @@ mod tests {
     #[test]
     fn every_setting_is_shown_by_its_row_or_by_the_one_that_replaces_it() {
         let settings = Settings::default();
-        for row in table::settings().filter(|row| (row.show)(&settings) == Shown::Nothing) {
+        for row in table::settings().filter(|row| row.shown(&settings) == Shown::Nothing) {
             assert!(table::settings().any(|other| other.replaces.contains(&row.long)), "{}", row.long);
         }
     }

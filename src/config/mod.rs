@@ -27,11 +27,16 @@ pub mod dump;
 pub mod show;
 pub mod value;
 
+pub mod file_value;
+pub mod table_key;
+
 pub mod address;
 pub mod choice;
+pub mod host;
 pub mod listener_name;
 pub mod location;
 pub mod network;
+pub mod scope;
 pub mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,11 +46,13 @@ use std::time::Duration;
 
 use self::address::ListenAddress;
 pub use self::choice::{
-    AccessFormat, AccessLogTarget, LogFormat, MissingIndex, RealIpHeader, SandboxMode, SiteRoot,
+    AccessFormat, AccessLogTarget, LogFormat, MissingIndex, RealIpHeader, SandboxMode, SiteRoot, UnknownHosts,
 };
+use self::host::HostSettings;
 use self::listener_name::ListenerName;
 use self::location::{Files, LocationSettings};
 use self::network::Networks;
+use self::scope::Scope;
 use ::log::LevelFilter;
 
 /// Every setting, checked.
@@ -127,18 +134,18 @@ pub struct Settings {
     pub sandbox: SandboxMode,
     /// The text of the Server field: 1 to 128 visible ASCII characters, spaces only between them.
     pub name: String,
-    /// The name of the file that is served for a directory, without a slash.
-    pub index: String,
-    /// The response for a directory without an index file.
-    pub missing_index: MissingIndex,
-    /// True if a directory without an index file is listed instead.
-    pub listing: bool,
+    /// What holds where no host and no location sets it.
+    pub scope: Scope,
     /// True if names that begin with a dot are served. `.well-known` always is.
     pub dotfiles: bool,
     /// Media types by extension, which come before the built-in ones: a dot and lower case.
     pub types: BTreeMap<String, String>,
     /// Settings for some paths, in the order of the settings file.
     pub locations: Vec<LocationSettings>,
+    /// Settings for some hosts, in the order of the settings file.
+    pub hosts: Vec<HostSettings>,
+    /// What happens to requests that name none of these hosts.
+    pub unknown_hosts: UnknownHosts,
     /// One line for each oddity in the sources, for the log once it is open.
     pub warnings: Vec<String>,
 }
@@ -181,12 +188,12 @@ impl Default for Settings {
             group: None,
             sandbox: SandboxMode::On,
             name: "mayhttpd".to_owned(),
-            index: "index.html".to_owned(),
-            missing_index: MissingIndex::Forbidden,
-            listing: false,
+            scope: Scope::default(),
             dotfiles: false,
             types: BTreeMap::new(),
             locations: Vec::new(),
+            hosts: Vec::new(),
+            unknown_hosts: UnknownHosts::Serve,
             warnings: Vec::new(),
         }
     }
@@ -196,14 +203,23 @@ impl Settings {
     /// All background threads of a worker: those for disks and for the CPU, and one that reads names for each
     /// directory whose files are found by name.
     pub fn background_threads(&self) -> usize {
-        let by_name = self.locations.iter().filter(|location| location.find_by_name);
+        let by_name = self.all_locations().filter(|(location, _)| location.find_by_name);
         let directories: BTreeSet<Option<&Path>> = by_name
-            .map(|location| match &location.files {
-                Files::Site => None,
+            .map(|(location, root)| match &location.files {
+                Files::Site => root,
                 Files::Root(directory) | Files::Alias(directory) => Some(directory.as_path()),
             })
             .collect();
         self.disk_threads + self.cpu_threads + directories.len()
+    }
+
+    /// All locations, each with the root of its host, if that has one of its own.
+    fn all_locations(&self) -> impl Iterator<Item = (&LocationSettings, Option<&Path>)> {
+        let of_hosts = self.hosts.iter().flat_map(|host| {
+            let root = host.root.as_deref();
+            host.locations.iter().map(move |location| (location, root))
+        });
+        self.locations.iter().map(|location| (location, None)).chain(of_hosts)
     }
 
     /// Names of listeners that these settings don't open, so that only an inherited socket can have them.
@@ -212,15 +228,17 @@ impl Settings {
         self.proxy_protocol.iter().filter(move |name| !opened(name))
     }
 
-    /// The directories that locations name beside the root, each once.
+    /// The directories that hosts and locations name beside the root, each once.
     pub fn directories(&self) -> Vec<&Path> {
-        let mut directories: Vec<&Path> = Vec::new();
-        for location in &self.locations {
-            match &location.files {
-                Files::Root(directory) | Files::Alias(directory) if !directories.contains(&&**directory) => {
-                    directories.push(directory);
-                }
-                _ => {}
+        let of_locations = self.all_locations().filter_map(|(location, _)| match &location.files {
+            Files::Root(directory) | Files::Alias(directory) => Some(directory.as_path()),
+            Files::Site => None,
+        });
+        let of_hosts = self.hosts.iter().filter_map(|host| host.root.as_deref());
+        let (mut directories, mut known) = (Vec::new(), BTreeSet::new());
+        for directory in of_hosts.chain(of_locations) {
+            if known.insert(directory) {
+                directories.push(directory);
             }
         }
         directories

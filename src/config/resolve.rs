@@ -9,8 +9,9 @@ use std::path::Path;
 use super::location::{self, LocationSettings};
 use super::machine::{DOCUMENT_ROOT, Machine};
 use super::row::{ReadSetting, SettingRow};
-use super::source::given::{Given, SettingSource};
-use super::{Settings, SiteRoot, table};
+use super::scope::ScopeSettings;
+use super::source::given::{Given, SettingOrigin, SettingSource};
+use super::{Settings, SiteRoot, UnknownHosts, table};
 use crate::error::StartupError;
 
 /// The settings that `sources`, the highest first, give on `machine`.
@@ -20,17 +21,27 @@ use crate::error::StartupError;
 /// can't be combined, [`StartupError::Line`] for either in a file.
 pub fn resolve(sources: &[SettingSource], machine: Machine) -> Result<Settings, StartupError> {
     let mut settings = defaults(machine);
+    // The highest first, so that it decides.
+    let tables = sources.iter().map(|source| source.scope.clone());
+    let mut scope = tables.reduce(ScopeSettings::or).unwrap_or_default();
     for row in table::settings() {
         check_exclusion(sources, row)?;
         let values = effective(sources, row);
         if !values.is_empty() {
-            read(&mut settings, row, &values)?;
+            read(&mut settings, &mut scope, row, &values)?;
         }
     }
+    settings.scope = settings.scope.with(&scope);
     // The lowest first, so that the highest has the last word on an extension.
     let types = sources.iter().rev().flat_map(|source| &source.types);
     settings.types = types.map(|(type_of, _)| type_of.clone()).collect();
     take_locations(&mut settings, sources);
+    take_hosts(&mut settings, sources);
+    if settings.unknown_hosts == UnknownHosts::Reject && settings.hosts.is_empty() {
+        let given = sources.iter().find_map(|source| source.find("unknown-hosts"));
+        let why = "there is no [[host]], so all requests would be rejected".to_owned();
+        return given.map_or(Ok(settings), |given| Err(given.refuse(why)));
+    }
     Ok(settings)
 }
 
@@ -90,7 +101,12 @@ fn check_exclusion(sources: &[SettingSource], row: &SettingRow) -> Result<(), St
 }
 
 /// Has the row read its values, at least one.
-fn read(settings: &mut Settings, row: &SettingRow, values: &[&Given]) -> Result<(), StartupError> {
+fn read(
+    settings: &mut Settings,
+    scope: &mut ScopeSettings,
+    row: &SettingRow,
+    values: &[&Given],
+) -> Result<(), StartupError> {
     let first = values[0];
     match row.read {
         ReadSetting::Text(read) => read(settings, first.text()).map_err(|why| first.refuse(why)),
@@ -102,6 +118,12 @@ fn read(settings: &mut Settings, row: &SettingRow, values: &[&Given]) -> Result<
             let texts: Vec<&str> = values.iter().map(|value| value.text()).collect();
             read(settings, &texts).map_err(|(nth, why)| values[nth].refuse(why))
         }
+        ReadSetting::Scope => {
+            let Some(key) = row.scope_key() else { return Ok(()) };
+            values
+                .iter()
+                .try_for_each(|given| key.read_text(scope, given.text()).map_err(|why| given.refuse(why)))
+        }
         ReadSetting::SettingsFile | ReadSetting::Command => Ok(()),
     }
 }
@@ -111,13 +133,28 @@ fn take_locations(settings: &mut Settings, sources: &[SettingSource]) {
     let Some(source) = sources.iter().find(|source| !source.locations.is_empty()) else { return };
     let locations: Vec<LocationSettings> =
         source.locations.iter().map(|(location, _)| location.clone()).collect();
-    for (later, first) in location::shadowed(&locations) {
-        let place = |nth: usize| source.locations[nth].1.locate();
-        let (path, later, first) = (&locations[later].path, place(later), place(first));
-        let warning = format!("{later}: this location never answers: {first} has the same path, {path}");
-        settings.warnings.push(warning);
-    }
+    let places: Vec<&SettingOrigin> = source.locations.iter().map(|(_, origin)| origin).collect();
+    warn_of_shadowed(&mut settings.warnings, &locations, &places);
     settings.locations = locations;
+}
+
+/// Takes the hosts of the highest source that has any, likewise.
+fn take_hosts(settings: &mut Settings, sources: &[SettingSource]) {
+    let Some(source) = sources.iter().find(|source| !source.hosts.is_empty()) else { return };
+    for given in &source.hosts {
+        let places: Vec<&SettingOrigin> = given.locations.iter().collect();
+        warn_of_shadowed(&mut settings.warnings, &given.host.locations, &places);
+        settings.hosts.push(given.host.clone());
+    }
+}
+
+/// Warns of each location that never answers.
+fn warn_of_shadowed(warnings: &mut Vec<String>, locations: &[LocationSettings], places: &[&SettingOrigin]) {
+    for (later, first) in location::shadowed(locations) {
+        let path = &locations[later].path;
+        let (later, first) = (places[later].locate(), places[first].locate());
+        warnings.push(format!("{later}: this location never answers: {first} has the same path, {path}"));
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +166,7 @@ mod tests {
     use super::*;
     use crate::config::listener_name::ListenerName;
     use crate::config::network::{Network, Networks};
+    use crate::config::scope::Scope;
     use crate::config::source::{cli, environment};
     use crate::config::{AccessFormat, AccessLogTarget, LogFormat, MissingIndex, RealIpHeader, SandboxMode};
 
@@ -164,6 +202,7 @@ mod tests {
     #[test]
     fn each_flag_moves_its_setting_alone() {
         let base = || settings(&[], &[]);
+        let with = |scope| Settings { scope, ..base() };
         let seconds = Duration::from_secs;
         let cases: Vec<(&[&str], Settings)> = vec![
             (&["site"], Settings { root: SiteRoot::Directory("site".into()), ..base() }),
@@ -204,7 +243,7 @@ mod tests {
             (&["--sendfile", "off"], Settings { sendfile: false, ..base() }),
             (&["--send-chunk", "8K"], Settings { send_chunk: Some(8192), ..base() }),
             (&["--send-chunk", "auto"], base()),
-            (&["--index", "start.htm"], Settings { index: "start.htm".into(), ..base() }),
+            (&["--index", "start.htm"], with(Scope { index: "start.htm".into(), ..Scope::default() })),
             (&["--wqty", "2"], Settings { workers: 2, ..base() }),
             (&["--backlog", "128"], Settings { backlog: 128, ..base() }),
             (&["--max-connections", "9"], Settings { max_connections: Some(9), ..base() }),
@@ -229,9 +268,11 @@ mod tests {
             (&["--sandbox", "require"], Settings { sandbox: SandboxMode::Require, ..base() }),
             (&["--sandbox", "on"], base()),
             (&["--name", "x/1"], Settings { name: "x/1".into(), ..base() }),
-            (&["--missing-index", "404"], Settings { missing_index: MissingIndex::NotFound, ..base() }),
-            (&["--listing"], Settings { listing: true, ..base() }),
-            (&["--listing=on"], Settings { listing: true, ..base() }),
+            (&["--missing-index", "404"], {
+                with(Scope { missing_index: MissingIndex::NotFound, ..Scope::default() })
+            }),
+            (&["--listing"], with(Scope { listing: true, ..Scope::default() })),
+            (&["--listing=on"], with(Scope { listing: true, ..Scope::default() })),
             (&["--dotfiles", "serve"], Settings { dotfiles: true, ..base() }),
         ];
         for (flags, expected) in cases {
@@ -245,11 +286,11 @@ mod tests {
         let from_variables = settings(&[], &variables);
         assert_eq!(from_variables.workers, 3);
         assert_eq!(from_variables.root, SiteRoot::Directory("b".into()));
-        assert!(from_variables.listing);
+        assert!(from_variables.scope.listing);
         let both = settings(&["-w", "2", "a", "--listing", "off"], &variables);
         assert_eq!(both.workers, 2);
         assert_eq!(both.root, SiteRoot::Directory("a".into()));
-        assert!(!both.listing);
+        assert!(!both.scope.listing);
     }
 
     #[test]

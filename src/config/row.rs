@@ -7,7 +7,9 @@ use std::fmt;
 use std::path::Path;
 
 use super::Settings;
+use super::scope::{self, ScopeSettings};
 use super::show::Shown;
+use super::table_key::TableKey;
 use super::value::ListError;
 
 /// The beginning of every variable.
@@ -67,6 +69,9 @@ pub enum ReadSetting {
     Path(fn(&mut Settings, &Path)),
     /// All values of a list. An error also says which value is wrong.
     List(fn(&mut Settings, &[&str]) -> Result<(), ListError>),
+    /// What may also be set for a host or a location: the row of the same key in [`scope`](super::scope)
+    /// reads and shows it.
+    Scope,
     /// The path of a settings file; `load.rs` reads it.
     SettingsFile,
     /// Text, or nothing where the row has no `value_name`, which this table does not read: it says what to do
@@ -111,7 +116,30 @@ impl SettingRow {
     /// True where it may be given more than once, and a text may hold several values with commas between
     /// them.
     pub fn is_list(&self) -> bool {
-        matches!(self.read, ReadSetting::List(_))
+        match self.read {
+            ReadSetting::List(_) => true,
+            ReadSetting::Scope => self.scope_key().is_some_and(TableKey::is_list),
+            _ => false,
+        }
+    }
+
+    /// The row of the same key for hosts and locations, if they may have it.
+    pub fn scope_key(&self) -> Option<&'static TableKey<ScopeSettings>> {
+        match self.read {
+            ReadSetting::Scope => scope::keys::by_name(&self.key()),
+            _ => None,
+        }
+    }
+
+    /// How the value of `settings` is written in a settings file.
+    pub fn shown(&self, settings: &Settings) -> Shown {
+        match self.scope_key() {
+            Some(key) => {
+                let value = (key.show)(&ScopeSettings::from(settings.scope.clone()));
+                value.map_or(Shown::Nothing, Shown::Value)
+            }
+            None => (self.show)(settings),
+        }
     }
 
     /// True where the value may have any bytes.

@@ -68,6 +68,14 @@ pub fn or_auto<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Resul
     read(text).map(Some).map_err(|why| format!("{why}, or auto"))
 }
 
+/// What `read` reads, or `None` for `off`.
+pub fn or_off<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+    if text.eq_ignore_ascii_case("off") {
+        return Ok(None);
+    }
+    read(text).map(Some).map_err(|why| format!("{why}, or off"))
+}
+
 /// `on` or `off`, or another word for either.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {

@@ -1,8 +1,9 @@
 //! The syntax of a Host field and of the authority in an absolute target.
 //!
-//! It compares no names, because all hosts are served alike. A comma is legal in a name (RFC 3986 §3.2.2) but
+//! It compares no names. A comma is legal in a name (RFC 3986 §3.2.2) but
 //! refused here: a proxy that joins two Host lines makes `a, b` of them.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 use std::str::{self, FromStr};
 
@@ -20,6 +21,20 @@ pub fn is_valid(value: &[u8]) -> bool {
     }
     let end = memchr(b':', value).unwrap_or(value.len());
     is_name(&value[..end]) && is_port_part(&value[end..])
+}
+
+/// The host of a valid authority as names are compared: without its port and a dot at its end, in lower case.
+pub fn name(authority: &[u8]) -> Cow<'_, [u8]> {
+    let end = match authority.first() {
+        Some(b'[') => memchr(b']', authority).map_or(authority.len(), |end| end + 1),
+        _ => memchr(b':', authority).unwrap_or(authority.len()),
+    };
+    let name = &authority[..end];
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    match name.iter().any(u8::is_ascii_uppercase) {
+        true => Cow::Owned(name.to_ascii_lowercase()),
+        false => Cow::Borrowed(name),
+    }
 }
 
 /// RFC 3986 §3.2.3: the port may be empty after its colon.

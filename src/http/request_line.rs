@@ -97,11 +97,11 @@ fn target(raw: &[u8], method: Method) -> Option<Target<'_>> {
     }
     match method {
         Method::Get | Method::Head => absolute(raw),
-        Method::Other => Some(absolute(raw).unwrap_or(Target { path: raw, query: None })),
+        Method::Other => Some(absolute(raw).unwrap_or(Target { path: raw, query: None, authority: None })),
     }
 }
 
-/// RFC 9112 §3.2.2. The host in the target is ignored: all hosts are served alike.
+/// RFC 9112 §3.2.2.
 fn absolute(raw: &[u8]) -> Option<Target<'_>> {
     let colon = memchr(b':', raw)?;
     let (scheme, rest) = raw.split_at(colon);
@@ -114,13 +114,13 @@ fn absolute(raw: &[u8]) -> Option<Target<'_>> {
     if authority.is_empty() || !host::is_valid(authority) {
         return None;
     }
-    let target = split_query(rest);
+    let target = Target { authority: Some(authority), ..split_query(rest) };
     Some(if target.path.is_empty() { Target { path: b"/", ..target } } else { target })
 }
 
 fn split_query(raw: &[u8]) -> Target<'_> {
     match memchr(b'?', raw) {
-        Some(mark) => Target { path: &raw[..mark], query: Some(&raw[mark + 1..]) },
-        None => Target { path: raw, query: None },
+        Some(mark) => Target { path: &raw[..mark], query: Some(&raw[mark + 1..]), authority: None },
+        None => Target { path: raw, query: None, authority: None },
     }
 }

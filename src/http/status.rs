@@ -65,12 +65,16 @@ statuses! {
     PERMANENT_REDIRECT = 308 "Permanent Redirect";
     /// RFC 9110 §15.5.1.
     BAD_REQUEST = 400 "Bad Request";
+    /// RFC 9110 §15.5.2.
+    UNAUTHORIZED = 401 "Unauthorized";
     /// RFC 9110 §15.5.4.
     FORBIDDEN = 403 "Forbidden";
     /// RFC 9110 §15.5.5.
     NOT_FOUND = 404 "Not Found";
     /// RFC 9110 §15.5.6.
     METHOD_NOT_ALLOWED = 405 "Method Not Allowed";
+    /// RFC 9110 §15.5.7.
+    NOT_ACCEPTABLE = 406 "Not Acceptable";
     /// RFC 9110 §15.5.9.
     REQUEST_TIMEOUT = 408 "Request Timeout";
     /// RFC 9110 §15.5.11.
@@ -81,6 +85,8 @@ statuses! {
     URI_TOO_LONG = 414 "URI Too Long";
     /// RFC 9110 §15.5.17.
     RANGE_NOT_SATISFIABLE = 416 "Range Not Satisfiable";
+    /// RFC 9110 §15.5.20.
+    MISDIRECTED_REQUEST = 421 "Misdirected Request";
     /// RFC 6585 §4.
     TOO_MANY_REQUESTS = 429 "Too Many Requests";
     /// RFC 6585 §5.

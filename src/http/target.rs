@@ -16,6 +16,8 @@ pub struct Target<'a> {
     pub path: &'a [u8],
     /// The part after the first question mark, if there is one.
     pub query: Option<&'a [u8]>,
+    /// Host and port of an absolute target, which count before the Host field (RFC 9112 §3.2.2).
+    pub authority: Option<&'a [u8]>,
 }
 
 /// A path below the site's root. It never leads above the root, and has no NUL and no empty, `.` or `..`

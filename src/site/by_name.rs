@@ -58,13 +58,14 @@ impl NameSearch<'_> {
         }
         // A path that belongs to another location is not opened beneath this one's root.
         if by_query.is_none() || std::ptr::eq(rules.location(path), *location) {
-            match store.get(path.into(), &location.directory, now, waiter) {
+            let key = Key { path: &rules.key_path(path), is_directory: path.is_directory() };
+            match store.get(key, &location.directory, now, waiter) {
                 Err(Miss::NotFound) if !path.is_directory() => {}
                 Err(Miss::DirectoryWithoutSlash) if by_query.is_some() => {}
                 found => return found,
             }
         }
-        let path = location.directory.file_path(path.into()).path;
+        let path = location.file_path(path);
         let name = memchr::memrchr(b'/', path).map_or(path, |slash| &path[slash + 1..]);
         if name.is_empty() || name.starts_with(b".") {
             return Err(Miss::NotFound);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::config::location::LocationSettings;
+use crate::config::scope::Scope;
 use crate::http::status::Status;
 use crate::http::{date, response_head};
 use crate::time::Now;
@@ -19,15 +19,15 @@ pub struct CacheControl {
 
 impl CacheControl {
     /// What the settings of a location say.
-    pub fn new(setting: &LocationSettings) -> CacheControl {
-        let age = setting.expires.map(|time| format!("max-age={}", time.as_secs()));
+    pub fn new(scope: &Scope) -> CacheControl {
+        let age = scope.expires.map(|time| format!("max-age={}", time.as_secs()));
         let directives: Vec<&str> =
-            setting.cache_control.as_deref().into_iter().chain(age.as_deref()).collect();
+            scope.cache_control.as_deref().into_iter().chain(age.as_deref()).collect();
         let mut field = Vec::new();
         if !directives.is_empty() {
             response_head::field(&mut field, "Cache-Control", directives.join(", ").as_bytes());
         }
-        CacheControl { field, lifetime: setting.expires }
+        CacheControl { field, lifetime: scope.expires }
     }
 
     /// This, where responses of `status` have these fields: those with a file's content, and 304.

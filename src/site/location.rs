@@ -3,15 +3,17 @@
 //!
 //! Opens nothing. Which location a path belongs to is in `locations.rs`.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::answer::SiteResponse;
 use super::cache_control::CacheControl;
 use super::error_page;
 use super::prepared_response::PreparedResponse;
-use crate::config::Settings;
+use crate::config::MissingIndex;
 use crate::config::location::{self as setting, Files};
 use crate::config::network::AccessList;
+use crate::config::scope::Scope;
 use crate::http::response::FieldBlock;
 use crate::http::response_head;
 use crate::http::status::Status;
@@ -33,6 +35,8 @@ pub struct Location {
     fixed: Option<PreparedResponse>,
     /// Where its files are.
     pub directory: Directory,
+    /// How many bytes of a site path stand for the root itself.
+    alias_length: usize,
     /// Where files are found by their names, if they are.
     pub by_name: Option<ByName>,
     /// How many bytes of a site path may have names that begin with a dot, because the settings name the
@@ -40,45 +44,76 @@ pub struct Location {
     pub shown: usize,
     /// False if the access log omits requests.
     pub logged: bool,
+    /// The status of a directory that has neither an index nor a listing.
+    pub missing_index: Status,
+    /// True if a directory without an index is listed.
+    pub listing: bool,
     /// Further header fields of each response, rendered.
     fields: Vec<u8>,
     cache_control: CacheControl,
 }
 
+/// What a location has of its host.
+pub struct HostPart<'a> {
+    /// What holds in the host.
+    pub scope: &'a Scope,
+    /// The number of its root.
+    pub root: usize,
+    /// What the cache keys of its files begin with.
+    pub key_prefix: &'a [u8],
+    /// The directories of [`Settings::directories`](crate::config::Settings::directories), each with its
+    /// number.
+    pub directories: &'a HashMap<&'a Path, usize>,
+    /// The number of the location, which no other one of any host has.
+    pub number: usize,
+}
+
 impl Location {
-    /// The location of one table. `directories` are those of [`Settings::directories`].
-    pub fn new(setting: &setting::LocationSettings, settings: &Settings, directories: &[&Path]) -> Location {
+    /// The location of one table.
+    pub fn new(setting: &setting::LocationSettings, host: &HostPart<'_>) -> Location {
         let names = setting.path.trim_matches('/');
-        let (directory, prefix_length) = match &setting.files {
+        let (directory, alias_length) = match &setting.files {
             Files::Site => (None, 0),
             Files::Root(directory) => (Some(directory), 0),
             Files::Alias(directory) => (Some(directory), names.len()),
         };
-        // `directories` has every directory of a location.
-        let number = directory.and_then(|directory| directories.iter().position(|other| other == directory));
-        let root = number.map_or(0, |number| number + 1);
-        let index = setting.index.as_ref().unwrap_or(&settings.index).clone().into_bytes();
+        // The map has every directory of a location.
+        let number = directory.and_then(|directory| host.directories.get(directory.as_path()).copied());
+        let root = number.unwrap_or(host.root);
+        let scope = host.scope.with(&setting.scope);
         let mut fields = Vec::new();
-        for (name, value) in &setting.headers {
+        for (name, value) in scope.headers.lines() {
             response_head::field(&mut fields, name, value.as_bytes());
         }
+        let prefix_length = match (host.key_prefix.len(), alias_length) {
+            (prefix, 0) | (0, prefix) => prefix,
+            // A slash is between them.
+            (prefix, alias) => prefix + 1 + alias,
+        };
+        let index = scope.index.clone().into_bytes();
         Location {
             prefix: names.as_bytes().into(),
             only_beneath: setting.path.ends_with('/') && !names.is_empty(),
             access: setting.access.clone(),
             fixed: setting.response.as_ref().map(PreparedResponse::new),
             directory: Directory { root, prefix_length, index },
-            by_name: setting.find_by_name.then(|| ByName::new(root)),
+            alias_length,
+            by_name: setting.find_by_name.then(|| ByName::new(root, host.number)),
             shown: if directory.is_some() { names.len() } else { 0 },
             logged: setting.access_log,
+            missing_index: match scope.missing_index {
+                MissingIndex::Forbidden => Status::FORBIDDEN,
+                MissingIndex::NotFound => Status::NOT_FOUND,
+            },
+            listing: scope.listing,
             fields,
-            cache_control: CacheControl::new(setting),
+            cache_control: CacheControl::new(&scope),
         }
     }
 
-    /// The location of all paths that no `[[location]]` table covers: the site's own root, and nothing else.
-    pub fn fallback(settings: &Settings) -> Location {
-        Location::new(&setting::LocationSettings::at("/".to_owned()), settings, &[])
+    /// The location of all paths of a host that no `[[location]]` table covers.
+    pub fn fallback(host: &HostPart<'_>) -> Location {
+        Location::new(&setting::LocationSettings::at("/".to_owned()), host)
     }
 
     /// True if a path belongs to this location, unless a more specific one covers it too.
@@ -101,9 +136,15 @@ impl Location {
         self.fixed.is_some() || !self.access.0.is_empty()
     }
 
+    /// The path beneath the location's root of what is at a site path.
+    pub fn file_path<'a>(&self, path: &'a SitePath<'_>) -> &'a [u8] {
+        let rest = &path.as_bytes()[self.alias_length..];
+        rest.strip_prefix(b"/").unwrap_or(rest)
+    }
+
     /// The site path of a file by its path beneath the location's root.
     pub fn site_path(&self, file: &[u8]) -> Vec<u8> {
-        match self.directory.prefix_length {
+        match self.alias_length {
             0 => file.to_vec(),
             length => [&self.prefix[..length], b"/", file].concat(),
         }
@@ -150,15 +191,15 @@ impl Location {
 /// Where files are found by their names.
 #[derive(Debug)]
 pub struct ByName {
-    /// What their cache keys begin with: a NUL, so that it is no site path, and the number of the root.
+    /// What their cache keys begin with: a NUL, so that it is no site path, and the number of the location.
     prefix: Box<[u8]>,
     /// Where they are, by those keys.
     pub directory: Directory,
 }
 
 impl ByName {
-    fn new(root: usize) -> ByName {
-        let prefix: Box<[u8]> = [b"\0".as_slice(), root.to_string().as_bytes()].concat().into();
+    fn new(root: usize, location: usize) -> ByName {
+        let prefix: Box<[u8]> = [b"\0".as_slice(), location.to_string().as_bytes()].concat().into();
         ByName { directory: Directory { root, prefix_length: prefix.len(), index: Vec::new() }, prefix }
     }
 
@@ -173,24 +214,27 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
+    use crate::config::scope::headers::Headers;
     use crate::http::response::{Body, Response};
 
     #[test]
     fn the_key_of_a_file_that_is_found_by_name_is_no_site_path_and_leads_to_it() {
-        let by_name = ByName::new(12);
+        let by_name = ByName::new(3, 12);
         let key = by_name.key(b"a/b");
         assert_eq!(key[0], 0);
         let file_path = by_name.directory.file_path(Key { path: &key, is_directory: false });
         assert_eq!((file_path.path, file_path.index), (b"a/b".as_slice(), None));
-        assert_ne!(ByName::new(1).key(b"2/x"), ByName::new(12).key(b"x"));
+        assert_ne!(ByName::new(0, 1).key(b"2/x"), ByName::new(0, 12).key(b"x"));
     }
 
     #[test]
     fn only_what_may_be_kept_says_how_long() {
         let mut setting = setting::LocationSettings::at("/".to_owned());
-        setting.expires = Some(Duration::from_secs(60));
-        setting.headers = vec![("X-A".to_owned(), "b".to_owned())];
-        let location = Location::new(&setting, &Settings::default(), &[]);
+        setting.scope.expires = Some(Some(Duration::from_secs(60)));
+        setting.scope.headers = Headers(vec![("X-A".to_owned(), vec!["b".to_owned()])]);
+        let (scope, directories) = (Scope::default(), HashMap::new());
+        let host = HostPart { scope: &scope, root: 0, key_prefix: b"", directories: &directories, number: 0 };
+        let location = Location::new(&setting, &host);
         let now = Now { tick: 1, wall: SystemTime::UNIX_EPOCH };
         for (status, kept) in [
             (Status::OK, true),

@@ -1,29 +1,24 @@
-//! The locations of a site: which of them a path belongs to.
+//! The locations of a host: which of them a path belongs to.
 //!
 //! **Invariant:** exactly one location answers a request, and takes over nothing from another. A site path
-//! with its slash always belongs to the same one, so a cache with site paths as keys never mixes two roots.
+//! with its slash always belongs to the same one of a host, so a cache whose keys have the host and the site
+//! path never mixes two roots.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::location::Location;
-use crate::config::Settings;
 use crate::http::target::SitePath;
 use crate::store::cache::Key;
 
-/// All locations of a site, those with the longest path first.
+/// All locations of a host, those with the longest path first.
 #[derive(Debug, Default)]
 pub struct Locations(Vec<Location>);
 
 impl Locations {
-    /// The locations of these settings.
-    pub fn new(settings: &Settings) -> Locations {
-        let directories = settings.directories();
-        let mut locations: Vec<Location> = settings
-            .locations
-            .iter()
-            .map(|location| Location::new(location, settings, &directories))
-            .collect();
+    /// These locations of one host.
+    pub fn new(locations: Vec<Location>) -> Locations {
+        let mut locations = locations;
         // Stable: of two locations with the same path the first one counts.
         locations.sort_by_key(|location| Reverse(location.specificity()));
         Locations(locations)
@@ -62,9 +57,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::Settings;
     use crate::config::location::{self as setting, Files, FixedResponse};
     use crate::config::network::{AccessList, AccessRule, Network};
+    use crate::site::hosts::Hosts;
     use crate::store::directory::Directory;
+
+    fn of(settings: &Settings) -> Locations {
+        Hosts::new(settings).into_default().locations
+    }
 
     fn settings(locations: &[(&str, Files)]) -> Settings {
         let locations = locations.iter().map(|(path, files)| setting::LocationSettings {
@@ -77,7 +78,7 @@ mod tests {
     /// The path of the location that a target's path is in.
     fn found(locations: &[&str], target: &str) -> Option<String> {
         let list: Vec<_> = locations.iter().map(|path| (*path, Files::Site)).collect();
-        let locations = Locations::new(&settings(&list));
+        let locations = of(&settings(&list));
         let path = SitePath::parse(target.as_bytes()).unwrap();
         let location = locations.of(&path)?;
         Some(location.path())
@@ -117,7 +118,7 @@ mod tests {
     #[test]
     fn a_name_is_asked_for_at_the_location_s_own_path() {
         let list = [("/", Files::Site), ("/a", Files::Site), ("/b/", Files::Site)];
-        let locations = Locations::new(&settings(&list));
+        let locations = of(&settings(&list));
         for (path, query, name) in [
             ("/", Some("=x"), Some("x")),
             ("/", Some("="), Some("")),
@@ -155,9 +156,9 @@ mod tests {
         settings.locations[1].access = AccessList(all(true));
         settings.locations[2].response =
             Some(FixedResponse { status: 404, body: None, media_type: "a/b".to_owned() });
-        settings.locations[3].expires = Some(Duration::from_secs(1));
+        settings.locations[3].scope.expires = Some(Some(Duration::from_secs(1)));
         settings.locations[5].access = AccessList(all(false));
-        let locations = Locations::new(&settings);
+        let locations = of(&settings);
         let at = |path: &str| locations.of(&SitePath::parse(path.as_bytes()).unwrap()).unwrap();
         for (location, file, closed) in [
             ("/", "x", false),
@@ -189,7 +190,7 @@ mod tests {
             ("/c", Files::Alias("/x".into())),
         ]);
         assert_eq!(settings.directories(), [Path::new("/x"), Path::new("/y")]);
-        let locations = Locations::new(&settings);
+        let locations = of(&settings);
         let directory = |path: &str| {
             let path = SitePath::parse(path.as_bytes()).unwrap();
             let Directory { root, prefix_length, .. } = locations.of(&path).unwrap().directory;

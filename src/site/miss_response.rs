@@ -2,6 +2,7 @@
 
 use super::answer::SiteResponse;
 use super::listing::{self, ListingJobs};
+use super::location::Location;
 use super::rules::Rules;
 use super::{error_page, redirect};
 use crate::http::request::Request;
@@ -19,13 +20,13 @@ pub fn miss_response(
     miss: Miss,
     path: &SitePath<'_>,
     request: &Request<'_>,
-    rules: &Rules,
+    (rules, location): (&Rules, &Location),
     jobs: ListingJobs<'_>,
 ) -> SiteResponse {
     let miss = match miss {
         Miss::DirectoryWithoutSlash => return redirect::to_directory(path, request),
-        Miss::DirectoryWithoutIndex(_) if !rules.listing => {
-            return error_page::response(rules.missing_index, b"");
+        Miss::DirectoryWithoutIndex(_) if !location.listing => {
+            return error_page::response(location.missing_index, b"");
         }
         Miss::DirectoryWithoutIndex(directory) => {
             match listing::list(directory, path.as_bytes(), rules.dotfiles, jobs) {

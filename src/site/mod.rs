@@ -3,19 +3,21 @@
 //!
 //! The steps of [`Site::answer`]:
 //!
-//! 1. The method: GET and HEAD only, else 405.
-//! 2. The path: the target's path becomes a site path, else 400.
-//! 3. The location: its access list may refuse the client (403), or it has a fixed response.
-//! 4. The cache entry: from the store, by path or by name. Names that begin with a dot are hidden.
-//! 5. The response: of the file after preconditions (RFC 9110 §13.2.2) and range (§14), or of why there is
+//! 1. The host: which one the request names, else 421 where unknown ones are rejected.
+//! 2. The method: GET and HEAD only, else 405.
+//! 3. The path: the target's path becomes a site path, else 400.
+//! 4. The location: its access list may refuse the client (403), or it has a fixed response.
+//! 5. The cache entry: from the store, by path or by name. Names that begin with a dot are hidden.
+//! 6. The response: of the file after preconditions (RFC 9110 §13.2.2) and range (§14), or of why there is
 //!    none.
-//! 6. The location's header fields.
+//! 7. The location's header fields.
 
 mod answer;
 pub mod by_name;
 mod cache_control;
 pub mod error_page;
 mod file_response;
+pub mod hosts;
 pub mod listing;
 pub mod location;
 pub mod locations;
@@ -24,6 +26,7 @@ mod prepared_response;
 mod redirect;
 mod rules;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -34,6 +37,7 @@ use crate::http::request::Request;
 use crate::http::status::Status;
 use crate::http::target::SitePath;
 use crate::store::Store;
+use crate::store::cache::Key;
 use crate::store::entry::Entry;
 use crate::store::open::Miss;
 use crate::sys::socket::PeerAddress;
@@ -41,6 +45,7 @@ use crate::time::Now;
 
 use by_name::NameSearch;
 use file_response::file_response;
+use hosts::Hosts;
 use listing::ListingJobs;
 use location::Location;
 use miss_response::miss_response;
@@ -53,8 +58,8 @@ const ALLOW: &[u8] = b"Allow: GET, HEAD\r\n";
 
 /// The site that a worker serves.
 pub struct Site {
-    /// What the settings say.
-    rules: Rules,
+    /// What the settings say, by host.
+    hosts: Hosts,
     /// Where its files are.
     pub store: Store,
 }
@@ -62,7 +67,7 @@ pub struct Site {
 impl Site {
     /// A site of these settings, whose files are in `store`.
     pub fn new(settings: &Settings, store: Store) -> Site {
-        Site { rules: Rules::new(settings), store }
+        Site { hosts: Hosts::new(settings), store }
     }
 
     /// Answers a request of `client`, the address that access lists apply to. Waits, by `waiter`, only where
@@ -74,59 +79,64 @@ impl Site {
         mut now: Now,
         waiter: &mut dyn JobWaiter,
     ) -> Answer {
+        // 1. The host.
+        let Some(rules) = self.hosts.of(request) else {
+            return Answer { response: error_page::response(Status::MISDIRECTED_REQUEST, b""), logged: true };
+        };
         let path = SitePath::parse(request.target.path);
-        // 1. The method.
+        // 2. The method.
         if request.method == Method::Other {
-            let logged = path.map_or(true, |path| self.rules.location(&path).logged);
+            let logged = path.map_or(true, |path| rules.location(&path).logged);
             let response = error_page::response(Status::METHOD_NOT_ALLOWED, ALLOW);
             return Answer { response, logged };
         }
-        // 2. The path.
+        // 3. The path.
         let Ok(path) = path else {
             return Answer { response: error_page::response(Status::BAD_REQUEST, b""), logged: true };
         };
-        // 3. The location.
-        let location = self.rules.location(&path);
+        // 4. The location.
+        let location = rules.location(&path);
         let mut response = match location.own_response(client) {
             Some(response) => response,
-            // 4. The entry.
-            None => match self.entry(location, &path, request, &mut now, waiter) {
-                // 5. The response.
+            // 5. The entry.
+            None => match self.entry((rules, location), &path, request, &mut now, waiter) {
+                // 6. The response.
                 Ok(entry) => file_response(entry, request, now),
                 Err(miss) => {
                     let (background, root) = (self.store.background, location.directory.root);
                     let jobs = ListingJobs { background, waiter, root };
-                    miss_response(miss, &path, request, &self.rules, jobs)
+                    miss_response(miss, &path, request, (rules, location), jobs)
                 }
             },
         };
-        // 6. The location's header fields.
+        // 7. The location's header fields.
         location.complete(&mut response, now);
         Answer { response, logged: location.logged }
     }
 
-    /// Step 4. `now` becomes the time after a wait, so that no field of the response is of before it.
+    /// Step 5. `now` becomes the time after a wait, so that no field of the response is of before it.
     fn entry(
         &self,
-        location: &Location,
+        (rules, location): (&Rules, &Location),
         path: &SitePath<'_>,
         request: &Request<'_>,
         now: &mut Now,
         waiter: &mut dyn JobWaiter,
     ) -> Result<Arc<Entry>, Miss> {
         if let Some(by_name) = &location.by_name {
-            let search = NameSearch { store: &self.store, rules: &self.rules, location, by_name };
+            let search = NameSearch { store: &self.store, rules, location, by_name };
             return search.find(path, request.target.query, now, waiter);
         }
-        if self.rules.hides(path, location) {
+        if rules.hides(path, location) {
             return Err(Miss::NotFound);
         }
-        self.store.get(path.into(), &location.directory, now, waiter)
+        let key = Key { path: &rules.key_path(path), is_directory: path.is_directory() };
+        self.store.get(key, &location.directory, now, waiter)
     }
 
     /// True if some location finds files by their names.
     pub fn finds_by_name(&self) -> bool {
-        !self.rules.locations.roots_by_name().is_empty()
+        !self.roots_by_name().is_empty()
     }
 
     /// Has the store index the names of all files that are found by name. See [`Store::index_names`].
@@ -134,7 +144,12 @@ impl Site {
     /// # Errors
     /// Those of [`Store::index_names`].
     pub fn index_names(&self, max_watches: usize) -> io::Result<()> {
-        self.store.index_names(self.rules.locations.roots_by_name().into_iter(), max_watches)
+        self.store.index_names(self.roots_by_name().into_iter(), max_watches)
+    }
+
+    /// The numbers of the store's roots whose files are found by name.
+    fn roots_by_name(&self) -> BTreeSet<usize> {
+        self.hosts.all().flat_map(|rules| rules.locations.roots_by_name()).collect()
     }
 }
 
@@ -147,6 +162,8 @@ mod tests {
     use crate::background::{Background, Completion, GaveUp};
     use crate::config::location::{FixedResponse, LocationSettings};
     use crate::config::network::{AccessList, AccessRule, Network};
+    use crate::config::scope::ScopeSettings;
+    use crate::config::scope::headers::Headers;
     use crate::http::request::ParsedHead;
     use crate::http::response::{Body, FieldBlock};
     use crate::metrics::Row;
@@ -157,22 +174,22 @@ mod tests {
     #[test]
     fn each_step_answers_with_its_own_status() {
         for (line, status, line_of_fields) in [
-            // 1. The method. It counts before the path.
+            // 2. The method. It counts before the path.
             ("POST / HTTP/1.1", 405, "Allow: GET, HEAD\r\n"),
             ("OPTIONS * HTTP/1.1", 405, "Allow: GET, HEAD\r\n"),
             ("POST /denied HTTP/1.1", 405, "Allow: GET, HEAD\r\n"),
-            // 2. The path.
+            // 3. The path.
             ("GET /%zz HTTP/1.1", 400, "Content-Type: text/html\r\n"),
             ("GET /a%00b HTTP/1.1", 400, "Content-Type: text/html\r\n"),
-            // 3. The location. Its access list comes before its fixed response.
+            // 4. The location. Its access list comes before its fixed response.
             ("GET /denied/x HTTP/1.1", 403, "Content-Type: text/html\r\n"),
             ("GET /fixed HTTP/1.1", 410, "Content-Type: text/plain\r\n"),
-            // 4. and 5. The welcome page, which is all that a site without a root has.
+            // 5. and 6. The welcome page, which is all that a site without a root has.
             ("GET / HTTP/1.1", 200, "Content-Type: text/html\r\n"),
             ("HEAD / HTTP/1.0", 200, "Content-Type: text/html\r\n"),
             ("GET /absent HTTP/1.1", 404, "Content-Type: text/html\r\n"),
             ("GET /.hidden HTTP/1.1", 404, "Content-Type: text/html\r\n"),
-            // 6. Fields of the location.
+            // 7. Fields of the location.
             ("GET /fixed/x HTTP/1.1", 410, "X-Location: fixed\r\n"),
         ] {
             check(line, status, line_of_fields);
@@ -220,7 +237,10 @@ mod tests {
             ..LocationSettings::at("/denied".to_owned())
         };
         let fixed = LocationSettings {
-            headers: vec![("X-Location".to_owned(), "fixed".to_owned())],
+            scope: ScopeSettings {
+                headers: Headers(vec![("X-Location".to_owned(), vec!["fixed".to_owned()])]),
+                ..ScopeSettings::default()
+            },
             response: response(),
             access_log: false,
             ..LocationSettings::at("/fixed".to_owned())

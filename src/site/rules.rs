@@ -1,44 +1,49 @@
-//! What the settings say about a site, made ready before the first request.
+//! What the settings say about one host, made ready before the first request.
 
-use super::location::Location;
+use std::borrow::Cow;
+
+use super::location::{HostPart, Location};
 use super::locations::Locations;
-use crate::config::{MissingIndex, Settings};
-use crate::http::status::Status;
+use crate::config::location::LocationSettings;
 use crate::http::target::SitePath;
 
-/// What the settings say about a site.
+/// What the settings say about one host, or about all requests that name none.
 #[derive(Debug)]
 pub struct Rules {
-    /// The locations of the settings.
+    /// The locations of the host.
     pub locations: Locations,
-    /// The status of a directory that has neither an index nor a listing.
-    pub missing_index: Status,
-    /// True if a directory without an index is listed.
-    pub listing: bool,
     /// True if names that begin with a dot are served.
     pub dotfiles: bool,
     /// The location of all other paths.
     fallback: Location,
+    /// What the cache keys of its files begin with; empty for requests that name no host.
+    key_prefix: Box<[u8]>,
 }
 
 impl Rules {
-    /// The rules of these settings.
-    pub fn new(settings: &Settings) -> Rules {
-        Rules {
-            locations: Locations::new(settings),
-            missing_index: match settings.missing_index {
-                MissingIndex::Forbidden => Status::FORBIDDEN,
-                MissingIndex::NotFound => Status::NOT_FOUND,
-            },
-            listing: settings.listing,
-            dotfiles: settings.dotfiles,
-            fallback: Location::fallback(settings),
-        }
+    /// The rules of a host with these locations, of which the first has the number of `host`.
+    pub fn new(locations: &[LocationSettings], mut host: HostPart<'_>, dotfiles: bool) -> Rules {
+        let fallback = Location::fallback(&host);
+        let location = |setting: &LocationSettings| {
+            host.number += 1;
+            Location::new(setting, &host)
+        };
+        let locations = Locations::new(locations.iter().map(location).collect());
+        Rules { locations, dotfiles, fallback, key_prefix: host.key_prefix.into() }
     }
 
     /// The location of a path.
     pub fn location(&self, path: &SitePath<'_>) -> &Location {
         self.locations.of(path).unwrap_or(&self.fallback)
+    }
+
+    /// The path in the cache key of what is at a site path.
+    #[inline]
+    pub fn key_path<'a>(&self, path: &'a SitePath<'_>) -> Cow<'a, [u8]> {
+        if self.key_prefix.is_empty() {
+            return Cow::Borrowed(path.as_bytes());
+        }
+        Cow::Owned([&*self.key_prefix, b"/", path.as_bytes()].concat())
     }
 
     /// True if `path` has a name that begins with a dot and must not be served.

@@ -1,51 +1,14 @@
 //! Locations: what is different for the paths beneath one, key by key, and what can't be said.
 
 use std::fs;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::support::configured::{refused, serve, site};
 use crate::support::launch::run_with;
 use crate::support::tree::{INDEX, PAGE};
-use crate::support::{Client, Launch, Response, Server, Tree, eventually, every};
-
-/// A server with a settings file that can be written again.
-struct Configured {
-    server: Server,
-    settings: Tree,
-}
-
-impl std::ops::Deref for Configured {
-    type Target = Server;
-    fn deref(&self) -> &Server {
-        &self.server
-    }
-}
-
-/// The site, and these locations.
-#[track_caller]
-fn site(locations: &str) -> Configured {
-    serve(Tree::site(), locations, &[])
-}
-
-#[track_caller]
-fn serve(tree: impl Into<Arc<Tree>>, locations: &str, flags: &[&str]) -> Configured {
-    let settings = Tree::empty();
-    let file = settings.file("may.toml", locations);
-    let server = Launch::of(tree).flags(["-c", file.to_str().unwrap()]).flags(flags).start();
-    Configured { server, settings }
-}
-
-/// What the server's program says of these locations without a start.
-fn refused(locations: &str) -> String {
-    let settings = Tree::empty();
-    let file = settings.file("may.toml", locations);
-    let finished = run_with(&["-t", "-c", file.to_str().unwrap()]);
-    assert_ne!(finished.code, Some(0), "{finished:?}");
-    assert_eq!(finished.errors.lines().count(), 1, "{finished:?}");
-    finished.errors.replace(file.to_str().unwrap(), "FILE")
-}
+use crate::support::{Client, Launch, Response, Tree, eventually, every};
 
 /// A location with these keys, of `path` and a directory.
 fn at(path: &str, key: &str, directory: &Tree) -> String {

@@ -30,6 +30,7 @@ mod cache;
 mod files;
 mod find_by_name;
 mod freshness;
+mod hosts;
 mod locations;
 mod paths;
 mod redirects;

@@ -7,9 +7,9 @@ pub mod check;
 pub mod keys;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::network::AccessList;
+use super::scope::ScopeSettings;
 
 /// The key of the tables in a settings file.
 pub const KEY: &str = "location";
@@ -25,28 +25,22 @@ pub struct LocationSettings {
     pub path: String,
     /// Where its files are.
     pub files: Files,
-    /// The file that is served for a directory; `None` is the site's.
-    pub index: Option<String>,
     /// True if a file is also found by its bare name, anywhere beneath the root.
     pub find_by_name: bool,
-    /// How long a response may be cached, 0 to 3650 days.
-    pub expires: Option<Duration>,
-    /// The value of Cache-Control, one line.
-    pub cache_control: Option<String>,
     /// True if requests are written to the access log.
     pub access_log: bool,
-    /// Further fields of each response, in the order of the file: a token, and a value of one line.
-    pub headers: Vec<(String, String)>,
     /// The response in place of a file.
     pub response: Option<FixedResponse>,
     /// Which clients are allowed.
     pub access: AccessList,
+    /// What it sets of what hosts and locations share.
+    pub scope: ScopeSettings,
 }
 
 /// Where a location's files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Files {
-    /// Where the site's are.
+    /// Where those of its host are.
     Site,
     /// Beneath this directory, by the whole path.
     Root(PathBuf),
@@ -71,14 +65,11 @@ impl LocationSettings {
         LocationSettings {
             path,
             files: Files::Site,
-            index: None,
             find_by_name: false,
-            expires: None,
-            cache_control: None,
             access_log: true,
-            headers: Vec::new(),
             response: None,
             access: AccessList::default(),
+            scope: ScopeSettings::default(),
         }
     }
 }

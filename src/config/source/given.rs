@@ -6,8 +6,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use crate::config::host::HostSettings;
 use crate::config::location::LocationSettings;
 use crate::config::row::SettingRow;
+use crate::config::scope::ScopeSettings;
 use crate::config::source_map::{Position, SourceMap};
 use crate::config::types::TypeOf;
 use crate::error::{self, StartupError};
@@ -19,10 +21,27 @@ pub struct SettingSource {
     pub given: Vec<Given>,
     /// The locations, which only a file has.
     pub locations: Vec<(LocationSettings, SettingOrigin)>,
+    /// The hosts, likewise.
+    pub hosts: Vec<GivenHost>,
+    /// What tables and keys without a flag set for the whole server, likewise.
+    pub scope: ScopeSettings,
+    /// Where each of these keys stands.
+    pub scope_origins: Vec<(&'static str, SettingOrigin)>,
     /// The media types, likewise.
     pub types: Vec<(TypeOf, SettingOrigin)>,
     /// A line for each thing in it that is ignored.
     pub warnings: Vec<String>,
+}
+
+/// A host, and where its tables stand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GivenHost {
+    /// The host.
+    pub host: HostSettings,
+    /// Where it stands.
+    pub origin: SettingOrigin,
+    /// Where each of its locations stands, in their order.
+    pub locations: Vec<SettingOrigin>,
 }
 
 /// One text for a setting. A list has several.

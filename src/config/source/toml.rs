@@ -1,10 +1,9 @@
 //! The settings file in TOML: a key for each setting of the table, `log_level` for `--log-level`, and tables
-//! for locations and media types.
+//! for hosts, locations, media types and what else has no flag.
 //!
 //! It owns which types of TOML each key takes. It reads no value of a setting. Everything unknown is an
 //! error: a key that is ignored in silence is a setting that its author relies on.
 
-mod location;
 mod syntax;
 mod types;
 mod value;
@@ -14,11 +13,13 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use self::value::{TomlName, TomlTypes, TomlValue, invalid, wrong_type};
-use super::given::{Given, SettingOrigin, SettingSource};
+use self::value::{TomlName, TomlTypes, TomlValue, wrong_type};
+use super::given::{Given, GivenHost, SettingOrigin, SettingSource};
+use crate::config::file_value::{FileEntry, invalid};
 use crate::config::row::SettingRow;
 use crate::config::source_map::{Fault, SourceMap};
-use crate::config::{location as locations, suggest, table, types as media_types};
+use crate::config::table_key::{self, KeyPlaces};
+use crate::config::{host, location, scope, suggest, table, types as media_types};
 use crate::error::StartupError;
 
 /// Reads `bytes`, the content of the file at `path`: first the text, then its TOML, then each entry in the
@@ -37,19 +38,61 @@ fn read(map: &SourceMap<'_>) -> Result<SettingSource, Fault> {
         Fault { at: error.valid_up_to(), key: None, why }
     })?;
     let table = DeTable::parse(text).map_err(|error| syntax::fault(text, &error))?;
-    let mut source = SettingSource::default();
+    let (mut source, mut places) = (SettingSource::default(), KeyPlaces::default());
     for (name, value) in value::in_order(table.get_ref()) {
         match name.get_ref().as_ref() {
-            locations::KEY => source.locations = location::read(map, name, value)?,
-            media_types::KEY => source.types = types::read(map, name, value)?,
-            key => {
-                let row = table::by_key(key);
-                let row = row.ok_or_else(|| Fault::of(key, name.span().start, unknown(key)))?;
-                source.given.extend(setting(map, row, name, value)?);
+            location::KEY => source.locations = locations(map, &value::entry((name, value)))?,
+            // A string is the address of --host.
+            host::KEY if value.get_ref().is_array() || value.get_ref().is_table() => {
+                source.hosts = hosts(map, &value::entry((name, value)))?;
             }
+            media_types::KEY => source.types = types::read(map, name, value)?,
+            key => match (table::by_key(key), scope::keys::by_name(key)) {
+                (Some(row), _) => source.given.extend(setting(map, row, name, value)?),
+                (None, Some(key)) => {
+                    let entry = value::entry((name, value));
+                    table_key::read_entry(key, key.name, &mut source.scope, &mut places, &entry)?;
+                    source.scope_origins.push((key.name, SettingOrigin::in_file(map, key.name, entry.at)));
+                }
+                (None, None) => return Err(Fault::of(key, name.span().start, unknown(key))),
+            },
         }
     }
+    places.check_exclusions(scope::keys::KEYS)?;
+    scope::keys::check_alone(&source.scope, &places)?;
     Ok(source)
+}
+
+/// The locations that an entry has, each with its place.
+fn locations(
+    map: &SourceMap<'_>,
+    entry: &FileEntry,
+) -> Result<Vec<(location::LocationSettings, SettingOrigin)>, Fault> {
+    let locations = host::keys::locations(&entry.value, entry.at, location::KEY)?;
+    let placed = |(at, location)| (location, SettingOrigin::in_file(map, location::KEY, at));
+    Ok(locations.into_iter().map(placed).collect())
+}
+
+/// The hosts that an entry has, each with its place.
+fn hosts(map: &SourceMap<'_>, entry: &FileEntry) -> Result<Vec<GivenHost>, Fault> {
+    let takes = format!("[[{}]] above the keys of each", host::KEY);
+    let tables = entry.value.tables();
+    let tables = tables.ok_or_else(|| Fault::of(host::KEY, entry.at, entry.value.wrong_type(&takes)))?;
+    let (mut hosts, mut known) = (Vec::new(), BTreeMap::new());
+    for (at, table) in tables {
+        let read = host::keys::read(table, at)?;
+        for (name, at) in read.host.names.iter().zip(&read.names_at) {
+            if let Some(other) = known.insert(name.clone(), *at) {
+                let line = map.position(other).line;
+                let why = format!("{name} is a name of another host already (line {line})");
+                return Err(Fault::of("names", *at, why));
+            }
+        }
+        let place = |at: usize| SettingOrigin::in_file(map, host::KEY, at);
+        let locations = read.locations_at.into_iter().map(place).collect();
+        hosts.push(GivenHost { host: read.host, origin: place(at), locations });
+    }
+    Ok(hosts)
 }
 
 /// What a value gives for a row: one text, or for a list several, each with its place.
@@ -92,7 +135,9 @@ fn unknown(name: &str) -> String {
         let aliases = row.aliases.iter().map(|alias| alias.replace('-', "_"));
         aliases.chain([row.key()]).map(|spelling| (spelling, row.key())).collect::<Vec<_>>()
     };
-    let tables = [locations::KEY, media_types::KEY].map(|key| (key.to_owned(), key.to_owned()));
+    let tables = [location::KEY, host::KEY, media_types::KEY];
+    let tables = tables.into_iter().chain(table_key::names(scope::keys::KEYS));
+    let tables = tables.map(|key| (key.to_owned(), key.to_owned()));
     let spellings: BTreeMap<String, String> = table::settings().flat_map(spellings).chain(tables).collect();
     let nearest = suggest::nearest(name, spellings.keys().map(String::as_str));
     match nearest.and_then(|nearest| spellings.get(nearest)) {

@@ -3,7 +3,7 @@
 use crate::config::choice::DOTFILES;
 use crate::config::row::{ReadSetting, SettingRow, put};
 use crate::config::show::{self, Shown};
-use crate::config::{MissingIndex, Settings, SiteRoot, value};
+use crate::config::{Settings, SiteRoot, UnknownHosts, value};
 
 const SECTION: SettingRow = SettingRow { section: "Site", ..SettingRow::EMPTY };
 
@@ -25,8 +25,7 @@ pub const ROWS: &[SettingRow] = &[
         value_name: "TEXT",
         help: "The file that is served for a directory",
         default: "index.html",
-        read: ReadSetting::Text(|s, text| put(&mut s.index, value::file_name(text))),
-        show: |s| show::text(&s.index),
+        read: ReadSetting::Scope,
         ..SECTION
     },
     SettingRow {
@@ -34,8 +33,7 @@ pub const ROWS: &[SettingRow] = &[
         value_name: "STATUS",
         help: "The status of a directory without index file: 403 or 404",
         default: "403",
-        read: ReadSetting::Text(|s, text| put(&mut s.missing_index, value::word(text, MissingIndex::WORDS))),
-        show: |s| show::plain(value::word_of(s.missing_index, MissingIndex::WORDS)),
+        read: ReadSetting::Scope,
         ..SECTION
     },
     SettingRow {
@@ -44,8 +42,7 @@ pub const ROWS: &[SettingRow] = &[
         alone: "on",
         help: "List a directory without index file: on or off",
         default: "off",
-        read: ReadSetting::Text(|s, text| put(&mut s.listing, value::switch(text))),
-        show: |s| show::plain(s.listing),
+        read: ReadSetting::Scope,
         ..SECTION
     },
     SettingRow {
@@ -55,6 +52,15 @@ pub const ROWS: &[SettingRow] = &[
         default: "hide",
         read: ReadSetting::Text(|s, text| put(&mut s.dotfiles, value::word(text, DOTFILES))),
         show: |s| show::text(value::word_of(s.dotfiles, DOTFILES)),
+        ..SECTION
+    },
+    SettingRow {
+        long: "unknown-hosts",
+        value_name: "serve|reject",
+        help: "Serve requests that name no host of the settings, or reject them with 421",
+        default: "serve",
+        read: ReadSetting::Text(|s, text| put(&mut s.unknown_hosts, value::word(text, UnknownHosts::WORDS))),
+        show: |s| show::text(value::word_of(s.unknown_hosts, UnknownHosts::WORDS)),
         ..SECTION
     },
     SettingRow {

@@ -6,6 +6,7 @@ pub mod balancer;
 pub mod browser;
 pub mod cgroup;
 pub mod client;
+pub mod configured;
 pub mod confined;
 pub mod container;
 pub mod contents;

@@ -1,6 +1,7 @@
 //! Reads the `[types]` table.
 
-use super::value::{self, TomlName, TomlValue, invalid, wrong_type};
+use super::value::{self, TomlName, TomlValue, wrong_type};
+use crate::config::file_value::invalid;
 use crate::config::source::given::SettingOrigin;
 use crate::config::source_map::{Fault, SourceMap};
 use crate::config::types::{self, KEY, TypeOf};

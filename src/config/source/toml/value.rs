@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
+use crate::config::file_value::{FileData, FileEntry, FileValue};
 use crate::config::row::SettingRow;
 
 /// A name or a value, and where it stands.
@@ -22,6 +23,25 @@ pub fn in_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<(&'t TomlName<'i>, &'t To
     entries
 }
 
+/// The value in the form that does not depend on the format.
+pub fn neutral(value: &TomlValue<'_>) -> FileValue {
+    let data = match value.get_ref() {
+        DeValue::String(text) => FileData::Text(text.clone().into_owned()),
+        DeValue::Integer(number) => FileData::Number(decimal(number)),
+        DeValue::Boolean(on) => FileData::Switch(*on),
+        DeValue::Array(list) => FileData::List(list.iter().map(neutral).collect()),
+        DeValue::Table(table) => FileData::Table(in_order(table).into_iter().map(entry).collect()),
+        DeValue::Float(_) => FileData::Other("a float"),
+        DeValue::Datetime(_) => FileData::Other("a datetime"),
+    };
+    FileValue { at: value.span().start, data }
+}
+
+/// An entry of a table in that form.
+pub fn entry((name, value): (&TomlName<'_>, &TomlValue<'_>)) -> FileEntry {
+    FileEntry { name: name.get_ref().to_string(), at: name.span().start, value: neutral(value) }
+}
+
 /// What type a value has, as the beginning of an error.
 pub fn is_a(value: &DeValue<'_>) -> String {
     let kind = value.type_str();
@@ -32,20 +52,6 @@ pub fn is_a(value: &DeValue<'_>) -> String {
 /// The words for a value of the wrong type.
 pub fn wrong_type(value: &TomlValue<'_>, takes: &str) -> String {
     format!("{} (expected {takes})", is_a(value.get_ref()))
-}
-
-/// The words for a value that is not allowed.
-pub fn invalid(text: &str, why: &str) -> String {
-    format!("invalid value {text:?} ({why})")
-}
-
-/// The text of a string or a number.
-pub fn number_or_text(value: &TomlValue<'_>) -> Option<String> {
-    match value.get_ref() {
-        DeValue::String(text) => Some(text.clone().into_owned()),
-        DeValue::Integer(number) => Some(decimal(number)),
-        _ => None,
-    }
 }
 
 /// A whole number in decimal digits.
