@@ -5,12 +5,12 @@
 //!
 //! ```text
 //! master → child   "drain " and one byte a listener: k keep, c close, s close soon
-//!                  "logs", with the descriptors of the reopened logs
+//!                  "logs " and the number of the first one, with the descriptors of reopened logs
 //! child → master   "ready"   "moved"   "listens"   "failed " and the reason
 //! ```
 
 const DRAIN: &[u8] = b"drain ";
-const LOGS: &[u8] = b"logs";
+const LOGS: &[u8] = b"logs ";
 const READY: &[u8] = b"ready";
 const MOVED: &[u8] = b"moved";
 const LISTENS: &[u8] = b"listens";
@@ -48,9 +48,9 @@ impl ListenerDrain {
 pub enum ToChild {
     /// Drain: finish the open connections, then exit. One entry for each listener, in the worker's order.
     Drain(Vec<ListenerDrain>),
-    /// The logs were reopened. The descriptor of the error log comes along, then that of the access log, if
-    /// there is one.
-    Logs,
+    /// Logs were reopened. Their descriptors come along; the first is that of the log with this number. 0 is
+    /// the error log, and the access logs follow.
+    Logs(u16),
 }
 
 impl ToChild {
@@ -60,7 +60,7 @@ impl ToChild {
             ToChild::Drain(listeners) => {
                 DRAIN.iter().copied().chain(listeners.iter().map(|drain| drain.byte())).collect()
             }
-            ToChild::Logs => LOGS.to_vec(),
+            ToChild::Logs(first) => [LOGS, &first.to_be_bytes()].concat(),
         }
     }
 
@@ -71,7 +71,10 @@ impl ToChild {
                 let listeners = listeners.iter().map(|byte| ListenerDrain::of_byte(*byte));
                 listeners.collect::<Option<_>>().map(ToChild::Drain)
             }
-            None => (bytes == LOGS).then_some(ToChild::Logs),
+            None => {
+                let first = bytes.strip_prefix(LOGS)?.try_into().ok()?;
+                Some(ToChild::Logs(u16::from_be_bytes(first)))
+            }
         }
     }
 }
@@ -123,7 +126,9 @@ mod tests {
     #[test]
     fn a_message_to_a_child_is_read_as_it_was_written() {
         let drain = vec![ListenerDrain::Keep, ListenerDrain::CloseSoon, ListenerDrain::Close];
-        for message in [ToChild::Logs, ToChild::Drain(Vec::new()), ToChild::Drain(drain)] {
+        for message in
+            [ToChild::Logs(0), ToChild::Logs(513), ToChild::Drain(Vec::new()), ToChild::Drain(drain)]
+        {
             assert_eq!(ToChild::parse(&message.encode()), Some(message));
         }
     }
@@ -139,7 +144,9 @@ mod tests {
 
     #[test]
     fn other_bytes_are_no_message() {
-        for bytes in [&b""[..], b"drain", b"drain kx", b"log", b"logs ", b"ready", b"\xff"] {
+        for bytes in
+            [&b""[..], b"drain", b"drain kx", b"log", b"logs ", b"logs x", b"logs abc", b"ready", b"\xff"]
+        {
             assert_eq!(ToChild::parse(bytes), None, "{bytes:?}");
         }
         for bytes in [&b""[..], b"read", b"ready ", b"failed", b"Failed x", b"drain k", b"\xff"] {

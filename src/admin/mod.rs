@@ -164,7 +164,7 @@ fn wait_for_the_end(link: &OwnedFd, signals: &Signals) -> ! {
         let readable = process::wait_readable(&[link.as_fd(), signals.as_fd()], None);
         let closed = match link::receive(link) {
             Incoming::Message(message, descriptors) => {
-                if ToChild::parse(&message) == Some(ToChild::Logs) {
+                if ToChild::parse(&message) == Some(ToChild::Logs(0)) {
                     change_log(&descriptors);
                 }
                 false

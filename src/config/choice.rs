@@ -16,7 +16,7 @@ pub enum SiteRoot {
 }
 
 /// Where a line for each request goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AccessLogTarget {
     /// Nowhere.
     Off,

@@ -222,6 +222,18 @@ impl Settings {
         self.locations.iter().map(|location| (location, None)).chain(of_hosts)
     }
 
+    /// Where lines of access logs go, each once: the log of the server first, unless it is off.
+    pub fn access_logs(&self) -> Vec<&AccessLogTarget> {
+        let of_hosts = self.hosts.iter().filter_map(|host| host.access_log.as_ref());
+        let (mut logs, mut known) = (Vec::new(), BTreeSet::new());
+        for log in std::iter::once(&self.access_log).chain(of_hosts) {
+            if *log != AccessLogTarget::Off && known.insert(log) {
+                logs.push(log);
+            }
+        }
+        logs
+    }
+
     /// Names of listeners that these settings don't open, so that only an inherited socket can have them.
     pub fn listeners_to_inherit(&self) -> impl Iterator<Item = &ListenerName> {
         let opened = |name: &ListenerName| self.listen.iter().any(|address| name.matches(*address));

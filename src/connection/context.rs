@@ -1,9 +1,10 @@
 //! What all connections of a worker share: made once, before the first of them, and never freed.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::access_logs::AccessLogs;
 use super::buffer_pool::BufferPool;
 use super::client_address::TrustedProxies;
 use super::file_sending::FileSending;
@@ -11,7 +12,6 @@ use super::rendered_time::RenderedTime;
 use super::socket_timers::SocketTimers;
 use super::timeouts::Timeouts;
 use crate::config::AccessFormat;
-use crate::log::access::Buffer;
 use crate::log::line;
 use crate::metrics::Row;
 use crate::site::Site;
@@ -33,8 +33,8 @@ pub struct Context {
     pub file_sending: FileSending,
     /// The value of the Server field.
     pub server: Vec<u8>,
-    /// The access log, when there is one.
-    pub access: Option<Mutex<Buffer>>,
+    /// The access logs.
+    pub access: AccessLogs,
     /// The format of its lines.
     pub access_format: AccessFormat,
     /// The worker's slot.
@@ -61,15 +61,10 @@ impl Context {
 
     /// The time for the access log on the monotonic clock, or zero if its format has no durations.
     pub fn log_clock(&self) -> Duration {
-        if self.access.is_some() && line::has_duration(self.access_format) {
+        if !self.access.is_empty() && line::has_duration(self.access_format) {
             timer::monotonic()
         } else {
             Duration::ZERO
         }
-    }
-
-    /// The access log, when there is one. Not to be held across a wait.
-    pub fn access_log(&self) -> Option<MutexGuard<'_, Buffer>> {
-        self.access.as_ref().map(|access| access.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

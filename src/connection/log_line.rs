@@ -13,7 +13,7 @@ use crate::log::request::{LoggedRequest, LoggedResponse};
 use crate::metrics::close_reason::CloseReason;
 use crate::sys::socket::PeerAddress;
 
-/// Begins the line of a request whose head was complete at `since`, if there is a log.
+/// Begins the line of a request whose head was complete at `since`.
 pub fn capture(
     log_line: &mut PendingLine,
     connection: &mut Connection,
@@ -21,9 +21,6 @@ pub fn capture(
     request: &Request<'_>,
     since: Duration,
 ) {
-    if connection.context.access.is_none() {
-        return;
-    }
     let asked = LoggedRequest {
         line: request.line,
         referer: request.fields.first(Field::Referer),
@@ -48,7 +45,11 @@ impl ActiveConnection<'_> {
     /// Begins the line of a request whose head could not be read, with the first line of what was received.
     /// If the body was malformed, the line is begun already or muted, and the read buffer holds that body.
     pub(super) fn capture_unread(&mut self) {
-        if self.connection.context.access.is_none() || !self.log_line.is_empty() {
+        if !self.log_line.is_empty() {
+            return;
+        }
+        self.connection.log = self.connection.context.access.default;
+        if self.connection.log.is_none() {
             return;
         }
         let line = self.read_buffer.bytes().trim_ascii_start();
@@ -67,7 +68,7 @@ impl ActiveConnection<'_> {
         failed: Option<CloseReason>,
     ) {
         let muted = self.log_line.take_muted();
-        if !muted && self.connection.context.access.is_some() {
+        if !muted && self.connection.log.is_some() {
             self.write_log_line(response, before_body, failed);
         }
     }
@@ -76,7 +77,7 @@ impl ActiveConnection<'_> {
     fn write_log_line(&mut self, response: &OutgoingResponse, before_body: u64, failed: Option<CloseReason>) {
         let context = self.connection.context;
         let connection = &mut *self.connection;
-        let Some(mut access) = context.access_log() else { return };
+        let Some(mut access) = connection.log.and_then(|log| context.access.get(log)) else { return };
         // What has gathered counts as sent, because it is sent before anything else.
         let gathered = if failed.is_none() { self.writer.gathered() } else { 0 };
         let length = (connection.sent + gathered).saturating_sub(before_body);

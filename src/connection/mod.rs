@@ -5,6 +5,7 @@
 //! Buffers and the state of the current request are in [`active::ActiveConnection`], which exists only while
 //! a coroutine serves the connection. [`http1::serve`] is the loop that serves it.
 
+pub mod access_logs;
 pub mod active;
 pub mod buffer_pool;
 pub mod client_address;
@@ -76,6 +77,8 @@ pub struct Connection {
     stage: Stage,
     /// Empty lines since the last request.
     empty_lines: u8,
+    /// The number of the access log that the last request belongs to, if it has one.
+    log: Option<u16>,
     /// The close reason that the access log has already.
     logged_close: Option<CloseReason>,
     /// Held until the socket is closed.
@@ -139,6 +142,7 @@ impl Connection {
             trusted: context.trusted_proxies.trust(peer),
             stage: if proxy_header { Stage::ProxyHeader } else { Stage::FirstRequest },
             empty_lines: 0,
+            log: context.access.default,
             logged_close: None,
             _permit: permit,
             idle_handle: None,
@@ -234,7 +238,7 @@ impl Connection {
         let is_due = context.access_format == AccessFormat::Json && self.requests > 0;
         if is_due
             && self.logged_close != Some(reason)
-            && let Some(mut access) = context.access_log()
+            && let Some(mut access) = self.log.and_then(|log| context.access.get(log))
         {
             let (stamp, origin) = (context.rendered_time.stamp(), self.log_origin(self.peer));
             line::push_end(&mut access, &stamp, &origin, reason.log_label());

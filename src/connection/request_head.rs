@@ -62,9 +62,10 @@ impl ActiveConnection<'_> {
                 if let Some(reason) = waiter.failed {
                     return Next::Close(reason);
                 }
-                if answer.logged {
+                connection.log = answer.log;
+                if answer.log.is_some() {
                     log_line::capture(log_line, connection, *client, &request, since);
-                } else {
+                } else if !context.access.is_empty() {
                     // Before the request's body is read, which may end in a rejection.
                     log_line.mute();
                 }

@@ -70,9 +70,9 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Makes an empty buffer. Its memory is kept for the life of the worker.
+    /// Makes an empty buffer. Its memory is taken for the first line, and kept for the life of the worker.
     pub fn new(log: AccessLogOutput) -> Self {
-        Self { log, lines: Vec::with_capacity(CAPACITY), wait_budget: WaitBudget::default(), dropped: 0 }
+        Self { log, lines: Vec::new(), wait_budget: WaitBudget::default(), dropped: 0 }
     }
 
     /// Adds one line with its end. If the buffer is full, it is written first.
@@ -86,6 +86,9 @@ impl Buffer {
         debug_assert!(length <= MAX_LINE, "a line of {length} bytes");
         if self.lines.len() + length > CAPACITY {
             self.flush();
+        }
+        if self.lines.capacity() == 0 {
+            self.lines.reserve_exact(CAPACITY);
         }
         for piece in pieces {
             self.lines.extend_from_slice(piece);

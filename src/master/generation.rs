@@ -30,8 +30,8 @@ pub struct Generation {
     pub listeners: Listeners,
     /// The error log, once it is open.
     pub log: Option<ErrorLog>,
-    /// The access log, when there is one.
-    access: Option<AccessLogOutput>,
+    /// The access logs, as [`Settings::access_logs`] has them.
+    access: Vec<AccessLogOutput>,
     /// The site's root, if it has one, and then the directories of locations as [`Settings::directories`] has
     /// them.
     pub roots: Vec<OpenRoot>,
@@ -111,7 +111,7 @@ impl Generation {
             settings,
             listeners,
             log: None,
-            access: None,
+            access: Vec::new(),
             roots,
             identity,
             connections,
@@ -125,8 +125,9 @@ impl Generation {
     /// # Errors
     /// [`StartupError::Log`] for one that can't be opened.
     pub fn open_logs(&mut self) -> Result<(), StartupError> {
-        let setting = &self.settings.access_log;
-        self.access = AccessLogOutput::open(setting).map_err(|source| access_failed(setting, source))?;
+        let open = |setting| AccessLogOutput::open(setting).map_err(|source| access_failed(setting, source));
+        let logs = self.settings.access_logs().into_iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        self.access = logs.into_iter().flatten().collect();
         self.log = Some(ErrorLog::open(&self.settings)?);
         Ok(())
     }
@@ -172,7 +173,7 @@ impl Generation {
             root,
             directories,
             identity: self.identity.take(),
-            access: self.access.take(),
+            access: std::mem::take(&mut self.access),
             max_connections: self.connections,
             watches: self.watches,
             sandbox: self.sandbox,
@@ -181,16 +182,20 @@ impl Generation {
         })
     }
 
-    /// Opens the access log again by its name, for this process and later workers. Returns its descriptor,
-    /// for the workers that run.
-    ///
-    /// # Errors
-    /// [`StartupError::Log`] if the file can't be opened. The open file stays in use.
-    pub fn reopen_access(&self) -> Result<Option<BorrowedFd<'_>>, StartupError> {
-        let Some(access) = &self.access else { return Ok(None) };
-        let setting = &self.settings.access_log;
-        access.reopen(setting).map_err(|source| access_failed(setting, source))?;
-        Ok(Some(access.descriptor()))
+    /// Opens the access logs again by their names, for this process and later workers. Returns
+    /// [`StartupError::Log`] for each file that can't be opened; the one that is open stays in use.
+    pub fn reopen_access(&self) -> Vec<StartupError> {
+        let logs = self.settings.access_logs().into_iter().zip(&self.access);
+        let failed = logs.filter_map(|(setting, access)| {
+            access.reopen(setting).map_err(|source| access_failed(setting, source)).err()
+        });
+        failed.collect()
+    }
+
+    /// The descriptors of the error log and of the access logs, for the workers that run.
+    pub fn logs(&self) -> Vec<BorrowedFd<'_>> {
+        let log = self.log.iter().map(ErrorLog::descriptor);
+        log.chain(self.access.iter().map(AccessLogOutput::descriptor)).collect()
     }
 
     /// What is served, for the log.

@@ -9,6 +9,7 @@ use super::supervisor::event::{ChildKind, Event, Operation};
 use crate::ipc::ToChild;
 use crate::log::{self, ErrorLog};
 use crate::metrics::State;
+use crate::sys::link::MAX_DESCRIPTORS;
 use crate::sys::signal::SignalRequest;
 
 impl Master {
@@ -75,18 +76,23 @@ impl Master {
                 ::log::error!("generation {}: {error}", generation.number);
                 failed = true;
             }
-            let access = generation.reopen_access().inspect_err(|error| ::log::error!("{error}"));
-            failed |= access.is_err();
-            let log = generation.log.as_ref().map(ErrorLog::descriptor);
-            let descriptors: Vec<BorrowedFd<'_>> = log.into_iter().chain(access.ok().flatten()).collect();
+            for error in generation.reopen_access() {
+                ::log::error!("{error}");
+                failed = true;
+            }
+            let descriptors = generation.logs();
             let workers = self.children.ids().into_iter().filter(|id| id.kind == ChildKind::Worker);
             for id in workers.filter(|id| id.generation == generation.number) {
-                self.children.send(id, &ToChild::Logs, &descriptors);
+                for (first, logs) in
+                    (0_u16..).step_by(MAX_DESCRIPTORS).zip(descriptors.chunks(MAX_DESCRIPTORS))
+                {
+                    self.children.send(id, &ToChild::Logs(first), logs);
+                }
             }
         }
         let descriptors: Vec<BorrowedFd<'_>> = log::descriptor().into_iter().collect();
         for id in self.children.ids().into_iter().filter(|id| id.kind == ChildKind::Admin) {
-            self.children.send(id, &ToChild::Logs, &descriptors);
+            self.children.send(id, &ToChild::Logs(0), &descriptors);
         }
         if !failed {
             ::log::info!("logs reopened");

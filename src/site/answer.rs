@@ -13,6 +13,7 @@ pub type SiteResponse = Response<Arc<Entry>>;
 pub struct Answer {
     /// The response.
     pub response: SiteResponse,
-    /// False if the access log omits the request.
-    pub logged: bool,
+    /// The number of the access log that has the request, if one has it; see
+    /// [`Settings::access_logs`](crate::config::Settings::access_logs).
+    pub log: Option<u16>,
 }

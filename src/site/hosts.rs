@@ -9,7 +9,7 @@ use super::location::HostPart;
 use super::rules::Rules;
 use crate::config::host::HostSettings;
 use crate::config::host::name::HostName;
-use crate::config::{Settings, UnknownHosts};
+use crate::config::{AccessLogTarget, Settings, UnknownHosts};
 use crate::http::fields::Field;
 use crate::http::host;
 use crate::http::request::Request;
@@ -33,7 +33,13 @@ impl Hosts {
     pub fn new(settings: &Settings) -> Hosts {
         let directories: HashMap<&Path, usize> =
             settings.directories().into_iter().enumerate().map(|(nth, path)| (path, nth + 1)).collect();
+        let logs = settings.access_logs();
+        let number_of = |log: &AccessLogTarget| {
+            let number = logs.iter().position(|other| *other == log)?;
+            u16::try_from(number).ok()
+        };
         let part = HostPart {
+            log: number_of(&settings.access_log),
             scope: &settings.scope,
             root: 0,
             key_prefix: b"",
@@ -48,6 +54,7 @@ impl Hosts {
             // A NUL, so that it is the beginning of no site path.
             let key_prefix = format!("\0h{nth}").into_bytes();
             let part = HostPart {
+                log: number_of(host.access_log.as_ref().unwrap_or(&settings.access_log)),
                 scope: &scope,
                 root: root.unwrap_or(0),
                 key_prefix: &key_prefix,

@@ -64,6 +64,8 @@ pub struct HostPart<'a> {
     /// The directories of [`Settings::directories`](crate::config::Settings::directories), each with its
     /// number.
     pub directories: &'a HashMap<&'a Path, usize>,
+    /// The number of its access log, if it has one.
+    pub log: Option<u16>,
     /// The number of the location, which no other one of any host has.
     pub number: usize,
 }
@@ -233,7 +235,14 @@ mod tests {
         setting.scope.expires = Some(Some(Duration::from_secs(60)));
         setting.scope.headers = Headers(vec![("X-A".to_owned(), vec!["b".to_owned()])]);
         let (scope, directories) = (Scope::default(), HashMap::new());
-        let host = HostPart { scope: &scope, root: 0, key_prefix: b"", directories: &directories, number: 0 };
+        let host = HostPart {
+            scope: &scope,
+            root: 0,
+            key_prefix: b"",
+            directories: &directories,
+            log: None,
+            number: 0,
+        };
         let location = Location::new(&setting, &host);
         let now = Now { tick: 1, wall: SystemTime::UNIX_EPOCH };
         for (status, kept) in [

@@ -81,18 +81,19 @@ impl Site {
     ) -> Answer {
         // 1. The host.
         let Some(rules) = self.hosts.of(request) else {
-            return Answer { response: error_page::response(Status::MISDIRECTED_REQUEST, b""), logged: true };
+            let response = error_page::response(Status::MISDIRECTED_REQUEST, b"");
+            return Answer { response, log: self.hosts.default_rules().log };
         };
         let path = SitePath::parse(request.target.path);
         // 2. The method.
         if request.method == Method::Other {
-            let logged = path.map_or(true, |path| rules.location(&path).logged);
+            let log = path.map_or(rules.log, |path| rules.log_of(rules.location(&path)));
             let response = error_page::response(Status::METHOD_NOT_ALLOWED, ALLOW);
-            return Answer { response, logged };
+            return Answer { response, log };
         }
         // 3. The path.
         let Ok(path) = path else {
-            return Answer { response: error_page::response(Status::BAD_REQUEST, b""), logged: true };
+            return Answer { response: error_page::response(Status::BAD_REQUEST, b""), log: rules.log };
         };
         // 4. The location.
         let location = rules.location(&path);
@@ -111,7 +112,7 @@ impl Site {
         };
         // 7. The location's header fields.
         location.complete(&mut response, now);
-        Answer { response, logged: location.logged }
+        Answer { response, log: rules.log_of(location) }
     }
 
     /// Step 5. `now` becomes the time after a wait, so that no field of the response is of before it.
@@ -160,6 +161,7 @@ mod tests {
 
     use super::*;
     use crate::background::{Background, Completion, GaveUp};
+    use crate::config::AccessLogTarget;
     use crate::config::location::{FixedResponse, LocationSettings};
     use crate::config::network::{AccessList, AccessRule, Network};
     use crate::config::scope::ScopeSettings;
@@ -198,7 +200,7 @@ mod tests {
 
     #[test]
     fn requests_of_a_location_without_an_access_log_are_not_logged() {
-        let logged = |line| answer(line).logged;
+        let logged = |line| answer(line).log.is_some();
         assert!(logged("GET / HTTP/1.1") && logged("GET /%zz HTTP/1.1") && logged("POST / HTTP/1.1"));
         assert!(!logged("GET /fixed HTTP/1.1") && !logged("POST /fixed HTTP/1.1"));
     }
@@ -245,7 +247,11 @@ mod tests {
             access_log: false,
             ..LocationSettings::at("/fixed".to_owned())
         };
-        let settings = Settings { locations: vec![denied, fixed], ..Settings::default() };
+        let settings = Settings {
+            locations: vec![denied, fixed],
+            access_log: AccessLogTarget::Stdout,
+            ..Settings::default()
+        };
         let metrics = Row::alone().unwrap();
         let background = Box::leak(Box::new(Background::start(0, 0, metrics).unwrap()));
         let store = Store::new(&settings, None, Vec::new(), metrics, background, NOW);

@@ -18,6 +18,8 @@ pub struct Rules {
     fallback: Location,
     /// What the cache keys of its files begin with; empty for requests that name no host.
     key_prefix: Box<[u8]>,
+    /// The number of its access log, if it has one.
+    pub log: Option<u16>,
 }
 
 impl Rules {
@@ -29,12 +31,17 @@ impl Rules {
             Location::new(setting, &host)
         };
         let locations = Locations::new(locations.iter().map(location).collect());
-        Rules { locations, dotfiles, fallback, key_prefix: host.key_prefix.into() }
+        Rules { locations, dotfiles, fallback, key_prefix: host.key_prefix.into(), log: host.log }
     }
 
     /// The location of a path.
     pub fn location(&self, path: &SitePath<'_>) -> &Location {
         self.locations.of(path).unwrap_or(&self.fallback)
+    }
+
+    /// The number of the access log that has the requests of a location, if one has them.
+    pub fn log_of(&self, location: &Location) -> Option<u16> {
+        self.log.filter(|_| location.logged)
     }
 
     /// The path in the cache key of what is at a site path.

@@ -18,7 +18,7 @@ use rustix::net::{
 pub const MAX_MESSAGE: usize = 1024;
 
 /// The most descriptors of one message.
-pub const MAX_DESCRIPTORS: usize = 2;
+pub const MAX_DESCRIPTORS: usize = 64;
 
 /// The result of a receive.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ mod tests {
     fn a_message_is_whole_or_too_long() {
         let (mine, theirs) = pair().unwrap();
         let send = |message: &[u8], descriptors: &[BorrowedFd<'_>]| {
-            let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+            let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS + 6))];
             let mut ancillary = SendAncillaryBuffer::new(&mut space);
             assert!(descriptors.is_empty() || ancillary.push(SendAncillaryMessage::ScmRights(descriptors)));
             let message = [IoSlice::new(message)];

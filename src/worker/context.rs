@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::start::WorkerStart;
 use crate::background::Background;
+use crate::connection::access_logs::AccessLogs;
 use crate::connection::buffer_pool::BufferPool;
 use crate::connection::client_address::TrustedProxies;
 use crate::connection::context::Context;
@@ -12,12 +13,11 @@ use crate::connection::file_sending::FileSending;
 use crate::connection::rendered_time::RenderedTime;
 use crate::connection::socket_timers::SocketTimers;
 use crate::connection::timeouts::Timeouts;
-use crate::log::access::Buffer;
 use crate::site::Site;
 use crate::store::Store;
 use crate::store::root::OpenedRoot;
 
-/// Builds the context out of what the worker was given, whose access log it takes, and its roots.
+/// Builds the context out of what the worker was given, whose access logs it takes, and its roots.
 pub fn build(
     start: &mut WorkerStart,
     (root, directories): (Option<OpenedRoot>, Vec<OpenedRoot>),
@@ -35,7 +35,7 @@ pub fn build(
         timeouts: Timeouts::new(settings),
         file_sending: FileSending { sendfile: settings.sendfile, chunk: settings.send_chunk },
         server: settings.name.clone().into_bytes(),
-        access: start.access.take().map(|log| Mutex::new(Buffer::new(log))),
+        access: AccessLogs::new(settings, std::mem::take(&mut start.access)),
         access_format: settings.access_format,
         slot: start.slot,
         accepted: AtomicU64::new(0),

@@ -50,7 +50,7 @@ fn handle_messages(acceptors: &'static Acceptors, link: &CoIo<OwnedFd>) {
         match link::receive(link.inner()) {
             Incoming::Message(message, descriptors) => match ToChild::parse(&message) {
                 Some(ToChild::Drain(listeners)) => acceptors.drain(listeners),
-                Some(ToChild::Logs) => change_logs(acceptors.context, &descriptors),
+                Some(ToChild::Logs(first)) => change_logs(acceptors.context, first, &descriptors),
                 None => {}
             },
             // The master sends no such message, but descriptors are lost when there is no room for them.
@@ -75,15 +75,18 @@ fn handle_signals(context: &Context, signals: &CoIo<Signals>) {
     }
 }
 
-/// Continues with logs that the master has reopened.
-fn change_logs(context: &Context, descriptors: &[OwnedFd]) {
-    let mut descriptors = descriptors.iter().map(AsFd::as_fd);
-    let error_log = descriptors.next().map_or(Ok(()), log::move_to);
-    let access_log = match (context.access_log(), descriptors.next()) {
-        (Some(mut access), Some(fd)) => access.move_to(fd),
-        _ => Ok(()),
-    };
-    if let Err(error) = error_log.and(access_log) {
-        ::log::error!("cannot change to the reopened log: {error}");
+/// Continues with logs that the master has reopened; the first descriptor is that of the log with the number
+/// `first`. 0 is the error log, and the access logs follow.
+fn change_logs(context: &Context, first: u16, descriptors: &[OwnedFd]) {
+    for (number, descriptor) in (first..).zip(descriptors) {
+        let changed = match number.checked_sub(1) {
+            None => log::move_to(descriptor.as_fd()),
+            Some(access) => {
+                context.access.get(access).map_or(Ok(()), |mut log| log.move_to(descriptor.as_fd()))
+            }
+        };
+        if let Err(error) = changed {
+            ::log::error!("cannot change to the reopened log: {error}");
+        }
     }
 }

@@ -1,12 +1,12 @@
-//! The worker's end: the access log is written out, then all sockets are closed.
+//! The worker's end: the access logs are written out, then all sockets are closed.
 
 use crate::connection::context::Context;
 use crate::log::access::Buffer;
 use crate::sys::{process, socket};
 
-/// Ends the worker, with the last lines of its access log written.
+/// Ends the worker, with the last lines of its access logs written.
 pub fn exit(context: &Context) -> ! {
-    write_access_log(context, Buffer::finish);
+    write_access_logs(context, Buffer::finish);
     end(0)
 }
 
@@ -18,12 +18,13 @@ pub fn end(code: i32) -> ! {
     process::exit_now(code)
 }
 
-/// Writes the access log, and reports how many lines could not be written.
-pub fn write_access_log(context: &Context, write: impl FnOnce(&mut Buffer)) {
-    let Some(mut access) = context.access_log() else { return };
-    write(&mut access);
-    let dropped = std::mem::take(&mut access.dropped);
-    drop(access);
+/// Writes the access logs, and reports how many lines could not be written.
+pub fn write_access_logs(context: &Context, write: impl Fn(&mut Buffer)) {
+    let mut dropped = 0;
+    for mut access in context.access.all() {
+        write(&mut access);
+        dropped += std::mem::take(&mut access.dropped);
+    }
     if dropped > 0 {
         ::log::warn!("the access log could not be written: {dropped} lines are lost");
     }

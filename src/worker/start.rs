@@ -35,8 +35,8 @@ pub struct WorkerStart {
     pub directories: Vec<(Root, PathBuf)>,
     /// The user to become.
     pub identity: Option<Identity>,
-    /// The access log, if there is one.
-    pub access: Option<access::AccessLogOutput>,
+    /// The access logs, as [`Settings::access_logs`] has them.
+    pub access: Vec<access::AccessLogOutput>,
     /// The most connections at once.
     pub max_connections: usize,
     /// The most inotify watches at once.

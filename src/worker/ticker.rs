@@ -10,7 +10,7 @@ use may::io::{CoIo, WaitIo};
 
 use super::acceptors::Acceptors;
 use super::coroutines::Coroutines;
-use super::exit::write_access_log;
+use super::exit::write_access_logs;
 use super::warning::Warning;
 use crate::connection::context::Context;
 use crate::connection::leadership::Leadership;
@@ -114,7 +114,7 @@ pub fn log_name_warnings(context: &Context) {
 }
 
 fn each_second(context: &Context) {
-    write_access_log(context, Buffer::flush);
+    write_access_logs(context, Buffer::flush);
     context.site.store.sweep(context.timers.clock.now());
     log_name_warnings(context);
     if context.site.store.take_watch_shortage() {

@@ -603,7 +603,7 @@ fn a_dump_has_the_locations_and_is_a_file_of_the_same() {
     let file = settings.file("may.toml", text);
     let dump = |file: &std::path::Path| run_with(&["-T", "-c", file.to_str().unwrap()]).output;
     let first = dump(&file);
-    let origin = format!("\n[[location]]  # {}:1\npath = \"/a\"\nallow = [\"::1/128\"]\n", file.display());
+    let origin = format!("\n[[location]]  # {}:1\npath = \"/a\"\nallow = [\"::1\"]\n", file.display());
     assert!(first.contains(&origin) && first.contains("\nexpires = \"86400s\"\n"), "{first}");
     let again = settings.file("again.toml", &first);
     let tables =
