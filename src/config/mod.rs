@@ -52,7 +52,7 @@ use self::host::HostSettings;
 use self::listener_name::ListenerName;
 use self::location::{Files, LocationSettings};
 use self::network::Networks;
-use self::scope::Scope;
+use self::scope::{Scope, ScopeSettings};
 use ::log::LevelFilter;
 
 /// Every setting, checked.
@@ -213,6 +213,12 @@ impl Settings {
         self.disk_threads + self.cpu_threads + directories.len()
     }
 
+    /// What each host and each location sets.
+    fn scopes(&self) -> impl Iterator<Item = &ScopeSettings> {
+        let of_locations = self.all_locations().map(|(location, _)| &location.scope);
+        self.hosts.iter().map(|host| &host.scope).chain(of_locations)
+    }
+
     /// All locations, each with the root of its host, if that has one of its own.
     fn all_locations(&self) -> impl Iterator<Item = (&LocationSettings, Option<&Path>)> {
         let of_hosts = self.hosts.iter().flat_map(|host| {
@@ -240,15 +246,18 @@ impl Settings {
         self.proxy_protocol.iter().filter(move |name| !opened(name))
     }
 
-    /// The directories that hosts and locations name beside the root, each once.
+    /// The directories that hosts and locations name beside the root, and those that are looked through after
+    /// them, each once.
     pub fn directories(&self) -> Vec<&Path> {
         let of_locations = self.all_locations().filter_map(|(location, _)| match &location.files {
             Files::Root(directory) | Files::Alias(directory) => Some(directory.as_path()),
             Files::Site => None,
         });
         let of_hosts = self.hosts.iter().filter_map(|host| host.root.as_deref());
+        let fallbacks = self.scopes().flat_map(|scope| scope.fallback_roots.iter().flatten());
+        let fallbacks = self.scope.fallback_roots.iter().chain(fallbacks).map(PathBuf::as_path);
         let (mut directories, mut known) = (Vec::new(), BTreeSet::new());
-        for directory in of_hosts.chain(of_locations) {
+        for directory in of_hosts.chain(of_locations).chain(fallbacks) {
             if known.insert(directory) {
                 directories.push(directory);
             }

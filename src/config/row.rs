@@ -11,6 +11,7 @@ use super::scope::{self, ScopeSettings};
 use super::show::Shown;
 use super::table_key::TableKey;
 use super::value::ListError;
+pub use super::value::put;
 
 /// The beginning of every variable.
 pub const VARIABLE_PREFIX: &str = "MAYHTTPD_";
@@ -166,10 +167,4 @@ impl fmt::Debug for SettingRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.long)
     }
-}
-
-/// Stores what was read in its field.
-pub fn put<T, E>(field: &mut T, read: Result<T, E>) -> Result<(), E> {
-    *field = read?;
-    Ok(())
 }

@@ -7,10 +7,10 @@
 const MAX_EDITS: usize = 3;
 
 /// The name among `known` that is nearest to `name` (Levenshtein distance), unless all are more than 3 edits
-/// away.
+/// away, or more than half of its letters.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let (edits, other) = known.map(|other| (strsim::levenshtein(name, other), other)).min()?;
-    (edits <= MAX_EDITS).then_some(other)
+    (edits <= MAX_EDITS.min(name.chars().count() / 2)).then_some(other)
 }
 
 #[cfg(test)]
@@ -26,6 +26,7 @@ mod tests {
             ("workers", Some("workers")),
             ("location", None),
             ("rot", Some("root")),
+            ("zzzz", None),
             ("", None),
             ("pört", Some("port")),
         ] {

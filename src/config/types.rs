@@ -20,6 +20,16 @@ pub fn extension(text: &str) -> Option<String> {
     names.split('.').all(plain).then(|| text.to_ascii_lowercase())
 }
 
+/// A media type, as it stands in a field.
+///
+/// # Errors
+/// What is allowed.
+pub fn read_media_type(text: &str) -> Result<String, String> {
+    is_media_type(text)
+        .then(|| text.to_owned())
+        .ok_or_else(|| "expected a media type, for example text/plain; charset=utf-8".to_owned())
+}
+
 /// True for `type/subtype` with parameters or without (RFC 9110 §8.3.1), as it stands in a field.
 pub fn is_media_type(text: &str) -> bool {
     let mut rest = text;

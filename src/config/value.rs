@@ -17,6 +17,12 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A value of a list that is not allowed: its number from 0, and why.
 pub type ListError = (usize, String);
 
+/// Stores what was read in its field.
+pub fn put<T, E>(field: &mut T, read: Result<T, E>) -> Result<(), E> {
+    *field = read?;
+    Ok(())
+}
+
 /// A whole number within `range`, digits only.
 pub fn number<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -> Result<T, String> {
     // `parse` alone would take a leading plus.

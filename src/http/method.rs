@@ -7,19 +7,22 @@ pub enum Method {
     Get,
     /// `HEAD`, RFC 9110 §9.3.2.
     Head,
+    /// `OPTIONS`, RFC 9110 §9.3.7.
+    Options,
     /// Any other method. `get` is one of them: methods are case-sensitive.
     Other,
 }
 
 impl Method {
     /// All of them, in the order of their numbers.
-    pub const ALL: &[Method] = &[Method::Get, Method::Head, Method::Other];
+    pub const ALL: &[Method] = &[Method::Get, Method::Head, Method::Options, Method::Other];
 
     /// The name for it in counts.
     pub const fn label(self) -> &'static str {
         match self {
             Method::Get => "GET",
             Method::Head => "HEAD",
+            Method::Options => "OPTIONS",
             Method::Other => "other",
         }
     }

@@ -22,6 +22,7 @@ pub mod version;
 
 pub mod body;
 
+pub mod accept;
 pub mod conditional;
 pub mod content_coding;
 pub mod etag;

@@ -54,6 +54,7 @@ fn parts(line: &[u8], method_end: usize) -> Result<RequestLine<'_>, Reject> {
     let method = match &line[..method_end] {
         b"GET" => Method::Get,
         b"HEAD" => Method::Head,
+        b"OPTIONS" => Method::Options,
         _ => Method::Other,
     };
     let rest = &line[method_end + 1..];
@@ -97,7 +98,9 @@ fn target(raw: &[u8], method: Method) -> Option<Target<'_>> {
     }
     match method {
         Method::Get | Method::Head => absolute(raw),
-        Method::Other => Some(absolute(raw).unwrap_or(Target { path: raw, query: None, authority: None })),
+        Method::Options | Method::Other => {
+            Some(absolute(raw).unwrap_or(Target { path: raw, query: None, authority: None }))
+        }
     }
 }
 

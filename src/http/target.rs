@@ -95,6 +95,40 @@ impl<'a> SitePath<'a> {
         SitePath { path: Cow::Owned([&*self.path, slash, &*name.0].concat()), directory: false }
     }
 
+    /// The same path, of a directory or not.
+    pub fn with_directory(&self, directory: bool) -> SitePath<'static> {
+        SitePath { path: Cow::Owned(self.path.to_vec()), directory: directory || self.path.is_empty() }
+    }
+
+    /// The path of a file whose name has this text, of visible ASCII without a slash, at its end. `None` for
+    /// the root itself.
+    pub fn with_suffix(&self, suffix: &str) -> Option<SitePath<'static>> {
+        let path = [&*self.path, suffix.as_bytes()].concat();
+        (!self.path.is_empty()).then_some(SitePath { path: Cow::Owned(path), directory: false })
+    }
+
+    /// The path without this text at the end of the last name, if something is left of the name.
+    pub fn without_suffix(&self, suffix: &str) -> Option<SitePath<'static>> {
+        let path = self.path.strip_suffix(suffix.as_bytes()).filter(|_| !self.directory)?;
+        let is_rest_a_name = !path.is_empty() && !path.ends_with(b"/");
+        // `/...html` has no name that `.` or `..` is not.
+        let name = memchr::memrchr(b'/', path).map_or(path, |slash| &path[slash + 1..]);
+        (is_rest_a_name && !matches!(name, b"." | b".."))
+            .then(|| SitePath { path: Cow::Owned(path.to_vec()), directory: false })
+    }
+
+    /// The directory that the file is in, if its name is `name`.
+    pub fn without_name(&self, name: &[u8]) -> Option<SitePath<'static>> {
+        let rest = self.path.strip_suffix(name).filter(|_| !self.directory)?;
+        let directory = if rest.is_empty() { rest } else { rest.strip_suffix(b"/")? };
+        Some(SitePath { path: Cow::Owned(directory.to_vec()), directory: true })
+    }
+
+    /// The last name.
+    pub fn name(&self) -> &[u8] {
+        memchr::memrchr(b'/', &self.path).map_or(&self.path, |slash| &self.path[slash + 1..])
+    }
+
     /// The decoded path relative to the root, without a slash at either end; empty for the root itself.
     pub fn as_bytes(&self) -> &[u8] {
         &self.path
@@ -123,10 +157,15 @@ impl<'a> SitePath<'a> {
     /// The Location of this path as a directory, with the query of the target. It has no host, and begins
     /// with exactly one slash: `//x` and `/\x` would lead to another host.
     pub fn location_with_slash(&self, query: Option<&[u8]>) -> Vec<u8> {
+        self.with_directory(true).location(query)
+    }
+
+    /// The Location of this path, likewise.
+    pub fn location(&self, query: Option<&[u8]>) -> Vec<u8> {
         let mut location = Vec::with_capacity(self.path.len() + query.map_or(0, <[u8]>::len) + 16);
         location.push(b'/');
         location.extend(percent_encode(&self.path, IN_PATH).flat_map(str::bytes));
-        if !self.path.is_empty() {
+        if self.directory && !self.path.is_empty() {
             location.push(b'/');
         }
         if let Some(query) = query {
@@ -201,6 +240,34 @@ fn resolve(decoded: &[u8]) -> Result<SitePath<'static>, BadPath> {
 mod tests {
     use super::super::xorshift::Xorshift;
     use super::*;
+
+    #[test]
+    fn a_path_is_made_of_another_one() {
+        let of = |path: &str| SitePath::parse(path.as_bytes()).unwrap().with_directory(path.ends_with('/'));
+        let location = |path: Option<SitePath<'_>>| path.map(|path| path.location(None));
+        for (path, without_html, directory) in [
+            ("/a.html", Some("/a"), None),
+            ("/a/b.html", Some("/a/b"), None),
+            ("/index.html", Some("/index"), Some("/")),
+            ("/a/index.html", Some("/a/index"), Some("/a/")),
+            ("/aindex.html", Some("/aindex"), None),
+            ("/.html", None, None),
+            ("/a/.html", None, None),
+            ("/...html", None, None),
+            ("/a/..html", None, None),
+            ("/a.html/", None, None),
+            ("/a.htm", None, None),
+            ("/", None, None),
+        ] {
+            let found = location(of(path).without_suffix(".html"));
+            assert_eq!(found.as_deref(), without_html.map(str::as_bytes), "{path}");
+            let found = location(of(path).without_name(b"index.html"));
+            assert_eq!(found.as_deref(), directory.map(str::as_bytes), "{path}");
+        }
+        assert_eq!(location(of("/a/").with_suffix(".html")).as_deref(), Some(&b"/a.html"[..]));
+        assert_eq!(of("/").with_suffix(".html"), None);
+        assert_eq!(of("/a/b%2Fc").name(), b"c");
+    }
 
     #[track_caller]
     fn check(raw: &[u8], path: &[u8], directory: bool) {

@@ -369,7 +369,7 @@ pub(super) mod tests {
         // Two processes have ended, and two live.
         assert_eq!((counts.accepted, counts.open[0], counts.in_idle_set), (4, 2, 2));
         assert_eq!((counts.sent, counts.cache_entries), (400, 6));
-        assert_eq!(counts.requests, [[4, 0, 0, 0], [0; 4], [0; 4], [0, 0, 4, 0]]);
+        assert_eq!(counts.requests, [[4, 0, 0, 0], [0; 4], [0; 4], [0; 4], [0, 0, 4, 0]]);
         assert_eq!((counts.times[1], counts.nanoseconds), (8, 12_000));
         assert_eq!(counts.timeouts, [0, 0, 0, 0, 0, 4]);
         let jobs = JobCounts {

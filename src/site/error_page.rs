@@ -21,6 +21,17 @@ pub fn response(status: Status, extra: &[u8]) -> SiteResponse {
     Response { status, fields: FieldBlock::Owned(fields), body: Body::Owned(page) }
 }
 
+/// The fields of such a response without those of its page.
+pub fn without_content_fields(fields: &[u8]) -> &[u8] {
+    let mut rest = fields;
+    for name in ["Content-Type: ", "Content-Length: "] {
+        if rest.starts_with(name.as_bytes()) {
+            rest = memchr::memchr(b'\n', rest).map_or(&[][..], |end| &rest[end + 1..]);
+        }
+    }
+    rest
+}
+
 /// The page alone.
 pub fn page(status: Status) -> Vec<u8> {
     let mut code = itoa::Buffer::new();

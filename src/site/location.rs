@@ -4,16 +4,20 @@
 //! Opens nothing. Which location a path belongs to is in `locations.rs`.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::answer::SiteResponse;
 use super::cache_control::CacheControl;
+use super::cors::Cors;
 use super::error_page;
+use super::error_pages::{PreparedErrorPage, PreparedErrorPages};
 use super::prepared_response::PreparedResponse;
+use super::security_headers;
 use crate::config::MissingIndex;
 use crate::config::location::{self as setting, Files};
 use crate::config::network::AccessList;
 use crate::config::scope::Scope;
+use crate::http::request::Request;
 use crate::http::response::FieldBlock;
 use crate::http::response_head;
 use crate::http::status::Status;
@@ -48,9 +52,18 @@ pub struct Location {
     pub missing_index: Status,
     /// True if a directory without an index is listed.
     pub listing: bool,
+    /// True if pages have paths without `.html`.
+    pub clean_urls: bool,
+    /// The directories that are looked through after the root, each with what its cache keys begin with.
+    pub fallback_roots: Vec<(Box<[u8]>, Directory)>,
+    /// The path of the page for paths without a file that a browser navigates to.
+    pub fallback_page: Option<SitePath<'static>>,
+    error_pages: PreparedErrorPages,
     /// Further header fields of each response, rendered.
     fields: Vec<u8>,
     cache_control: CacheControl,
+    /// Which scripts of other sites may read responses.
+    pub cors: Option<Cors>,
 }
 
 /// What a location has of its host.
@@ -87,6 +100,9 @@ impl Location {
         for (name, value) in scope.headers.lines() {
             response_head::field(&mut fields, name, value.as_bytes());
         }
+        if scope.security_headers {
+            security_headers::write(&mut fields, &scope.headers);
+        }
         let prefix_length = match (host.key_prefix.len(), alias_length) {
             (prefix, 0) | (0, prefix) => prefix,
             // A slash is between them.
@@ -108,6 +124,11 @@ impl Location {
                 MissingIndex::NotFound => Status::NOT_FOUND,
             },
             listing: scope.listing,
+            clean_urls: scope.clean_urls,
+            fallback_roots: fallback_roots(&scope, host),
+            fallback_page: scope.fallback.as_deref().and_then(owned_path),
+            error_pages: PreparedErrorPages::new(&scope.error_pages),
+            cors: scope.cors.as_ref().map(Cors::new),
             fields,
             cache_control: CacheControl::new(&scope),
         }
@@ -165,10 +186,17 @@ impl Location {
         self.fixed.as_ref().map(PreparedResponse::response)
     }
 
+    /// The page that the settings have for a response of this location, if it is an error without a text of
+    /// its own.
+    pub fn error_page(&self, response: &SiteResponse) -> Option<&PreparedErrorPage> {
+        let has_text = self.fixed.as_ref().is_some_and(PreparedResponse::has_text);
+        self.error_pages.of(response.status).filter(|_| !has_text)
+    }
+
     /// Adds the location's header fields to a response.
-    pub fn complete(&self, response: &mut SiteResponse, now: Now) {
+    pub fn complete(&self, response: &mut SiteResponse, request: &Request<'_>, now: Now) {
         let cache_control = self.cache_control.for_status(response.status);
-        if self.fields.is_empty() && cache_control.is_none() {
+        if self.fields.is_empty() && cache_control.is_none() && self.cors.is_none() {
             return;
         }
         let mut fields = match std::mem::replace(&mut response.fields, FieldBlock::Owned(Vec::new())) {
@@ -179,6 +207,9 @@ impl Location {
         if let Some(cache_control) = cache_control {
             cache_control.write(&mut fields, now);
         }
+        if let Some(cors) = &self.cors {
+            cors.write(&mut fields, request);
+        }
         response.fields = FieldBlock::Owned(fields);
     }
 
@@ -188,6 +219,24 @@ impl Location {
         let slash = if self.only_beneath { "/" } else { "" };
         format!("/{}{slash}", str::from_utf8(&self.prefix).unwrap())
     }
+}
+
+/// The directories that are looked through after the root.
+fn fallback_roots(scope: &Scope, host: &HostPart<'_>) -> Vec<(Box<[u8]>, Directory)> {
+    let directory = |(nth, path): (usize, &PathBuf)| {
+        // A NUL, so that it is the beginning of no site path.
+        let prefix: Box<[u8]> = format!("\0f{}-{nth}", host.number).into_bytes().into();
+        let root = *host.directories.get(path.as_path())?;
+        let directory = Directory { root, prefix_length: prefix.len(), index: Vec::new() };
+        Some((prefix, directory))
+    };
+    scope.fallback_roots.iter().enumerate().filter_map(directory).collect()
+}
+
+/// A path of the settings, which take no other.
+fn owned_path(path: &str) -> Option<SitePath<'static>> {
+    let path = SitePath::parse(path.as_bytes()).ok()?;
+    Some(path.with_directory(path.is_directory()))
 }
 
 /// Where files are found by their names.
@@ -217,6 +266,7 @@ mod tests {
 
     use super::*;
     use crate::config::scope::headers::Headers;
+    use crate::http::request::ParsedHead;
     use crate::http::response::{Body, Response};
 
     #[test]
@@ -245,6 +295,8 @@ mod tests {
         };
         let location = Location::new(&setting, &host);
         let now = Now { tick: 1, wall: SystemTime::UNIX_EPOCH };
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let ParsedHead::Complete(request, _) = ParsedHead::parse(head) else { panic!("{head:?}") };
         for (status, kept) in [
             (Status::OK, true),
             (Status::PARTIAL_CONTENT, true),
@@ -257,7 +309,7 @@ mod tests {
         ] {
             let fields = FieldBlock::Owned(b"A: 1\r\n".to_vec());
             let mut response = Response { status, fields, body: Body::Empty };
-            location.complete(&mut response, now);
+            location.complete(&mut response, &request, now);
             let FieldBlock::Owned(fields) = response.fields else { panic!("{status:?}") };
             let fields = String::from_utf8(fields).unwrap();
             let keeping = "Expires: Thu, 01 Jan 1970 00:01:00 GMT\r\nCache-Control: max-age=60\r\n";

@@ -4,18 +4,22 @@
 //! The steps of [`Site::answer`]:
 //!
 //! 1. The host: which one the request names, else 421 where unknown ones are rejected.
-//! 2. The method: GET and HEAD only, else 405.
+//! 2. The method: GET and HEAD only, else 405; OPTIONS has a response without a file.
 //! 3. The path: the target's path becomes a site path, else 400.
 //! 4. The location: its access list may refuse the client (403), or it has a fixed response.
 //! 5. The cache entry: from the store, by path or by name. Names that begin with a dot are hidden.
 //! 6. The response: of the file after preconditions (RFC 9110 §13.2.2) and range (§14), or of why there is
-//!    none.
+//!    none. An error may have a page of the settings.
 //! 7. The location's header fields.
 
 mod answer;
 pub mod by_name;
 mod cache_control;
+mod cors;
 pub mod error_page;
+mod error_pages;
+mod fallback;
+mod file_lookup;
 mod file_response;
 pub mod hosts;
 pub mod listing;
@@ -25,6 +29,7 @@ mod miss_response;
 mod prepared_response;
 mod redirect;
 mod rules;
+mod security_headers;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -34,6 +39,7 @@ use crate::background::JobWaiter;
 use crate::config::Settings;
 use crate::http::method::Method;
 use crate::http::request::Request;
+use crate::http::response::{Body, FieldBlock, Response};
 use crate::http::status::Status;
 use crate::http::target::SitePath;
 use crate::store::Store;
@@ -44,6 +50,8 @@ use crate::sys::socket::PeerAddress;
 use crate::time::Now;
 
 use by_name::NameSearch;
+use fallback::is_navigation_path;
+use file_lookup::{FileLookup, FoundFile};
 use file_response::file_response;
 use hosts::Hosts;
 use listing::ListingJobs;
@@ -53,8 +61,8 @@ use rules::Rules;
 
 pub use answer::{Answer, SiteResponse};
 
-/// The field of a 405, which must name the methods that are allowed (RFC 9110 §15.5.6), as a line.
-const ALLOW: &[u8] = b"Allow: GET, HEAD\r\n";
+/// The methods that are allowed, which a 405 must name (RFC 9110 §15.5.6), as a line.
+const ALLOW: &[u8] = b"Allow: GET, HEAD, OPTIONS\r\n";
 
 /// The site that a worker serves.
 pub struct Site {
@@ -86,10 +94,8 @@ impl Site {
         };
         let path = SitePath::parse(request.target.path);
         // 2. The method.
-        if request.method == Method::Other {
-            let log = path.map_or(rules.log, |path| rules.log_of(rules.location(&path)));
-            let response = error_page::response(Status::METHOD_NOT_ALLOWED, ALLOW);
-            return Answer { response, log };
+        if matches!(request.method, Method::Options | Method::Other) {
+            return without_file(rules, path.ok().as_ref(), request);
         }
         // 3. The path.
         let Ok(path) = path else {
@@ -97,22 +103,66 @@ impl Site {
         };
         // 4. The location.
         let location = rules.location(&path);
+        let parts = (rules, location);
         let mut response = match location.own_response(client) {
             Some(response) => response,
             // 5. The entry.
-            None => match self.entry((rules, location), &path, request, &mut now, waiter) {
+            None => match self.entry(parts, &path, request, &mut now, waiter) {
                 // 6. The response.
-                Ok(entry) => file_response(entry, request, now),
-                Err(miss) => {
-                    let (background, root) = (self.store.background, location.directory.root);
-                    let jobs = ListingJobs { background, waiter, root };
-                    miss_response(miss, &path, request, (rules, location), jobs)
-                }
+                Ok(FoundFile::Here(entry)) => file_response(entry, request, now),
+                Ok(FoundFile::Elsewhere(path)) => redirect::to_path(&path, request),
+                Err(miss) => self.respond_to_miss(miss, parts, &path, request, (&mut now, waiter)),
             },
         };
+        if let Some(page) = location.error_page(&response) {
+            page.replace(&mut response, |path| self.page(rules, path, &mut now, waiter));
+        }
         // 7. The location's header fields.
-        location.complete(&mut response, now);
+        location.complete(&mut response, request, now);
         Answer { response, log: rules.log_of(location) }
+    }
+
+    /// Step 6, where there is no file.
+    #[inline(never)]
+    fn respond_to_miss(
+        &self,
+        miss: Miss,
+        (rules, location): (&Rules, &Location),
+        path: &SitePath<'_>,
+        request: &Request<'_>,
+        (now, waiter): (&mut Now, &mut dyn JobWaiter),
+    ) -> SiteResponse {
+        let is_missing = match &miss {
+            Miss::NotFound => true,
+            Miss::DirectoryWithoutIndex(_) => !location.listing,
+            _ => false,
+        };
+        let page = location.fallback_page.as_ref().filter(|_| is_missing && is_navigation_path(path));
+        let varies = page.is_some();
+        if let Some(page) = page.filter(|_| fallback::takes_page(request)) {
+            match self.page(rules, page, now, waiter) {
+                Ok(entry) => return fallback::with_vary(file_response(entry, request, *now)),
+                Err(Miss::NotFound) => {}
+                Err(miss) => ::log::debug!("no fallback page: {}", miss.reason()),
+            }
+        }
+        let (background, root) = (self.store.background, location.directory.root);
+        let jobs = ListingJobs { background, waiter, root };
+        let response = miss_response(miss, path, request, (rules, location), jobs);
+        if varies { fallback::with_vary(response) } else { response }
+    }
+
+    /// The file at a path of the host that the settings name.
+    fn page(
+        &self,
+        rules: &Rules,
+        path: &SitePath<'_>,
+        now: &mut Now,
+        waiter: &mut dyn JobWaiter,
+    ) -> Result<Arc<Entry>, Miss> {
+        let location = rules.location(path);
+        let key = Key { path: &rules.key_path(path), is_directory: path.is_directory() };
+        self.store.get(key, &location.directory, now, waiter)
     }
 
     /// Step 5. `now` becomes the time after a wait, so that no field of the response is of before it.
@@ -123,16 +173,15 @@ impl Site {
         request: &Request<'_>,
         now: &mut Now,
         waiter: &mut dyn JobWaiter,
-    ) -> Result<Arc<Entry>, Miss> {
+    ) -> Result<FoundFile, Miss> {
         if let Some(by_name) = &location.by_name {
             let search = NameSearch { store: &self.store, rules, location, by_name };
-            return search.find(path, request.target.query, now, waiter);
+            return search.find(path, request.target.query, now, waiter).map(FoundFile::Here);
         }
         if rules.hides(path, location) {
             return Err(Miss::NotFound);
         }
-        let key = Key { path: &rules.key_path(path), is_directory: path.is_directory() };
-        self.store.get(key, &location.directory, now, waiter)
+        FileLookup { store: &self.store, rules, location, now, waiter }.find(path)
     }
 
     /// True if some location finds files by their names.
@@ -154,6 +203,22 @@ impl Site {
     }
 }
 
+/// The response to a method that gets no file: 204 for OPTIONS (RFC 9110 §9.3.7), else 405.
+#[inline(never)]
+fn without_file(rules: &Rules, path: Option<&SitePath<'_>>, request: &Request<'_>) -> Answer {
+    let location = path.map(|path| rules.location(path));
+    let log = location.map_or(rules.log, |location| rules.log_of(location));
+    if request.method == Method::Other {
+        return Answer { response: error_page::response(Status::METHOD_NOT_ALLOWED, ALLOW), log };
+    }
+    let mut fields = ALLOW.to_vec();
+    if let Some(cors) = location.and_then(|location| location.cors.as_ref()) {
+        cors.write(&mut fields, request);
+    }
+    let fields = FieldBlock::Owned(fields);
+    Answer { response: Response { status: Status::NO_CONTENT, fields, body: Body::Empty }, log }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
@@ -167,7 +232,6 @@ mod tests {
     use crate::config::scope::ScopeSettings;
     use crate::config::scope::headers::Headers;
     use crate::http::request::ParsedHead;
-    use crate::http::response::{Body, FieldBlock};
     use crate::metrics::Row;
 
     const NOW: Now = Now { tick: 1, wall: SystemTime::UNIX_EPOCH };
@@ -177,9 +241,9 @@ mod tests {
     fn each_step_answers_with_its_own_status() {
         for (line, status, line_of_fields) in [
             // 2. The method. It counts before the path.
-            ("POST / HTTP/1.1", 405, "Allow: GET, HEAD\r\n"),
-            ("OPTIONS * HTTP/1.1", 405, "Allow: GET, HEAD\r\n"),
-            ("POST /denied HTTP/1.1", 405, "Allow: GET, HEAD\r\n"),
+            ("POST / HTTP/1.1", 405, "Allow: GET, HEAD, OPTIONS\r\n"),
+            ("CONNECT a:1 HTTP/1.1", 405, "Allow: GET, HEAD, OPTIONS\r\n"),
+            ("POST /denied HTTP/1.1", 405, "Allow: GET, HEAD, OPTIONS\r\n"),
             // 3. The path.
             ("GET /%zz HTTP/1.1", 400, "Content-Type: text/html\r\n"),
             ("GET /a%00b HTTP/1.1", 400, "Content-Type: text/html\r\n"),

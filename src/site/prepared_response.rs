@@ -13,6 +13,8 @@ pub struct PreparedResponse {
     status: Status,
     fields: Vec<u8>,
     body: Vec<u8>,
+    /// True if the settings have its body.
+    has_text: bool,
 }
 
 impl PreparedResponse {
@@ -22,10 +24,13 @@ impl PreparedResponse {
         // The settings take no other status.
         let status = Status::of(setting.status).unwrap_or(Status::INTERNAL_SERVER_ERROR);
         match &setting.body {
-            Some(body) => PreparedResponse::with_body(status, &setting.media_type, body.as_bytes()),
+            Some(body) => {
+                let response = PreparedResponse::with_body(status, &setting.media_type, body.as_bytes());
+                PreparedResponse { has_text: true, ..response }
+            }
             // RFC 9110 §8.6: it has no Content-Length either.
             None if status == Status::NO_CONTENT => {
-                PreparedResponse { status, fields: Vec::new(), body: Vec::new() }
+                PreparedResponse { status, fields: Vec::new(), body: Vec::new(), has_text: false }
             }
             None if status == Status::OK => PreparedResponse::with_body(status, &setting.media_type, b""),
             None => PreparedResponse::with_body(status, error_page::MEDIA_TYPE, &error_page::page(status)),
@@ -40,7 +45,12 @@ impl PreparedResponse {
             "Content-Length",
             itoa::Buffer::new().format(body.len()).as_bytes(),
         );
-        PreparedResponse { status, fields, body: body.to_vec() }
+        PreparedResponse { status, fields, body: body.to_vec(), has_text: false }
+    }
+
+    /// True if its body is that of the settings.
+    pub fn has_text(&self) -> bool {
+        self.has_text
     }
 
     /// The response.

@@ -228,6 +228,13 @@ impl Entry {
         Validators { etag: self.etag.as_bytes(), last_modified: self.last_modified }
     }
 
+    /// True for a page (HTML).
+    pub fn is_page(&self) -> bool {
+        let media_type = self.content_type.split(';').next().unwrap_or_default().trim_end();
+        media_type.eq_ignore_ascii_case("text/html")
+            || media_type.eq_ignore_ascii_case("application/xhtml+xml")
+    }
+
     /// The media type, such as `text/html`.
     pub fn content_type(&self) -> &Cow<'static, str> {
         &self.content_type

@@ -30,6 +30,20 @@ pub enum Miss {
     DirectoryWithoutIndex(UnindexedDirectory),
 }
 
+impl Miss {
+    /// The reason, for the log.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Miss::NotFound => "there is no such file",
+            Miss::Forbidden => "it must not be read",
+            Miss::Exhausted => "descriptors or memory have run out",
+            Miss::Overloaded => "too many jobs wait for background threads",
+            Miss::Failed => "the file system failed",
+            Miss::DirectoryWithoutSlash | Miss::DirectoryWithoutIndex(_) => "it is a directory",
+        }
+    }
+}
+
 /// A directory, open.
 #[derive(Clone, Debug)]
 pub struct UnindexedDirectory {

@@ -32,6 +32,7 @@ mod find_by_name;
 mod freshness;
 mod hosts;
 mod locations;
+mod pages;
 mod paths;
 mod redirects;
 mod traversal;

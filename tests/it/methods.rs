@@ -1,4 +1,5 @@
-//! Methods: GET and HEAD are served, every other is 405, and nothing a client sends comes back to it.
+//! Methods: GET and HEAD are served, OPTIONS says so, every other is 405, and nothing a client sends comes
+//! back to it.
 
 use crate::support::tree::PAGE;
 use crate::support::{Server, every};
@@ -11,7 +12,7 @@ fn every_other_method_is_405_with_allow() {
         "PUT",
         "DELETE",
         "PATCH",
-        "OPTIONS",
+        "options",
         "TRACE",
         "PROPFIND",
         "MKCOL",
@@ -28,7 +29,7 @@ fn every_other_method_is_405_with_allow() {
     every(methods.map(|method| (method, method)), |method| {
         let raw = format!("{method} /page.html HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n");
         let response = server.answers(raw, &[405]);
-        assert_eq!(response["allow"], "GET, HEAD");
+        assert_eq!(response["allow"], "GET, HEAD, OPTIONS");
     });
     assert_eq!(std::fs::read(server.tree().at("page.html")).unwrap(), PAGE);
 }
@@ -42,9 +43,25 @@ fn a_refused_method_is_405_wherever_it_points() {
 }
 
 #[test]
-fn options_asterisk_and_connect_are_405() {
+fn options_is_answered_wherever_it_points() {
     let server = Server::start(&[]);
-    server.answers("OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n", &[405]);
+    for target in ["*", "/", "/page.html", "/absent", "/%zz", "http://test/"] {
+        let mut client = server.client();
+        for body in ["", "Content-Length: 2\r\n\r\n{}"] {
+            let end = if body.is_empty() { "\r\n" } else { body };
+            client.send(format!("OPTIONS {target} HTTP/1.1\r\nHost: test\r\n{end}"));
+            let response = client.response();
+            response.is(204, "");
+            assert_eq!(response["allow"], "GET, HEAD, OPTIONS", "{target}");
+            assert_eq!(response.field("content-length"), None, "RFC 9110 §8.6");
+        }
+        client.still_serves();
+    }
+}
+
+#[test]
+fn connect_is_405() {
+    let server = Server::start(&[]);
     let connect = "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n";
     server.answers(connect, &[405]);
 }

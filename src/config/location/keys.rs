@@ -99,7 +99,7 @@ const RETURN_KEYS: &[TableKey<LocationSettings>] = &[
     TableKey {
         name: "type",
         takes: "a string: TYPE/SUBTYPE",
-        read: ReadKey::Text(|l, text| put(&mut response(l).media_type, media_type(text))),
+        read: ReadKey::Text(|l, text| put(&mut response(l).media_type, types::read_media_type(text))),
         show: |l| l.response.as_ref().map(|response| string(&response.media_type)),
         ..TableKey::EMPTY
     },
@@ -178,12 +178,6 @@ fn status(text: &str) -> Result<u16, String> {
         let all: Vec<String> = STATUSES.iter().map(ToString::to_string).collect();
         format!("expected one of {}", all.join(", "))
     })
-}
-
-fn media_type(text: &str) -> Result<String, String> {
-    types::is_media_type(text)
-        .then(|| text.to_owned())
-        .ok_or_else(|| "expected a media type, for example text/plain; charset=utf-8".to_owned())
 }
 
 /// Adds a rule behind those that are there.

@@ -106,14 +106,18 @@ impl Headers {
     }
 }
 
+/// True for a token (RFC 9110 §5.6.2), as the name of a field is one.
+pub fn is_token(text: &str) -> bool {
+    let in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(in_token)
+}
+
 /// Checks the name of a field that may be set.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn field_name(name: &str) -> Result<(), String> {
-    // RFC 9110 §5.6.2.
-    let in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(in_token) {
+    if !is_token(name) {
         return Err("is not a valid field name".to_owned());
     }
     if OWN_FIELDS.iter().any(|own| own.eq_ignore_ascii_case(name)) {

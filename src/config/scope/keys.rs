@@ -1,13 +1,17 @@
 //! The keys of what may be set at the top level, in a host and in a location: a row for each.
 
+use std::path::PathBuf;
+
+use super::cors::{self, CorsSettings};
+use super::error_pages::{self, ErrorPages};
 use super::{ScopeSettings, has_age};
 use crate::config::choice::MissingIndex;
-use crate::config::row::put;
+use crate::config::file_value::{FileValue, invalid};
 use crate::config::scope::headers::{self, Headers};
 use crate::config::show::string;
 use crate::config::source_map::Fault;
 use crate::config::table_key::{KeyPlaces, ReadKey, TableKey};
-use crate::config::value;
+use crate::config::value::{self, put};
 
 /// The keys.
 pub const KEYS: &[TableKey<ScopeSettings>] = &[
@@ -54,6 +58,61 @@ pub const KEYS: &[TableKey<ScopeSettings>] = &[
         ..TableKey::EMPTY
     },
     TableKey {
+        name: "fallback_roots",
+        takes: "a list of strings: DIR",
+        read: ReadKey::Value(|s, _, full, value| {
+            put(&mut s.fallback_roots, directories(full, value).map(Some))
+        }),
+        show: |s| s.fallback_roots.as_ref().map(|directories| paths(directories)),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "error_pages",
+        takes: error_pages::TAKES,
+        read: ReadKey::Value(|s, _, full, value| {
+            put(&mut s.error_pages, ErrorPages::read(full, value).map(Some))
+        }),
+        show: |s| s.error_pages.as_ref().map(ErrorPages::show),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "fallback",
+        takes: "false or a string: /PATH",
+        read: ReadKey::OffOrText(|s, text| {
+            put(&mut s.fallback, text.map(error_pages::site_path).transpose().map(Some))
+        }),
+        show: |s| s.fallback.as_ref().map(|path| path.as_deref().map_or("false".to_owned(), string)),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "spa",
+        takes: "true or false",
+        excludes: &["fallback"],
+        read: ReadKey::Switch(|s, on| s.fallback = Some(on.then(|| "/index.html".to_owned()))),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "clean_urls",
+        takes: "true or false",
+        read: ReadKey::Switch(|s, on| s.clean_urls = Some(on)),
+        show: |s| s.clean_urls.map(|on| on.to_string()),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "security_headers",
+        takes: "true or false",
+        read: ReadKey::Switch(|s, on| s.security_headers = Some(on)),
+        show: |s| s.security_headers.map(|on| on.to_string()),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "cors",
+        takes: cors::TAKES,
+        read: ReadKey::Value(|s, _, full, value| put(&mut s.cors, CorsSettings::read(full, value).map(Some))),
+        show: |s| s.cors.as_ref().map(|cors| CorsSettings::show(cors.as_ref())),
+        ..TableKey::EMPTY
+    },
+    TableKey {
         name: "headers",
         takes: "a table of strings: { Field = \"value\" }",
         read: ReadKey::Value(|s, places, full, value| {
@@ -70,6 +129,26 @@ pub const NEEDS_REDIRECT: &str = "needs a return with status 301, 302, 303, 307 
 /// The row of a key.
 pub fn by_name(name: &str) -> Option<&'static TableKey<ScopeSettings>> {
     KEYS.iter().find(|key| key.name == name)
+}
+
+/// A list of directories, which may be empty.
+fn directories(full: &str, value: &FileValue) -> Result<Vec<PathBuf>, Fault> {
+    let takes = "a list of strings: DIR";
+    let list = value.list().ok_or_else(|| Fault::of(full, value.at, value.wrong_type(takes)))?;
+    let directory = |item: &FileValue| {
+        let fault = |why: String| Fault::of(full, item.at, why);
+        let text = item.text().ok_or_else(|| fault(item.wrong_type(takes)))?;
+        if text.is_empty() || text.contains('\0') {
+            return Err(fault(invalid(text, "expected a directory")));
+        }
+        Ok(PathBuf::from(text))
+    };
+    list.iter().map(directory).collect()
+}
+
+fn paths(directories: &[PathBuf]) -> String {
+    let paths: Vec<String> = directories.iter().map(|path| string(&path.to_string_lossy())).collect();
+    format!("[{}]", paths.join(", "))
 }
 
 /// The value of a field, or nothing.

@@ -5,11 +5,16 @@
 //! what holds in effect. A new one is a line of `scope!` below, a row in [`keys`] (and one of the table of
 //! flags if it has a flag), and its use.
 
+pub mod cors;
+pub mod error_pages;
 pub mod headers;
 pub mod keys;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use self::cors::CorsSettings;
+use self::error_pages::ErrorPages;
 use self::headers::Headers;
 use super::choice::MissingIndex;
 
@@ -79,6 +84,18 @@ scope! {
     expires: Option<Duration> = None;
     /// The value of Cache-Control, one line.
     cache_control: Option<String> = None;
+    /// Directories in which files are looked for that are not beneath the root, in order.
+    fallback_roots: Vec<PathBuf> = Vec::new();
+    /// Pages for errors.
+    error_pages: ErrorPages = ErrorPages::default();
+    /// The path of the page for paths without a file that a browser navigates to.
+    fallback: Option<String> = None;
+    /// True if pages have paths without `.html`.
+    clean_urls: bool = false;
+    /// True if each response has fields that restrict what a page may do.
+    security_headers: bool = false;
+    /// Which scripts of other sites may read responses.
+    cors: Option<CorsSettings> = None;
 }
 
 impl Scope {

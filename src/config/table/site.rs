@@ -46,6 +46,43 @@ pub const ROWS: &[SettingRow] = &[
         ..SECTION
     },
     SettingRow {
+        long: "fallback",
+        value_name: "PATH|off",
+        help: "The page for paths without a file that browsers navigate to, such as /index.html",
+        default: "off",
+        replaces: &["spa"],
+        excludes: &["spa"],
+        read: ReadSetting::Scope,
+        ..SECTION
+    },
+    SettingRow {
+        long: "spa",
+        value_name: "on|off",
+        alone: "on",
+        help: "The same as --fallback /index.html, for single-page applications",
+        default: "off",
+        read: ReadSetting::Scope,
+        ..SECTION
+    },
+    SettingRow {
+        long: "clean-urls",
+        value_name: "on|off",
+        alone: "on",
+        help: "Serve about.html at /about too, and redirect /about.html there: on or off",
+        default: "off",
+        read: ReadSetting::Scope,
+        ..SECTION
+    },
+    SettingRow {
+        long: "security-headers",
+        value_name: "on|off",
+        alone: "on",
+        help: "Send fields that restrict what pages may do: on or off",
+        default: "off",
+        read: ReadSetting::Scope,
+        ..SECTION
+    },
+    SettingRow {
         long: "dotfiles",
         value_name: "hide|serve",
         help: "Hide or serve names that begin with a dot",
