@@ -91,6 +91,7 @@ impl OutgoingResponse {
             _ if !self.send_body => Ok(()),
             Body::Empty => Ok(()),
             Body::Owned(bytes) => writer.bytes(connection, bytes),
+            Body::Shared(shared) => writer.bytes(connection, shared.bytes()),
             Body::Slice(entry, range) => {
                 write_slice(connection, writer, (entry, range.clone()), &mut PageIn::default())
             }

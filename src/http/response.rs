@@ -6,7 +6,9 @@
 //! **Invariant:** the length of a body is known before the head is written, and equals the `Content-Length`
 //! in the fields.
 
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::multipart::Multipart;
 use super::status::Status;
@@ -38,10 +40,18 @@ pub enum Body<F> {
     Empty,
     /// Bytes made for this response.
     Owned(Vec<u8>),
+    /// Bytes in memory that other responses have as well.
+    Shared(Arc<dyn SharedBytes>),
     /// A slice of a file, or the whole file.
     Slice(F, Range<u64>),
     /// Several slices of a file, each after its own head (RFC 9110 §14.6).
     Multipart(F, Multipart),
+}
+
+/// Bytes in memory that several responses share.
+pub trait SharedBytes: fmt::Debug + Send + Sync {
+    /// The bytes.
+    fn bytes(&self) -> &[u8];
 }
 
 impl<F> Body<F> {
@@ -50,6 +60,7 @@ impl<F> Body<F> {
         match self {
             Body::Empty => 0,
             Body::Owned(bytes) => bytes.len() as u64,
+            Body::Shared(shared) => shared.bytes().len() as u64,
             Body::Slice(_, range) => range.end.saturating_sub(range.start),
             Body::Multipart(_, multipart) => multipart.length,
         }

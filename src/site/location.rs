@@ -193,6 +193,11 @@ impl Location {
         self.error_pages.of(response.status).filter(|_| !has_text)
     }
 
+    /// True if the settings say how long clients may keep what it serves.
+    pub fn has_cache_control(&self) -> bool {
+        self.cache_control.for_status(Status::OK).is_some()
+    }
+
     /// Adds the location's header fields to a response.
     pub fn complete(&self, response: &mut SiteResponse, request: &Request<'_>, now: Now) {
         let cache_control = self.cache_control.for_status(response.status);

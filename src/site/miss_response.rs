@@ -1,9 +1,6 @@
 //! The response where the store has no file: the one map from a miss to a status.
 
 use super::answer::SiteResponse;
-use super::listing::{self, ListingJobs};
-use super::location::Location;
-use super::rules::Rules;
 use super::{error_page, redirect};
 use crate::http::request::Request;
 use crate::http::status::Status;
@@ -15,35 +12,22 @@ const RETRY_SOON: &[u8] = b"Retry-After: 1\r\n";
 
 const NO_FIELD: &[u8] = b"";
 
-/// The response that says why there is no file at `path`.
+/// The response that says why there is no file at `path`. `missing_index` is the status of a directory without
+/// an index.
 pub fn miss_response(
     miss: Miss,
     path: &SitePath<'_>,
     request: &Request<'_>,
-    (rules, location): (&Rules, &Location),
-    jobs: ListingJobs<'_>,
+    missing_index: Status,
 ) -> SiteResponse {
-    let miss = match miss {
-        Miss::DirectoryWithoutSlash => return redirect::to_directory(path, request),
-        Miss::DirectoryWithoutIndex(_) if !location.listing => {
-            return error_page::response(location.missing_index, b"");
-        }
-        Miss::DirectoryWithoutIndex(directory) => {
-            match listing::list(directory, path.as_bytes(), rules.dotfiles, jobs) {
-                Ok(page) => return listing::response(page),
-                Err(miss) => miss,
-            }
-        }
-        miss => miss,
-    };
     let (status, extra) = match miss {
         Miss::NotFound => (Status::NOT_FOUND, NO_FIELD),
         Miss::Forbidden => (Status::FORBIDDEN, NO_FIELD),
         Miss::Exhausted => (Status::SERVICE_UNAVAILABLE, NO_FIELD),
         Miss::Overloaded => (Status::SERVICE_UNAVAILABLE, RETRY_SOON),
-        Miss::Failed | Miss::DirectoryWithoutSlash | Miss::DirectoryWithoutIndex(_) => {
-            (Status::INTERNAL_SERVER_ERROR, NO_FIELD)
-        }
+        Miss::Failed => (Status::INTERNAL_SERVER_ERROR, NO_FIELD),
+        Miss::DirectoryWithoutSlash => return redirect::to_directory(path, request),
+        Miss::DirectoryWithoutIndex(_) => (missing_index, NO_FIELD),
     };
     error_page::response(status, extra)
 }

@@ -9,7 +9,7 @@
 //! 4. The location: its access list may refuse the client (403), or it has a fixed response.
 //! 5. The cache entry: from the store, by path or by name. Names that begin with a dot are hidden.
 //! 6. The response: of the file after preconditions (RFC 9110 §13.2.2) and range (§14), or of why there is
-//!    none. An error may have a page of the settings.
+//!    none: a listing, a redirect or a status. An error may have a page of the settings.
 //! 7. The location's header fields.
 
 mod answer;
@@ -45,7 +45,7 @@ use crate::http::target::SitePath;
 use crate::store::Store;
 use crate::store::cache::Key;
 use crate::store::entry::Entry;
-use crate::store::open::Miss;
+use crate::store::open::{Miss, UnindexedDirectory};
 use crate::sys::socket::PeerAddress;
 use crate::time::Now;
 
@@ -54,7 +54,8 @@ use fallback::is_navigation_path;
 use file_lookup::{FileLookup, FoundFile};
 use file_response::file_response;
 use hosts::Hosts;
-use listing::ListingJobs;
+use listing::entries::ListedDirectory;
+use listing::{ListingRequest, Listings};
 use location::Location;
 use miss_response::miss_response;
 use rules::Rules;
@@ -70,12 +71,15 @@ pub struct Site {
     hosts: Hosts,
     /// Where its files are.
     pub store: Store,
+    /// The listings of its directories.
+    listings: Listings,
 }
 
 impl Site {
     /// A site of these settings, whose files are in `store`.
     pub fn new(settings: &Settings, store: Store) -> Site {
-        Site { hosts: Hosts::new(settings), store }
+        let listings = Listings::new(settings, store.background);
+        Site { hosts: Hosts::new(settings), store, listings }
     }
 
     /// Answers a request of `client`, the address that access lists apply to. Waits, by `waiter`, only where
@@ -146,9 +150,10 @@ impl Site {
                 Err(miss) => ::log::debug!("no fallback page: {}", miss.reason()),
             }
         }
-        let (background, root) = (self.store.background, location.directory.root);
-        let jobs = ListingJobs { background, waiter, root };
-        let response = miss_response(miss, path, request, (rules, location), jobs);
+        let response = match self.listing(miss, (rules, location), path, request, now, waiter) {
+            Ok(listing) => listing,
+            Err(miss) => miss_response(miss, path, request, location.missing_index),
+        };
         if varies { fallback::with_vary(response) } else { response }
     }
 
@@ -182,6 +187,46 @@ impl Site {
             return Err(Miss::NotFound);
         }
         FileLookup { store: &self.store, rules, location, now, waiter }.find(path)
+    }
+
+    /// The listing of a directory without an index, where listings are on; any other miss stays one.
+    #[inline(never)]
+    fn listing(
+        &self,
+        miss: Miss,
+        (rules, location): (&Rules, &Location),
+        path: &SitePath<'_>,
+        request: &Request<'_>,
+        now: &mut Now,
+        waiter: &mut dyn JobWaiter,
+    ) -> Result<SiteResponse, Miss> {
+        let Miss::DirectoryWithoutIndex(UnindexedDirectory { directory, class }) = &miss else {
+            return Err(miss);
+        };
+        let root = location.directory.root;
+        let Some(opened) = self.store.root(root).filter(|_| location.listing) else { return Err(miss) };
+        let key = Key { path: &rules.key_path(path), is_directory: true };
+        let listed = ListedDirectory {
+            directory: Arc::clone(directory),
+            root: opened,
+            path: location.directory.file_path(key).path.to_vec(),
+            hidden: rules.hidden_names(),
+        };
+        let listing = ListingRequest {
+            directory: listed,
+            class: *class,
+            root,
+            path: path.as_bytes(),
+            request,
+            has_cache_control: location.has_cache_control(),
+        };
+        self.listings.respond(&listing, now, waiter)
+    }
+
+    /// Drops what is cached no more. To be called every second.
+    pub fn sweep(&self, now: Now) {
+        self.store.sweep(now);
+        self.listings.sweep(now);
     }
 
     /// True if some location finds files by their names.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::listing::hidden::HiddenNames;
 use super::location::{HostPart, Location};
 use super::locations::Locations;
 use crate::config::location::LocationSettings;
@@ -37,6 +38,11 @@ impl Rules {
     /// The location of a path.
     pub fn location(&self, path: &SitePath<'_>) -> &Location {
         self.locations.of(path).unwrap_or(&self.fallback)
+    }
+
+    /// The names that listings leave out.
+    pub fn hidden_names(&self) -> HiddenNames {
+        HiddenNames { shows_dotfiles: self.dotfiles, others: &[] }
     }
 
     /// The number of the access log that has the requests of a location, if one has them.

@@ -36,6 +36,7 @@ use std::time::Duration;
 use crate::background::{Background, Completion, JobWaiter};
 use crate::config::Settings;
 use crate::metrics::Row;
+use crate::sys::file::Root;
 use crate::sys::timer;
 use crate::time::Now;
 
@@ -144,6 +145,11 @@ impl Store {
                 Lookup::Cold(next) => cold = next,
             }
         }
+    }
+
+    /// The directory that is a root now, if it is one.
+    pub fn root(&self, root: usize) -> Option<Arc<Root>> {
+        self.lock().roots[root].directory().map(|directory| Arc::clone(&directory.root))
     }
 
     /// The first file called `name` beneath a root, or the first after the path `after`, in the byte order

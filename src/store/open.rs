@@ -47,19 +47,10 @@ impl Miss {
 /// A directory, open.
 #[derive(Clone, Debug)]
 pub struct UnindexedDirectory {
-    directory: Arc<OwnedFd>,
+    /// The directory.
+    pub directory: Arc<OwnedFd>,
     /// The class of its file system.
     pub class: FileSystemClass,
-}
-
-impl UnindexedDirectory {
-    /// Up to `max` of its names, and true for each that is a directory. May wait for a disk.
-    ///
-    /// # Errors
-    /// See [`Miss`].
-    pub fn names(&self, max: usize) -> Result<Vec<(Vec<u8>, bool)>, Miss> {
-        file::list(self.directory.as_fd(), max).map_err(|error| OpenError::from(error).into())
-    }
 }
 
 /// Why nothing was opened.

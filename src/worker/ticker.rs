@@ -115,7 +115,7 @@ pub fn log_name_warnings(context: &Context) {
 
 fn each_second(context: &Context) {
     write_access_logs(context, Buffer::flush);
-    context.site.store.sweep(context.timers.clock.now());
+    context.site.sweep(context.timers.clock.now());
     log_name_warnings(context);
     if context.site.store.take_watch_shortage() {
         ::log::warn!(

@@ -7,7 +7,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags};
 
 use super::open_error::OpenError;
-use super::stamp::{Kind, kind};
+use super::stamp::{Kind, Stamp, kind, kind_and_stamp};
 
 /// Opens `name`, which must not be a path, in a directory. A link is not followed, and the descriptor cannot
 /// be read (`O_PATH`).
@@ -46,24 +46,23 @@ pub fn target(link: BorrowedFd<'_>) -> Result<Vec<u8>, OpenError> {
     Ok(rustix::fs::readlinkat(link, "", Vec::new())?.into_bytes())
 }
 
-/// The names in an open directory, without `.` and `..`, and whether each is a directory; at most `limit` of
-/// them.
+/// Kind and stamp of `name` in a directory. A link is not followed.
 ///
 /// # Errors
-/// See open(2), which opens a second descriptor, and getdents64(2).
-pub fn list(fd: BorrowedFd<'_>, limit: usize) -> io::Result<Vec<(Vec<u8>, bool)>> {
-    let mut names = Vec::new();
-    for entry in rustix::fs::Dir::read_from(fd)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push((name.to_vec(), entry.file_type() == FileType::Directory));
-        }
-        if names.len() == limit {
-            break;
-        }
-    }
-    Ok(names)
+/// See [`OpenError`].
+pub fn stat_of(directory: BorrowedFd<'_>, name: &[u8]) -> Result<(Kind, Stamp), OpenError> {
+    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)?;
+    Ok(kind_and_stamp(&stat))
+}
+
+/// A second descriptor of an open directory, at its beginning: a copy of the first would share the position
+/// with it.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn reopen_directory(directory: BorrowedFd<'_>) -> Result<OwnedFd, OpenError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(directory, ".", flags, Mode::empty())?)
 }
 
 /// Calls `each` for the next names in an open directory, without `.` and `..`: as many as the buffer holds.

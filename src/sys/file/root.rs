@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::open_error::OpenError;
-use super::stamp::{Kind, stat, stat_cached};
+use super::stamp::{Kind, Stamp, stat, stat_cached};
 
 /// How often an open is retried after a concurrent rename (`EAGAIN`, openat2(2)).
 const RENAME_RETRIES: u32 = 16;
@@ -130,8 +130,16 @@ impl Root {
     /// # Errors
     /// See [`OpenError`].
     pub fn kind_beneath(&self, relative: &[u8]) -> Result<Kind, OpenError> {
+        self.stat_beneath(relative).map(|(kind, _)| kind)
+    }
+
+    /// Kind and stamp of `relative` beneath this root, links followed, as [`Root::kind_beneath`].
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn stat_beneath(&self, relative: &[u8]) -> Result<(Kind, Stamp), OpenError> {
         let seen = self.open_at(relative, OFlags::PATH | OFlags::CLOEXEC, ResolveFlags::empty())?;
-        stat(seen.as_fd()).map(|(kind, _)| kind).map_err(OpenError::Other)
+        stat(seen.as_fd()).map_err(OpenError::Other)
     }
 
     /// Device and inode number of the root itself, which never change.

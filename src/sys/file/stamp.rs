@@ -51,7 +51,11 @@ pub enum Kind {
 /// # Errors
 /// See fstat(2).
 pub fn stat(fd: BorrowedFd<'_>) -> io::Result<(Kind, Stamp)> {
-    let stat = rustix::fs::fstat(fd)?;
+    Ok(kind_and_stamp(&rustix::fs::fstat(fd)?))
+}
+
+/// Kind and stamp as the kernel has them in one answer.
+pub(super) fn kind_and_stamp(stat: &rustix::fs::Stat) -> (Kind, Stamp) {
     let kind = kind(FileType::from_raw_mode(stat.st_mode));
     let nanos = |n: u64| u32::try_from(n).unwrap_or(0);
     let stamp = Stamp {
@@ -62,7 +66,7 @@ pub fn stat(fd: BorrowedFd<'_>) -> io::Result<(Kind, Stamp)> {
         #[allow(clippy::useless_conversion, reason = "the type differs between machines")]
         links: u64::from(stat.st_nlink),
     };
-    Ok((kind, stamp))
+    (kind, stamp)
 }
 
 /// The stamp of an open file as this kernel has it, without a question to another machine (statx(2)

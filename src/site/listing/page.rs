@@ -1,0 +1,92 @@
+//! A listing that is ready to be sent: its bytes and their digest.
+//!
+//! What is sent in another content coding is made of the same bytes; it goes by [`ListingPage::digest`].
+
+use twox_hash::XxHash3_128;
+
+use super::entries::{ListedDirectory, MAX_ENTRIES};
+use super::html::{self, ListingContent};
+use super::memory::MemoryReservation;
+use super::view::{ListingForm, ListingView};
+use super::{json, sort};
+use crate::http::etag;
+use crate::http::response::SharedBytes;
+use crate::store::open::Miss;
+use crate::sys::file::Stamp;
+
+/// Bytes of a page beside its rows, at most: style sheet, script and breadcrumbs.
+const FRAME: usize = 16 << 10;
+
+/// A listing, ready to be sent.
+#[derive(Debug)]
+pub struct ListingPage {
+    bytes: Vec<u8>,
+    /// The digest of the bytes.
+    pub digest: u128,
+    /// Its strong entity-tag, with the quotes.
+    pub etag: String,
+    /// What it shows.
+    pub view: ListingView,
+    /// How many entries it leaves out.
+    pub left_out: u64,
+    /// The stamp of the directory before it was read.
+    pub stamp: Stamp,
+    /// True if the stamp was the same after it was read.
+    pub is_consistent: bool,
+    memory: MemoryReservation,
+}
+
+impl ListingPage {
+    /// Reads a directory whose site path is `path`, and makes its page. May wait for a disk. `None` if it has
+    /// more than `most` entries, unless that is [`MAX_ENTRIES`], which leaves out the rest.
+    ///
+    /// # Errors
+    /// See [`Miss`].
+    pub fn make(
+        directory: &ListedDirectory,
+        (path, view): (&[u8], ListingView),
+        most: usize,
+        mut memory: MemoryReservation,
+    ) -> Result<Option<ListingPage>, Miss> {
+        memory.grow((FRAME + path.len() * 9) as u64).map_err(|_| Miss::Overloaded)?;
+        let stamp = directory.stamp()?;
+        let names = directory.names(most, &mut memory)?;
+        if names.left_out > 0 && most < MAX_ENTRIES {
+            return Ok(None);
+        }
+        let left_out = names.left_out;
+        let mut entries = directory.entries(names);
+        sort::sort(&mut entries, view);
+        // The rows are a part of what is reserved.
+        let capacity = usize::try_from(memory.bytes()).unwrap_or(0);
+        let content = ListingContent { path, entries: &entries, left_out };
+        let mut bytes = match view.form {
+            ListingForm::Html => html::page(&content, view, capacity).into_bytes(),
+            ListingForm::Json => json(&content, capacity)?,
+        };
+        drop(entries);
+        bytes.shrink_to_fit();
+        memory.shrink_to(bytes.len() as u64);
+        let digest = XxHash3_128::oneshot(&bytes);
+        let etag = etag::of_content(bytes.len() as u64, digest);
+        let is_consistent = directory.stamp()? == stamp;
+        Ok(Some(ListingPage { bytes, digest, etag, view, left_out, stamp, is_consistent, memory }))
+    }
+
+    /// Bytes of memory that it takes.
+    pub fn size(&self) -> u64 {
+        self.memory.bytes()
+    }
+}
+
+impl SharedBytes for ListingPage {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn json(content: &ListingContent<'_>, capacity: usize) -> Result<Vec<u8>, Miss> {
+    let mut bytes = Vec::with_capacity(capacity);
+    json::write(&mut bytes, content.entries).map_err(|_| Miss::Failed)?;
+    Ok(bytes)
+}
