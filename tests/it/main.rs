@@ -31,6 +31,7 @@ mod files;
 mod find_by_name;
 mod freshness;
 mod hosts;
+mod listing;
 mod locations;
 mod pages;
 mod paths;

@@ -16,7 +16,7 @@ use mayhttpd::sandbox::Sandbox;
 use mayhttpd::store::Store;
 use mayhttpd::store::root::OpenedRoot;
 use mayhttpd::sys::allowed_calls::AllowedCalls;
-use mayhttpd::sys::file::Root;
+use mayhttpd::sys::file::{self, Root};
 use mayhttpd::sys::process::fork;
 use mayhttpd::time::Now;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -214,9 +214,13 @@ fn what_a_worker_does_is_allowed() {
     };
     assert_eq!(try_in(sandbox, tree.path(), read_beneath), Outcome::Succeeded);
     let list = || {
-        let root = site.open_beneath(b"").map_err(|error| std::io::Error::other(format!("{error:?}")))?;
-        let names = mayhttpd::sys::file::list(std::os::fd::AsFd::as_fd(&root), 100)?;
-        if names.is_empty() { Err(std::io::ErrorKind::NotFound.into()) } else { Ok(()) }
+        let failed = |error| std::io::Error::other(format!("{error:?}"));
+        let root = site.open_beneath(b"").and_then(|root| file::reopen_directory(root.as_fd()));
+        let root = root.map_err(failed)?;
+        let (mut buffer, mut names) = ([std::mem::MaybeUninit::uninit(); 4096], 0);
+        file::entries(root.as_fd(), &mut buffer, |_, _| names += 1)?;
+        file::stat_of(root.as_fd(), b"page.html").map_err(failed)?;
+        if names == 0 { Err(std::io::ErrorKind::NotFound.into()) } else { Ok(()) }
     };
     assert_eq!(try_in(sandbox, tree.path(), list), Outcome::Succeeded);
     let pause = || {

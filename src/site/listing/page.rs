@@ -8,14 +8,17 @@ use super::entries::{ListedDirectory, MAX_ENTRIES};
 use super::html::{self, ListingContent};
 use super::memory::MemoryReservation;
 use super::view::{ListingForm, ListingView};
-use super::{json, sort};
+use super::{json, sort, text};
 use crate::http::etag;
 use crate::http::response::SharedBytes;
 use crate::store::open::Miss;
 use crate::sys::file::Stamp;
 
-/// Bytes of a page beside its rows, at most: style sheet, script and breadcrumbs.
-const FRAME: usize = 16 << 10;
+/// Bytes of a page beside its rows and what its path takes: style sheet, script, and the head of the table.
+const FRAME: usize = 12 << 10;
+
+/// Bytes of one of the links to the directories above, beside the name and the way up.
+const CRUMB: usize = 64;
 
 /// A listing, ready to be sent.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ impl ListingPage {
         most: usize,
         mut memory: MemoryReservation,
     ) -> Result<Option<ListingPage>, Miss> {
-        memory.grow((FRAME + path.len() * 9) as u64).map_err(|_| Miss::Overloaded)?;
+        memory.grow(frame(path)).map_err(|_| Miss::Overloaded)?;
         let stamp = directory.stamp()?;
         let names = directory.names(most, &mut memory)?;
         if names.left_out > 0 && most < MAX_ENTRIES {
@@ -85,8 +88,32 @@ impl SharedBytes for ListingPage {
     }
 }
 
+/// The most bytes of a page beside its rows.
+fn frame(path: &[u8]) -> u64 {
+    let levels = 1 + memchr::memchr_iter(b'/', path).count();
+    // The path is in the title and, name by name, in the links. The way up has three bytes a level.
+    let crumbs = (levels + 1) * (CRUMB + 3 * levels);
+    (FRAME + 3 * text::width(path) + crumbs) as u64
+}
+
 fn json(content: &ListingContent<'_>, capacity: usize) -> Result<Vec<u8>, Miss> {
     let mut bytes = Vec::with_capacity(capacity);
     json::write(&mut bytes, content.entries).map_err(|_| Miss::Failed)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_without_rows_is_no_larger_than_its_frame() {
+        let deep = "<&'\"\u{1}/".repeat(400);
+        for path in ["", "a", "a/b c/d", deep.trim_end_matches('/')] {
+            let content = ListingContent { path: path.as_bytes(), entries: &[], left_out: u64::MAX };
+            let page = html::page(&content, ListingView::default(), 0);
+            let frame = frame(path.as_bytes());
+            assert!(page.len() as u64 <= frame, "{} for {} bytes", frame, page.len());
+        }
+    }
 }
