@@ -12,8 +12,8 @@ const RETRY_SOON: &[u8] = b"Retry-After: 1\r\n";
 
 const NO_FIELD: &[u8] = b"";
 
-/// The response that says why there is no file at `path`. `missing_index` is the status of a directory without
-/// an index.
+/// The response that says why there is no file at `path`. `missing_index` is the status of a directory
+/// without an index.
 pub fn miss_response(
     miss: Miss,
     path: &SitePath<'_>,

@@ -15,6 +15,9 @@ use crate::sys::file::Stamp;
 /// Bytes that a kept listing takes beside its page.
 const OVERHEAD: u64 = 1024;
 
+/// How many places in the order of pages that were replaced are left there before they are removed.
+const REPLACED: usize = 64;
+
 /// What a listing is kept by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ListingKey {
@@ -70,6 +73,9 @@ impl KeptListings {
             return;
         }
         while self.bytes + size > self.most && self.remove_oldest() {}
+        if self.order.len() > 2 * self.pages.len() + REPLACED {
+            self.order.retain(|(key, made)| self.pages.get(key).is_some_and(|kept| kept.made == *made));
+        }
         let key = Arc::new(key);
         self.order.push_back((Arc::clone(&key), made));
         self.bytes += size;
@@ -99,5 +105,71 @@ impl KeptListings {
         if let Some(kept) = self.pages.remove(key) {
             self.bytes -= kept.page.size() + OVERHEAD;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::ListingMemory;
+    use super::*;
+
+    const STAMP: Stamp = Stamp { identity: (1, 2), size: 3, mtime: (4, 5), ctime: (6, 7), links: 1 };
+    const LIFETIME: u32 = 10;
+
+    fn key(path: &str) -> ListingKey {
+        let (view, hidden) = (ListingView::default(), HiddenNames::default());
+        ListingKey { root: 0, identity: STAMP.identity, path: path.as_bytes().into(), view, hidden }
+    }
+
+    fn page(size: usize) -> Arc<ListingPage> {
+        Arc::new(ListingPage::of_bytes(vec![0; size], STAMP, ListingMemory::new(1 << 20).reserve()))
+    }
+
+    #[test]
+    fn a_page_answers_for_its_time_while_the_stamp_is_the_same() {
+        let mut kept = KeptListings::new(1 << 20, LIFETIME);
+        kept.insert(key("a"), page(1), 100);
+        let is_fresh = |kept: &KeptListings, path: &str, stamp: Stamp, tick| {
+            kept.fresh(&key(path), &stamp, tick).is_some()
+        };
+        for (path, stamp, tick, fresh) in [
+            ("a", STAMP, 100, true),
+            ("a", STAMP, 109, true),
+            ("a", STAMP, 110, false),
+            ("a", STAMP, 99, true),
+            ("b", STAMP, 100, false),
+            ("a", Stamp { mtime: (4, 6), ..STAMP }, 100, false),
+            ("a", Stamp { ctime: (6, 8), ..STAMP }, 100, false),
+            ("a", Stamp { identity: (1, 3), ..STAMP }, 100, false),
+        ] {
+            assert_eq!(is_fresh(&kept, path, stamp, tick), fresh, "{path} {stamp:?} {tick}");
+        }
+        let hidden = HiddenNames { shows_dotfiles: true, others: &[] };
+        assert!(kept.fresh(&ListingKey { hidden, ..key("a") }, &STAMP, 100).is_none());
+        // A later one takes its place, and the first one's time does not end that of the second.
+        kept.insert(key("a"), page(2), 105);
+        kept.sweep(110);
+        assert!(is_fresh(&kept, "a", STAMP, 114));
+        kept.sweep(115);
+        assert!(kept.pages.is_empty() && kept.order.is_empty() && kept.bytes == 0);
+    }
+
+    #[test]
+    fn the_oldest_pages_make_room_and_a_large_one_is_not_kept() {
+        let of_one = 100 + OVERHEAD;
+        let mut kept = KeptListings::new(3 * of_one, LIFETIME);
+        for (tick, path) in ["a", "b", "c", "a", "d"].into_iter().enumerate() {
+            kept.insert(key(path), page(100), u32::try_from(tick).unwrap());
+            assert!(kept.bytes <= 3 * of_one);
+        }
+        let left = ["a", "b", "c", "d"].map(|path| kept.fresh(&key(path), &STAMP, 5).is_some());
+        assert_eq!((left, kept.bytes), ([true, false, true, true], 3 * of_one));
+        kept.insert(key("d"), page(3 * of_one as usize), 6);
+        assert_eq!((kept.pages.len(), kept.bytes), (2, 2 * of_one));
+        (10..1000).for_each(|tick| kept.insert(key("a"), page(1), tick));
+        assert!(kept.order.len() <= 2 * kept.pages.len() + REPLACED + 1, "{}", kept.order.len());
+        let mut none = KeptListings::new(3 * of_one, 0);
+        none.insert(key("a"), page(1), 1);
+        assert!(none.pages.is_empty());
     }
 }

@@ -76,6 +76,14 @@ impl ListingPage {
         Ok(Some(ListingPage { bytes, digest, etag, view, left_out, stamp, is_consistent, memory }))
     }
 
+    /// A page of these bytes.
+    #[cfg(test)]
+    pub fn of_bytes(bytes: Vec<u8>, stamp: Stamp, mut memory: MemoryReservation) -> ListingPage {
+        memory.grow(bytes.len() as u64).unwrap();
+        let (view, etag) = (ListingView::default(), "\"1\"".to_owned());
+        ListingPage { bytes, digest: 1, etag, view, left_out: 0, stamp, is_consistent: true, memory }
+    }
+
     /// Bytes of memory that it takes.
     pub fn size(&self) -> u64 {
         self.memory.bytes()
