@@ -16,8 +16,9 @@
       const wanted = plain(input.value.trim());
       let shown = 0;
       for (const [row, name] of rows) {
-        row.hidden = !name.includes(wanted);
-        shown += !row.hidden;
+        const hit = name.includes(wanted);
+        row.toggleAttribute("hidden", !hit);
+        shown += hit;
       }
       count.textContent = wanted && `${shown} of ${rows.length}`;
     });

@@ -13,7 +13,7 @@ use super::view::{ListingView, SortKey, SortOrder};
 /// The policy of the page (CSP Level 3): its own style sheet and script, and nothing else.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
      style-src 'sha256-behiKZwFtkL+En/NN7uanYVg/JhwTKrDGwCxd6DNLKk='; \
-     script-src 'sha256-M4WFbU/UN+NsX0oUMVB8xsTDjbp+D2mkWCAkhWCW1ss='; \
+     script-src 'sha256-qHULTpfqbChWSLiKKSFUQiaWgX7dqFkSZZfbtpm1kl0='; \
      base-uri 'none'; form-action 'none'";
 
 /// The style sheet.
