@@ -35,12 +35,21 @@ pub struct ListedDirectory {
     pub hidden: HiddenNames,
 }
 
+/// How much of a directory is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadLimit {
+    /// So many names. Where there are more, the rest is not read.
+    Short(usize),
+    /// [`MAX_ENTRIES`] names, and the rest is counted.
+    Whole,
+}
+
 /// The names in a directory.
 #[derive(Debug, Default)]
 pub struct DirectoryNames {
     /// Up to as many as asked for, in no order. The kind is `None` if the file system does not report it.
     list: Vec<(Box<[u8]>, Option<Kind>)>,
-    /// How many more there are.
+    /// How many more there are, as far as they were read.
     pub left_out: u64,
 }
 
@@ -99,12 +108,16 @@ impl ListedDirectory {
         file::stat_cached(self.directory.as_fd()).map_err(|error| OpenError::from(error).into())
     }
 
-    /// The first `most` names in the order of the file system, as far as memory allows for their entries and
-    /// rows; half of the memory of all listings at most.
+    /// The first names in the order of the file system, as far as memory allows for their entries and rows:
+    /// half of the memory of all listings at most.
     ///
     /// # Errors
     /// [`Miss::Overloaded`] if other listings take the memory, and see [`Miss`].
-    pub fn names(&self, most: usize, memory: &mut MemoryReservation) -> Result<DirectoryNames, Miss> {
+    pub fn names(&self, limit: ReadLimit, memory: &mut MemoryReservation) -> Result<DirectoryNames, Miss> {
+        let most = match limit {
+            ReadLimit::Short(most) => most,
+            ReadLimit::Whole => MAX_ENTRIES,
+        };
         let directory = file::reopen_directory(self.directory.as_fd())?;
         let mut buffer = vec![MaybeUninit::uninit(); READ_AT_ONCE];
         let mut names = DirectoryNames::default();
@@ -128,7 +141,8 @@ impl ListedDirectory {
             if failed.is_some() {
                 return Err(Miss::Overloaded);
             }
-            if !more.map_err(OpenError::from)? {
+            let is_long = limit != ReadLimit::Whole && names.left_out > 0;
+            if !more.map_err(OpenError::from)? || is_long {
                 return Ok(names);
             }
         }
@@ -212,7 +226,7 @@ mod tests {
     /// The name, kind and size of each entry, in the order of the names.
     fn listed(directory: &ListedDirectory) -> Vec<(String, ListedKind, Option<u64>)> {
         let mut memory = ListingMemory::new(1 << 20).reserve();
-        let names = directory.names(MAX_ENTRIES, &mut memory).unwrap();
+        let names = directory.names(ReadLimit::Whole, &mut memory).unwrap();
         assert!(names.left_out == 0 && names.len() == memory.bytes() as usize / ENTRY_BYTES);
         let mut found: Vec<_> = directory
             .entries(names)
@@ -276,24 +290,24 @@ mod tests {
         }
         let directory = place.directory();
         let of_one = (ENTRY_BYTES + 3 + 6) as u64;
-        for (most, bytes, names, left_out) in [
-            (300, u64::MAX, 300, 0),
-            (299, u64::MAX, 299, 1),
-            (0, u64::MAX, 0, 300),
-            (300, 200 * of_one, 100, 200),
-            (300, 1, 0, 300),
+        for (limit, bytes, names, left_out) in [
+            (ReadLimit::Whole, u64::MAX, 300, 0),
+            (ReadLimit::Short(300), u64::MAX, 300, 0),
+            (ReadLimit::Short(299), u64::MAX, 299, 1),
+            (ReadLimit::Whole, 200 * of_one, 100, 200),
+            (ReadLimit::Whole, 1, 0, 300),
         ] {
             let memory = ListingMemory::new(bytes);
             let mut reservation = memory.reserve();
-            let found = directory.names(most, &mut reservation).unwrap();
-            assert_eq!((found.len(), found.left_out), (names, left_out), "{most} {bytes}");
+            let found = directory.names(limit, &mut reservation).unwrap();
+            assert_eq!((found.len(), found.left_out), (names, left_out), "{limit:?} {bytes}");
             assert_eq!(reservation.bytes(), names as u64 * of_one);
         }
         // Others have the memory.
         let memory = ListingMemory::new(300 * of_one);
         let mut other = memory.reserve();
         other.grow(200 * of_one).unwrap();
-        let refused = directory.names(300, &mut memory.reserve());
+        let refused = directory.names(ReadLimit::Whole, &mut memory.reserve());
         assert!(matches!(refused, Err(Miss::Overloaded)));
     }
 }

@@ -36,7 +36,7 @@ use crate::store::open::Miss;
 use crate::sys::filesystem::FileSystemClass;
 use crate::time::{Now, TICK_MS};
 
-use entries::{ListedDirectory, MAX_ENTRIES};
+use entries::{ListedDirectory, ReadLimit};
 use jobs::{ListingJobs, PageOrMiss};
 use kept::{KeptListings, ListingKey};
 use memory::ListingMemory;
@@ -173,7 +173,7 @@ impl Listings {
         let (directory, path, view) = (request.directory.clone(), key.path.clone(), key.view);
         let memory = self.memory.reserve();
         let work = move || {
-            let page = ListingPage::make(&directory, (&path, view), MAX_ENTRIES, memory)?;
+            let page = ListingPage::make(&directory, (&path, view), ReadLimit::Whole, memory)?;
             page.map(Arc::new).ok_or(Miss::Failed)
         };
         let job = self.lock().jobs.start((key, request.class), self.background, now, work);
@@ -187,12 +187,12 @@ impl Listings {
         request: &ListingRequest<'_>,
         view: ListingView,
     ) -> Result<Option<ListingPage>, Miss> {
-        let most = match request.class {
-            FileSystemClass::Memory => MAX_AT_ONCE,
+        let limit = match request.class {
+            FileSystemClass::Memory => ReadLimit::Short(MAX_AT_ONCE),
             _ if self.background.has_disk_threads() => return Ok(None),
-            _ => MAX_ENTRIES,
+            _ => ReadLimit::Whole,
         };
-        ListingPage::make(&request.directory, (request.path, view), most, self.memory.reserve())
+        ListingPage::make(&request.directory, (request.path, view), limit, self.memory.reserve())
     }
 
     /// Keeps a page, unless its directory has changed while it was read or just before: it may change once

@@ -4,7 +4,7 @@
 
 use twox_hash::XxHash3_128;
 
-use super::entries::{ListedDirectory, MAX_ENTRIES};
+use super::entries::{ListedDirectory, ReadLimit};
 use super::html::{self, ListingContent};
 use super::memory::MemoryReservation;
 use super::view::{ListingForm, ListingView};
@@ -40,21 +40,21 @@ pub struct ListingPage {
 }
 
 impl ListingPage {
-    /// Reads a directory whose site path is `path`, and makes its page. May wait for a disk. `None` if it has
-    /// more than `most` entries, unless that is [`MAX_ENTRIES`], which leaves out the rest.
+    /// Reads a directory whose site path is `path`, and makes its page. May wait for a disk. `None` if it is
+    /// longer than [`ReadLimit::Short`] allows.
     ///
     /// # Errors
     /// See [`Miss`].
     pub fn make(
         directory: &ListedDirectory,
         (path, view): (&[u8], ListingView),
-        most: usize,
+        limit: ReadLimit,
         mut memory: MemoryReservation,
     ) -> Result<Option<ListingPage>, Miss> {
         memory.grow(frame(path)).map_err(|_| Miss::Overloaded)?;
         let stamp = directory.stamp()?;
-        let names = directory.names(most, &mut memory)?;
-        if names.left_out > 0 && most < MAX_ENTRIES {
+        let names = directory.names(limit, &mut memory)?;
+        if names.left_out > 0 && limit != ReadLimit::Whole {
             return Ok(None);
         }
         let left_out = names.left_out;
