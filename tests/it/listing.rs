@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use crate::support::browser::Browser;
+use crate::support::configured::serve;
 use crate::support::exposition::Exposition;
 use crate::support::tree::CHANGED;
 use crate::support::{Launch, Response, Server, Tree, eventually, every, skipped};
@@ -360,6 +361,52 @@ fn a_location_says_itself_how_long_its_listings_are_kept() {
     let values = |target: &str| server.get(target).all("cache-control").join("|");
     assert_eq!(values("/list/"), "private, max-age=60");
     assert_eq!(values("/"), "no-cache");
+}
+
+#[test]
+fn each_host_and_location_says_whether_its_directories_are_listed() {
+    let other = Tree::empty();
+    other.file("in/other.txt", "");
+    let text = format!(
+        "missing_index = 404\n\
+         [[location]]\npath = '/list/'\nlisting = true\n\
+         [[location]]\npath = '/list/beta/'\nlisting = false\n\
+         [[host]]\nnames = ['other.example']\nroot = {root:?}\nlisting = true\n\
+         [[host.location]]\npath = '/alias/'\nalias = {root:?}\n\
+         [[host]]\nnames = ['same.example']\nlisting = true\nmissing_index = 403\n\
+         [[host.location]]\npath = '/list/'\nlisting = false\n",
+        root = other.path().to_str().unwrap()
+    );
+    let server = serve(sorted_tree(), &text, &[]);
+    let get = |host: &str, target: &str| server.ask(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+    let all = ["alpha/", "beta/", "C.txt", "a.txt", "b.txt"].as_slice();
+    let rows = [
+        ("test", "/", Err(404)),
+        ("test", "/list/", Ok(all)),
+        ("test", "/list/beta/", Err(404)),
+        ("other.example", "/", Ok(&["in/"])),
+        ("other.example", "/in/", Ok(&["other.txt"])),
+        ("other.example", "/alias/", Ok(&["in/"])),
+        ("other.example", "/alias/in/", Ok(&["other.txt"])),
+        ("same.example", "/", Ok(&["list/"])),
+        ("same.example", "/list/", Err(403)),
+    ];
+    // Twice: what one host is shown is not kept for another.
+    every(
+        rows.iter().chain(&rows).map(|row| (format!("{} {}", row.0, row.1), row)),
+        |(host, target, expected)| {
+            let page = get(host, target);
+            match expected {
+                Ok(expected) => assert_eq!(names(&page), *expected),
+                Err(status) => page.has_status(&[*status]),
+            }
+        },
+    );
+    // Where links are followed to is the root of the host.
+    other.link("in/up", "../top.txt");
+    other.file("top.txt", "12");
+    let entries = json(&get("other.example", "/alias/in/?format=json"));
+    assert_eq!((&entries[1]["name"], &entries[1]["size"]), (&"up".into(), &2.into()));
 }
 
 #[test]
