@@ -33,6 +33,8 @@ known! {
     TransferEncoding = "Transfer-Encoding",
     /// `Expect`, RFC 9110 §10.1.1.
     Expect = "Expect",
+    /// `Accept-Encoding`, RFC 9110 §12.5.3.
+    AcceptEncoding = "Accept-Encoding",
     /// `Range`, RFC 9110 §14.2.
     Range = "Range",
     /// `If-Range`, RFC 9110 §13.1.5.

@@ -23,6 +23,8 @@ pub mod version;
 pub mod body;
 
 pub mod accept;
+pub mod accept_encoding;
+pub mod compressed_type;
 pub mod conditional;
 pub mod content_coding;
 pub mod etag;
