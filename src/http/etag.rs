@@ -3,6 +3,7 @@
 //! The fields with these lists are in `conditional.rs`. A tag may contain commas, so a list is not split at
 //! commas. A member that is not a tag matches nothing, and the tags beside it still count.
 
+use super::content_coding::ContentCoding;
 use super::fields::trim;
 
 /// The strong entity-tag, with quotes, of content of `size` bytes with this digest. It depends on the bytes
@@ -33,6 +34,12 @@ pub struct FileVersion {
 pub fn of_version(version: &FileVersion) -> String {
     let FileVersion { size, inode, mtime, ctime } = version;
     format!("\"{size:x}-{inode:x}-{:x}.{:x}-{:x}.{:x}\"", mtime.0, mtime.1, ctime.0, ctime.1)
+}
+
+/// The tag of content in a coding, made of the tag that its bytes would have without one. A file and its
+/// variant may have the same bytes, but not the same tag.
+pub fn in_coding(tag: &str, coding: ContentCoding) -> String {
+    format!("{}-{}\"", tag.trim_end_matches('"'), coding.token())
 }
 
 /// The comparison of two tags (RFC 9110 §8.8.3.2).

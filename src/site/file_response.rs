@@ -1,4 +1,4 @@
-//! The response of an entry: preconditions first, then the range, else the whole content.
+//! The response of an entry: its form first, then preconditions, then the range, else the whole content.
 //!
 //! Plain data; the bytes stay where the entry has them.
 
@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::answer::SiteResponse;
-use super::error_page;
+use super::{error_page, negotiation};
 use crate::http::conditional::{self, Precondition};
 use crate::http::fields::Field;
 use crate::http::method::Method;
@@ -18,13 +18,25 @@ use crate::http::{multipart, response_head};
 use crate::store::entry::Entry;
 use crate::time::Now;
 
-/// The response to a request whose file is `entry`: 200, 206, 304, 412 or 416.
+/// The response to a request whose file is `entry`: 200, 206, 304, 406, 412 or 416.
 pub fn file_response(entry: Arc<Entry>, request: &Request<'_>, now: Now) -> SiteResponse {
+    if entry.variants.is_empty() {
+        return form_response(entry, request, now);
+    }
+    match negotiation::choose(&entry, &request.fields) {
+        Some(form) => form_response(Arc::clone(form), request, now),
+        None => error_response(Status::NOT_ACCEPTABLE, &entry, Vec::new()),
+    }
+}
+
+/// The response that has this form of a file.
+#[inline]
+fn form_response(entry: Arc<Entry>, request: &Request<'_>, now: Now) -> SiteResponse {
     let validators = entry.validators();
     match conditional::evaluate(&request.fields, &validators) {
         Precondition::Proceed => {}
         Precondition::NotModified => return not_modified(&entry),
-        Precondition::Failed => return error_page::response(Status::PRECONDITION_FAILED, b""),
+        Precondition::Failed => return error_response(Status::PRECONDITION_FAILED, &entry, Vec::new()),
     }
     // RFC 9110 §14.2: Range means something for GET alone.
     if request.method == Method::Get
@@ -77,5 +89,11 @@ fn unsatisfiable(entry: &Entry) -> SiteResponse {
     let mut extra = Vec::with_capacity(64);
     let size = itoa::Buffer::new().format(entry.size).to_owned();
     response_head::field(&mut extra, "Content-Range", format!("bytes */{size}").as_bytes());
-    error_page::response(Status::RANGE_NOT_SATISFIABLE, &extra)
+    error_response(Status::RANGE_NOT_SATISFIABLE, entry, extra)
+}
+
+/// The error page of a status that another form of the file might not have had, with `extra` field lines.
+fn error_response(status: Status, entry: &Entry, mut extra: Vec<u8>) -> SiteResponse {
+    entry.write_vary(&mut extra);
+    error_page::response(status, &extra)
 }

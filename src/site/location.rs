@@ -114,7 +114,7 @@ impl Location {
             only_beneath: setting.path.ends_with('/') && !names.is_empty(),
             access: setting.access.clone(),
             fixed: setting.response.as_ref().map(PreparedResponse::new),
-            directory: Directory { root, prefix_length, index },
+            directory: Directory { root, prefix_length, index, precompressed: true },
             alias_length,
             by_name: setting.find_by_name.then(|| ByName::new(root, host.number)),
             shown: if directory.is_some() { names.len() } else { 0 },
@@ -256,7 +256,9 @@ pub struct ByName {
 impl ByName {
     fn new(root: usize, location: usize) -> ByName {
         let prefix: Box<[u8]> = [b"\0".as_slice(), location.to_string().as_bytes()].concat().into();
-        ByName { directory: Directory { root, prefix_length: prefix.len(), index: Vec::new() }, prefix }
+        let directory =
+            Directory { root, prefix_length: prefix.len(), index: Vec::new(), precompressed: true };
+        ByName { directory, prefix }
     }
 
     /// The cache key of a file by its path beneath the root.

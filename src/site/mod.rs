@@ -8,8 +8,9 @@
 //! 3. The path: the target's path becomes a site path, else 400.
 //! 4. The location: its access list may refuse the client (403), or it has a fixed response.
 //! 5. The cache entry: from the store, by path or by name. Names that begin with a dot are hidden.
-//! 6. The response: of the file after preconditions (RFC 9110 §13.2.2) and range (§14), or of why there is
-//!    none: a listing, a redirect or a status. An error may have a page of the settings.
+//! 6. The response: of the file, in the form that the client accepts best (RFC 9110 §12.5.3), after
+//!    preconditions (§13.2.2) and range (§14); or of why there is none: a listing, a redirect or a status. An
+//!    error may have a page of the settings.
 //! 7. The location's header fields.
 
 mod answer;
@@ -26,6 +27,7 @@ pub mod listing;
 pub mod location;
 pub mod locations;
 mod miss_response;
+mod negotiation;
 mod prepared_response;
 mod redirect;
 mod rules;

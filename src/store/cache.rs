@@ -1,12 +1,12 @@
 //! The entries that a worker keeps ready, by key: the least recently used leave first.
 //!
-//! There are two bounds: bytes for the entries whose content is in memory, and a number for those that hold a
-//! file open. So a site of many small files needs few descriptors, and large files don't evict small ones.
+//! There are two bounds: bytes for content in memory, and a number for files that are held open. So a site of
+//! many small files needs few descriptors, and large files don't evict small ones. The variants of an entry
+//! count as well.
 //!
 //! Opens nothing and knows no clock. **Invariant:** a path is either a directory or a file at any time, so
 //! one key serves for `/x` and `/x/`; `Entry::is_index` tells which of the two it answers.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use lru::LruCache;
@@ -15,12 +15,13 @@ use crate::http::target::SitePath;
 use crate::store::entry::Entry;
 use crate::store::freshness::Freshness;
 
-/// Bytes of memory that an entry takes beside its content: its key, fields, validators and watches. Measured
-/// at 0.8 to 1 KiB.
+/// Bytes of memory that an entry, or a variant, takes beside its content: its key, fields, validators and
+/// watches. Measured at 0.8 to 1 KiB.
 const OVERHEAD: u64 = 1024;
 
-/// Inotify watches that an entry may need: its file, and some directories and links on its path.
-const WATCHES: usize = 4;
+/// Inotify watches that an entry may need: its file and its variants, and some directories and links on its
+/// path.
+const WATCHES: usize = 6;
 
 /// The most entries that one sweep removes. Each may have watches to remove, which takes system calls.
 const SWEPT: usize = 4096;
@@ -42,13 +43,23 @@ impl<'a> From<&'a SitePath<'_>> for Key<'a> {
 
 /// A bounded map of key to entry.
 pub struct Cache {
-    /// Entries with their content in memory.
+    /// Entries with all of their content in memory.
     small: LruCache<Box<[u8]>, Cached>,
-    /// Entries that hold a file open.
+    /// Entries that hold a file open, for themselves or for a variant.
     large: LruCache<Box<[u8]>, Cached>,
-    /// What the entries of `small` take.
+    /// What all entries take.
+    used: Weight,
+    /// What they may take.
+    most: Weight,
+}
+
+/// What entries take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Weight {
+    /// Bytes of memory, but for entries whose content is in a file.
     bytes: u64,
-    max_bytes: u64,
+    /// Open files.
+    open: usize,
 }
 
 /// What is kept for a key.
@@ -63,17 +74,20 @@ pub struct Cached {
 }
 
 impl Cache {
-    /// A cache of at most `max_open` entries that hold a file open, and of others that take at most
-    /// `max_bytes`.
+    /// A cache of at most `max_open` open files, at least one, and of `max_bytes` of content in memory.
     pub fn new(max_open: usize, max_bytes: u64) -> Cache {
-        let capacity = NonZeroUsize::new(max_open).unwrap_or(NonZeroUsize::MIN);
-        Cache { small: LruCache::unbounded(), large: LruCache::new(capacity), bytes: 0, max_bytes }
+        Cache {
+            small: LruCache::unbounded(),
+            large: LruCache::unbounded(),
+            used: Weight::default(),
+            most: Weight { bytes: max_bytes, open: max_open.max(1) },
+        }
     }
 
     /// Inotify watches that a full cache may need.
     pub fn most_watches(&self) -> usize {
-        let small = usize::try_from(self.max_bytes / OVERHEAD).unwrap_or(usize::MAX);
-        self.large.cap().get().saturating_add(small).saturating_mul(WATCHES)
+        let small = usize::try_from(self.most.bytes / OVERHEAD).unwrap_or(usize::MAX);
+        self.most.open.saturating_add(small).saturating_mul(WATCHES)
     }
 
     /// What is kept for a path; it becomes the most recently used.
@@ -101,22 +115,29 @@ impl Cache {
     }
 
     /// Adds an entry and removes the least recently used until the bounds hold. An entry that alone exceeds
-    /// the bytes is not kept. `left` gets what is removed.
+    /// them is not kept. `left` gets what is removed.
     pub fn insert(&mut self, path: &[u8], cached: Cached, mut left: impl FnMut(Cached)) {
         self.remove(path).into_iter().for_each(&mut left);
-        let Some(weight) = cached.weight() else {
-            self.large.push(path.into(), cached).into_iter().for_each(|(_, cached)| left(cached));
-            return;
-        };
-        if weight > self.max_bytes {
+        let weight = cached.weight();
+        if weight.bytes > self.most.bytes || weight.open > self.most.open {
             return left(cached);
         }
-        self.bytes += weight;
-        self.small.push(path.into(), cached);
-        while self.bytes > self.max_bytes
-            && let Some((_, cached)) = self.small.pop_lru()
+        self.used.bytes += weight.bytes;
+        self.used.open += weight.open;
+        let entries = if weight.open > 0 { &mut self.large } else { &mut self.small };
+        entries.push(path.into(), cached);
+        while self.used.open > self.most.open
+            && let Some((_, cached)) = self.large.pop_lru()
         {
-            self.bytes -= cached.weight().unwrap_or(0);
+            self.used.subtract(cached.weight());
+            left(cached);
+        }
+        while self.used.bytes > self.most.bytes {
+            // The last one may be the new one.
+            let has_other = self.small.len() > usize::from(weight.open == 0);
+            let entries = if has_other { &mut self.small } else { &mut self.large };
+            let Some((_, cached)) = entries.pop_lru() else { break };
+            self.used.subtract(cached.weight());
             left(cached);
         }
     }
@@ -124,7 +145,7 @@ impl Cache {
     /// Removes an entry, if it is there.
     pub fn remove(&mut self, path: &[u8]) -> Option<Cached> {
         let cached = self.small.pop(path).or_else(|| self.large.pop(path))?;
-        self.bytes -= cached.weight().unwrap_or(0);
+        self.used.subtract(cached.weight());
         Some(cached)
     }
 
@@ -144,10 +165,11 @@ impl Cache {
                 return false;
             }
             let Some((path, cached)) = self.large.pop_lru() else { return false };
-            if Arc::strong_count(&cached.entry) > 1 {
+            if cached.is_sent() {
                 cached.entry.note_use(tick);
                 self.large.push(path, cached);
             } else {
+                self.used.subtract(cached.weight());
                 left(cached);
             }
         }
@@ -157,6 +179,7 @@ impl Cache {
     /// Removes all entries that hold a file open; `left` gets them.
     pub fn close_all(&mut self, mut left: impl FnMut(Cached)) {
         while let Some((_, cached)) = self.large.pop_lru() {
+            self.used.subtract(cached.weight());
             left(cached);
         }
     }
@@ -172,7 +195,7 @@ impl Cache {
                 && let Some((_, cached)) = entries.pop_lru()
             {
                 most -= 1;
-                self.bytes -= cached.weight().unwrap_or(0);
+                self.used.subtract(cached.weight());
                 left(cached);
             }
         }
@@ -180,7 +203,7 @@ impl Cache {
 
     /// Removes all entries; `left` gets them.
     pub fn clear(&mut self, mut left: impl FnMut(Cached)) {
-        self.bytes = 0;
+        self.used = Weight::default();
         for entries in [&mut self.small, &mut self.large] {
             while let Some((_, cached)) = entries.pop_lru() {
                 left(cached);
@@ -190,9 +213,32 @@ impl Cache {
 }
 
 impl Cached {
-    /// The bytes of memory that an entry takes with its content; `None` if that is an open file.
-    fn weight(&self) -> Option<u64> {
-        self.entry.in_memory().map(|bytes| bytes.len() as u64 + OVERHEAD)
+    /// What an entry takes with its variants.
+    fn weight(&self) -> Weight {
+        let mut weight = Weight::default();
+        for form in self.forms() {
+            match form.in_memory() {
+                Some(bytes) => weight.bytes += bytes.len() as u64 + OVERHEAD,
+                None => weight.open += 1,
+            }
+        }
+        weight
+    }
+
+    /// True if the entry or a variant is being sent.
+    fn is_sent(&self) -> bool {
+        self.forms().any(|form| Arc::strong_count(form) > 1)
+    }
+
+    fn forms(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        std::iter::once(&self.entry).chain(&self.entry.variants)
+    }
+}
+
+impl Weight {
+    fn subtract(&mut self, other: Weight) {
+        self.bytes -= other.bytes;
+        self.open -= other.open;
     }
 }
 
@@ -204,6 +250,7 @@ mod tests {
     use super::*;
     use crate::store::entry::Description;
     use crate::store::open_file::OpenFile;
+    use crate::store::open_forms::OpenForms;
     use crate::sys::file;
     use crate::sys::filesystem::FileSystemClass;
     use crate::time::Now;
@@ -227,11 +274,12 @@ mod tests {
             content_type: "text/plain".into(),
             is_index: false,
             root: 0,
+            with_variants: false,
             background: None,
             now,
         };
         let open = OpenFile { file, stamp, class: FileSystemClass::Memory };
-        let entry = Arc::new(Entry::load(open, description).unwrap());
+        let entry = Arc::new(Entry::load(OpenForms::alone(open), description).unwrap());
         assert!(entry.file().is_some());
         Cached { entry, freshness: Freshness::Unwatched, checks: 0 }
     }
@@ -258,7 +306,7 @@ mod tests {
         assert_eq!(insert(&mut cache, b"c", large()), 1);
         assert!(cache.get(b"a").is_some() && cache.get(b"c").is_some() && cache.get(b"small").is_some());
         assert!(cache.get(b"b").is_none());
-        assert_eq!((cache.len(), cache.bytes), (3, OVERHEAD));
+        assert_eq!((cache.len(), cache.used.bytes), (3, OVERHEAD));
     }
 
     #[test]
@@ -270,7 +318,7 @@ mod tests {
         assert_eq!(insert(&mut cache, b"c", small(8 + OVERHEAD as usize)), 2);
         assert!(cache.get(b"a").is_none() && cache.get(b"b").is_none() && cache.get(b"c").is_some());
         assert!(cache.get(b"large").is_some());
-        assert_eq!(cache.bytes, 8 + 2 * OVERHEAD);
+        assert_eq!(cache.used.bytes, 8 + 2 * OVERHEAD);
     }
 
     #[test]
@@ -285,9 +333,9 @@ mod tests {
         let mut cache = cache(2, 100);
         insert(&mut cache, b"a", small(4));
         assert_eq!(insert(&mut cache, b"a", large()), 1);
-        assert_eq!((cache.len(), cache.bytes), (1, 0));
+        assert_eq!((cache.len(), cache.used.bytes), (1, 0));
         assert_eq!(insert(&mut cache, b"a", small(4)), 1);
-        assert_eq!((cache.len(), cache.bytes), (1, 4 + OVERHEAD));
+        assert_eq!((cache.len(), cache.used.bytes), (1, 4 + OVERHEAD));
     }
 
     #[test]
@@ -299,7 +347,7 @@ mod tests {
         cache.sweep(0, |_| panic!("none is old enough"));
         let mut left = 0;
         cache.sweep(50, |_| left += 1);
-        assert_eq!((left, cache.len(), cache.bytes), (2, 1, 1 + OVERHEAD));
+        assert_eq!((left, cache.len(), cache.used.bytes), (2, 1, 1 + OVERHEAD));
         assert!(cache.get(b"new").is_some());
     }
 
@@ -328,7 +376,7 @@ mod tests {
         drop(in_use);
         assert_eq!(close(&mut cache, 11, 9), (1, false), "that one was last used at tick 4");
         assert_eq!(close(&mut cache, 12, 9), (1, false), "this one was being sent at tick 6");
-        assert_eq!((cache.len(), cache.bytes), (1, 1 + OVERHEAD));
+        assert_eq!((cache.len(), cache.used.bytes), (1, 1 + OVERHEAD));
     }
 
     #[test]
@@ -336,11 +384,11 @@ mod tests {
         let mut cache = cache(1, 100);
         insert(&mut cache, b"a", small(40));
         insert(&mut cache, b"a", small(7));
-        assert_eq!(cache.bytes, 7 + OVERHEAD);
+        assert_eq!(cache.used.bytes, 7 + OVERHEAD);
         assert_eq!(insert(&mut cache, b"big", small(101)), 1, "itself");
         assert!(cache.get(b"big").is_none());
         assert!(cache.remove(b"a").is_some() && cache.remove(b"a").is_none());
-        assert_eq!(cache.bytes, 0);
+        assert_eq!(cache.used.bytes, 0);
     }
 
     #[test]
@@ -351,6 +399,6 @@ mod tests {
         assert_eq!(insert(&mut cache, b"b", large()), 0);
         let mut left = 0;
         cache.clear(|_| left += 1);
-        assert_eq!((left, cache.len(), cache.bytes), (2, 0, 0));
+        assert_eq!((left, cache.len(), cache.used.bytes), (2, 0, 0));
     }
 }

@@ -4,7 +4,6 @@
 //! entry is inserted without watches, so the next request opens its path again. Where changes are not
 //! reported it is fresh from before the job on.
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use crate::background::JobHandle;
@@ -15,8 +14,9 @@ use crate::store::freshness::Freshness;
 use crate::store::lookup::{Cold, FoundEntry, LookupJob};
 use crate::store::lookup_jobs::{self, FoundOrMiss};
 use crate::store::open::Miss;
+use crate::store::open_forms::OpenForms;
 use crate::store::state::{CHECKS_BEFORE_WATCH, StoreState};
-use crate::sys::file::{self, Root};
+use crate::sys::file::Root;
 use crate::sys::filesystem::FileSystemClass;
 use crate::time::Now;
 
@@ -101,17 +101,17 @@ impl StoreState {
                 };
                 self.cache.insert(key, Cached { entry: Arc::clone(entry), freshness, checks });
             }
-            FoundEntry::Same(entry, file) => {
+            FoundEntry::Same(entry, open) => {
                 let is_kept = |cached: &&mut Cached| Arc::ptr_eq(&cached.entry, entry);
                 let Some(cached) = self.cache.lookup(key).filter(is_kept) else { return };
                 cached.checks = checks;
                 entry.confirm(began);
                 let is_unwatched = matches!(cached.freshness, Freshness::Unwatched);
-                if let Some(file) = file
+                if let Some(open) = open
                     && is_unwatched
                     && checks >= CHECKS_BEFORE_WATCH
                 {
-                    self.watch_same(key, directory, entry, file, began);
+                    self.watch_same(key, directory, entry, open, began);
                 }
             }
         }
@@ -123,13 +123,12 @@ impl StoreState {
         key: Key<'_>,
         directory: &Directory,
         entry: &Arc<Entry>,
-        file: &OwnedFd,
+        open: &OpenForms,
         now: Now,
     ) {
-        let Ok((_, stamp)) = file::stat(file.as_fd()) else { return };
-        let freshness = self.watch(key, directory, (file.as_fd(), stamp.identity), now);
+        let freshness = self.watch(key, directory, open, now);
         // It may have changed before it was watched.
-        let is_same = file::stat(file.as_fd()).is_ok_and(|(_, stamp)| entry.is_same(&stamp));
+        let is_same = open.is_unchanged() && entry.is_same(open);
         match (self.cache.lookup(key), freshness) {
             (Some(cached), Some(freshness)) if is_same => cached.freshness = freshness,
             (_, freshness) => self.cache.unwatch(&freshness),

@@ -16,6 +16,8 @@ pub struct Directory {
     pub prefix_length: usize,
     /// The file that answers for a directory.
     pub index: Vec<u8>,
+    /// True if files have variants in content codings beside them.
+    pub precompressed: bool,
 }
 
 impl Directory {
@@ -54,7 +56,8 @@ mod tests {
 
     #[track_caller]
     fn check(prefix_length: usize, (path, is_directory): (&str, bool), expected: &str) {
-        let directory = Directory { root: 0, prefix_length, index: b"index.html".to_vec() };
+        let directory =
+            Directory { root: 0, prefix_length, index: b"index.html".to_vec(), precompressed: true };
         let file_path = directory.file_path(Key { path: path.as_bytes(), is_directory });
         assert_eq!(file_path.full(), expected.as_bytes(), "{path:?}");
     }

@@ -14,32 +14,23 @@ use twox_hash::XxHash3_128;
 
 use crate::background::{Background, JobHandle, JobOrder};
 use crate::http::conditional::Validators;
+use crate::http::content_coding::ContentCoding;
 use crate::http::{date, etag, response_head};
 use crate::metrics::job_kind::JobKind;
-use crate::store::open_file::OpenFile;
+use crate::store::content::{Content, LoadedFile, QuickRead};
+use crate::store::open_forms::OpenForms;
 use crate::store::resident_parts::ResidentParts;
 use crate::sys::file::{self, Stamp};
 use crate::sys::filesystem::FileSystemClass;
 use crate::time::Now;
 
-/// Files up to this many bytes are kept in memory; longer ones are sent from their descriptor.
-pub const MAX_IN_MEMORY: u64 = 64 * 1024;
-
 /// A file that changed this recently may change once more within the same tick of the file system's clock;
 /// its stamp does not show that. The content of such an entry is read again when its path is opened again.
 const RACY: Duration = Duration::from_secs(1);
 
-/// How often a file is read that changes meanwhile, before it is served from its descriptor instead.
-const READ_ATTEMPTS: u32 = 3;
-
-/// Where the bytes are.
-#[derive(Debug)]
-pub enum Content {
-    /// All of them, in memory.
-    Memory(Box<[u8]>),
-    /// In this open file.
-    File(OwnedFd),
-}
+/// The field of each response that depends on the codings that a client accepts (RFC 9110 §12.5.5), as a
+/// line.
+const VARY: &[u8] = b"Vary: Accept-Encoding\r\n";
 
 /// A file's content, validators and rendered fields.
 #[derive(Debug)]
@@ -48,6 +39,10 @@ pub struct Entry {
     pub content: Content,
     /// Number of bytes.
     pub size: u64,
+    /// The coding of the content, if it is a variant of another entry.
+    pub coding: Option<ContentCoding>,
+    /// The same file in content codings, in the order of [`ContentCoding::ALL`].
+    pub variants: Vec<Arc<Entry>>,
     /// True when the entry answers for a directory, as its index.
     pub is_index: bool,
     /// The class of the file system that the file is on.
@@ -73,6 +68,7 @@ pub struct Entry {
 }
 
 /// What an entry has beside its file.
+#[derive(Clone)]
 pub struct Description {
     /// The media type.
     pub content_type: Cow<'static, str>,
@@ -80,6 +76,8 @@ pub struct Description {
     pub is_index: bool,
     /// The number of the root that the file is beneath.
     pub root: usize,
+    /// True if variants of the file are looked for.
+    pub with_variants: bool,
     /// Who closes the file if that may wait.
     pub background: Option<&'static Background>,
     /// The time before the file was opened.
@@ -87,35 +85,41 @@ pub struct Description {
 }
 
 impl Entry {
-    /// The entry of an open regular file. Reads a small file, for which it may wait.
+    /// The entry of an open regular file and its variants. Reads small files, for which it may wait.
     ///
     /// # Errors
-    /// See pread(2) and fstat(2).
-    pub fn load(open: OpenFile, description: Description) -> std::io::Result<Entry> {
-        let OpenFile { file, stamp, class } = open;
-        let (content, stamp) = read_small(file, stamp)?;
-        Ok(Entry::new(content, (stamp, class), description))
+    /// See pread(2) and fstat(2). A variant that can't be read is left out.
+    pub fn load(open: OpenForms, description: Description) -> std::io::Result<Entry> {
+        let readable = open.current().map(|variant| variant.coding).collect::<Vec<_>>();
+        let OpenForms { identity, variants, .. } = open;
+        let identity = LoadedFile::read(identity)?;
+        let variants = variants.into_iter().filter(|variant| readable.contains(&variant.coding));
+        let read = variants.filter_map(|open| Some((open.coding, LoadedFile::read(open.file).ok()?)));
+        Ok(Entry::new(identity, read.collect(), description))
     }
 
-    /// [`Entry::load`] without a wait for a disk. Gives the file back if it would have to wait, or if whether
-    /// it would is not known.
+    /// [`Entry::load`] without a wait for a disk. Gives the files back if it would have to wait, or if
+    /// whether it would is not known.
     ///
     /// # Errors
     /// See fstat(2).
-    pub fn load_cached(open: OpenFile, description: Description) -> std::io::Result<Result<Entry, OpenFile>> {
-        let OpenFile { file, stamp, class } = open;
-        if stamp.size > MAX_IN_MEMORY {
-            return Ok(Ok(Entry::new(Content::File(file), (stamp, class), description)));
-        }
-        if class == FileSystemClass::Probed {
-            let mut bytes = vec![0; usize::try_from(stamp.size).unwrap_or(0)];
-            let is_whole = bytes.is_empty() || file::read_cached(file.as_fd(), &mut bytes, 0);
-            // What changes meanwhile is read by a job, as often as that takes.
-            if is_whole && file::stat(file.as_fd())?.1 == stamp {
-                return Ok(Ok(Entry::new(Content::Memory(bytes.into()), (stamp, class), description)));
-            }
-        }
-        Ok(Err(OpenFile { file, stamp, class }))
+    pub fn load_cached(
+        open: OpenForms,
+        description: Description,
+    ) -> std::io::Result<Result<Entry, OpenForms>> {
+        let Some(identity) = QuickRead::of(&open.identity)? else { return Ok(Err(open)) };
+        let quick = open.current().map(|variant| {
+            let read = QuickRead::of(&variant.file);
+            read.map(|read| read.map(|read| (variant.coding, read)))
+        });
+        let Some(read) = quick.collect::<std::io::Result<Option<Vec<_>>>>()? else { return Ok(Err(open)) };
+        let mut files = open.variants;
+        let variants = read.into_iter().filter_map(|(coding, bytes)| {
+            let at = files.iter().position(|variant| variant.coding == coding)?;
+            Some((coding, bytes.loaded(files.swap_remove(at).file)))
+        });
+        let variants = variants.collect();
+        Ok(Ok(Entry::new(identity.loaded(open.identity), variants, description)))
     }
 
     /// An entry of content that is built into the program.
@@ -124,15 +128,40 @@ impl Entry {
         let time = (since_epoch.as_secs().cast_signed(), 0);
         let stamp = Stamp { identity: (0, 0), size: body.len() as u64, mtime: time, ctime: time, links: 1 };
         let content_type = Cow::Borrowed(content_type);
-        let description = Description { content_type, is_index, root: 0, background: None, now };
-        Entry::new(Content::Memory(body.into()), (stamp, FileSystemClass::Memory), description)
+        let description =
+            Description { content_type, is_index, root: 0, with_variants: false, background: None, now };
+        let content = Content::Memory(body.into());
+        Entry::new(LoadedFile { content, stamp, class: FileSystemClass::Memory }, Vec::new(), description)
     }
 
-    fn new(content: Content, (stamp, class): (Stamp, FileSystemClass), description: Description) -> Entry {
-        let Description { content_type, is_index, root, background, now } = description;
-        let etag = etag(&content, &stamp);
+    fn new(
+        identity: LoadedFile,
+        variants: Vec<(ContentCoding, LoadedFile)>,
+        description: Description,
+    ) -> Entry {
+        // The file may have changed while it was read.
+        let is_current = |variant: &LoadedFile| variant.stamp.mtime >= identity.stamp.mtime;
+        let variants = variants.into_iter().filter(|(_, variant)| is_current(variant));
+        let variants = variants.map(|(coding, variant)| {
+            Arc::new(Entry::form(variant, Some(coding), Vec::new(), description.clone()))
+        });
+        let variants = variants.collect();
+        Entry::form(identity, None, variants, description)
+    }
+
+    fn form(
+        loaded: LoadedFile,
+        coding: Option<ContentCoding>,
+        variants: Vec<Arc<Entry>>,
+        description: Description,
+    ) -> Entry {
+        let LoadedFile { content, stamp, class } = loaded;
+        let Description { content_type, is_index, root, with_variants: _, background, now } = description;
+        let etag = etag(&content, &stamp, coding);
         let mut entry = Entry {
             size: stamp.size,
+            coding,
+            variants,
             is_index,
             class,
             root,
@@ -179,9 +208,14 @@ impl Entry {
         }
     }
 
-    /// True if length and validators still are those of the descriptor, where there is one. A file may be
-    /// changed in place; its times can be set back, but for the change time, which the kernel alone sets.
+    /// True if length and validators still are those of the descriptor, where there is one, and those of all
+    /// variants too. A file may be changed in place; its times can be set back, but for the change time,
+    /// which the kernel alone sets.
     pub fn is_intact(&self) -> bool {
+        self.has_its_stamp() && self.variants.iter().all(|variant| variant.has_its_stamp())
+    }
+
+    fn has_its_stamp(&self) -> bool {
         self.stamp_now().is_none_or(|stamp| stamp.is_ok_and(|stamp| stamp == self.stamp))
     }
 
@@ -202,9 +236,30 @@ impl Entry {
         })
     }
 
-    /// True if the path, opened again, led to the same content; `stamp` is that of the file found there.
-    pub fn is_same(&self, stamp: &Stamp) -> bool {
-        self.stamp == *stamp && !self.racy
+    /// True if the path, opened again, led to the same content; `open` is what was found there. The variants
+    /// must be the same as well.
+    pub fn is_same(&self, open: &OpenForms) -> bool {
+        let is_same = |entry: &Entry, stamp: &Stamp| entry.stamp == *stamp && !entry.racy;
+        let mut found = open.current();
+        is_same(self, &open.identity.stamp)
+            && self.variants.iter().all(|variant| {
+                found.next().is_some_and(|found| {
+                    Some(found.coding) == variant.coding && is_same(variant, &found.file.stamp)
+                })
+            })
+            && found.next().is_none()
+    }
+
+    /// True if a request could get the content in another form too.
+    fn is_negotiated(&self) -> bool {
+        self.coding.is_some() || !self.variants.is_empty()
+    }
+
+    /// Writes `Vary` if a request could get another form.
+    pub fn write_vary(&self, out: &mut Vec<u8>) {
+        if self.is_negotiated() {
+            out.extend_from_slice(VARY);
+        }
     }
 
     /// The parts of the file that are in the kernel's memory. Not to be locked across a wait.
@@ -240,13 +295,16 @@ impl Entry {
         &self.content_type
     }
 
-    /// Writes `Content-Type` and `Content-Length`.
+    /// Writes `Content-Type`, `Content-Length` and, for a variant, `Content-Encoding`.
     pub fn write_content_fields(&self, out: &mut Vec<u8>, content_type: &[u8], length: u64) {
         response_head::field(out, "Content-Type", content_type);
         response_head::field(out, "Content-Length", itoa::Buffer::new().format(length).as_bytes());
+        if let Some(coding) = self.coding {
+            response_head::field(out, "Content-Encoding", coding.token().as_bytes());
+        }
     }
 
-    /// Writes `Last-Modified`, where that is known, `ETag` and `Accept-Ranges`.
+    /// Writes `Last-Modified`, where that is known, `ETag`, `Accept-Ranges`, and `Vary` where that applies.
     pub fn write_validators(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.whole_fields[self.validators_at..]);
     }
@@ -257,6 +315,7 @@ impl Entry {
         }
         response_head::field(out, "ETag", self.etag.as_bytes());
         response_head::field(out, "Accept-Ranges", b"bytes");
+        self.write_vary(out);
     }
 
     /// The tick at which the path last led to this content when it was opened.
@@ -312,34 +371,17 @@ impl Drop for Entry {
     }
 }
 
-/// Reads a small file whole, as it was at one moment: a read during which the stamp changed is repeated. A
-/// file that keeps changing is served from its descriptor.
-fn read_small(file: OwnedFd, mut stamp: Stamp) -> std::io::Result<(Content, Stamp)> {
-    for _ in 0..READ_ATTEMPTS {
-        if stamp.size > MAX_IN_MEMORY {
-            break;
-        }
-        let mut bytes = vec![0; usize::try_from(stamp.size).unwrap_or(0)];
-        let read = file::read_at(file.as_fd(), &mut bytes, 0)?;
-        let (_, after) = file::stat(file.as_fd())?;
-        if after == stamp && read == bytes.len() {
-            return Ok((Content::Memory(bytes.into()), stamp));
-        }
-        stamp = after;
-    }
-    Ok((Content::File(file), stamp))
-}
-
 /// The entity-tag: a digest of bytes in memory, else of the stamp. The digest has 128 bits, and is the same
-/// in every release.
-fn etag(content: &Content, stamp: &Stamp) -> String {
-    match content {
+/// in every release. Each coding has tags of its own.
+fn etag(content: &Content, stamp: &Stamp, coding: Option<ContentCoding>) -> String {
+    let tag = match content {
         Content::Memory(bytes) => etag::of_content(stamp.size, XxHash3_128::oneshot(bytes)),
         Content::File(_) => {
             let Stamp { identity: (_, inode), size, mtime, ctime, links: _ } = *stamp;
             etag::of_version(&etag::FileVersion { size, inode, mtime, ctime })
         }
-    }
+    };
+    coding.map_or_else(|| tag.clone(), |coding| etag::in_coding(&tag, coding))
 }
 
 /// When the content last changed, never later than the response's own Date (RFC 9110 §8.8.2.1). `None` for

@@ -1,13 +1,12 @@
 //! A lookup that may have to wait for a disk: what is known of it before, and the job of a background thread.
 
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError};
 
 use crate::background::JobHandle;
 use crate::store::directory::FilePath;
 use crate::store::entry::{Description, Entry};
 use crate::store::open::{self, Miss};
-use crate::store::open_file::OpenFile;
+use crate::store::open_forms::OpenForms;
 use crate::store::root::Reopened;
 use crate::sys::file::Root;
 use crate::sys::filesystem::FileSystemClass;
@@ -26,15 +25,15 @@ pub enum Cold {
     Root(JobHandle<Reopened>),
     /// Open the file and read it.
     Open,
-    /// Read the file that is open.
-    Load(OpenFile),
+    /// Read the file and the variants that are open.
+    Load(OpenForms),
 }
 
 /// What a job found.
 #[derive(Clone)]
 pub enum FoundEntry {
-    /// The content of an entry that was known, and the file if it can be watched.
-    Same(Arc<Entry>, Option<Arc<OwnedFd>>),
+    /// The content of an entry that was known, and its files if they can be watched.
+    Same(Arc<Entry>, Option<Arc<OpenForms>>),
     /// A new entry.
     New(Arc<Entry>),
 }
@@ -47,8 +46,8 @@ pub struct LookupJob {
     pub path: Vec<u8>,
     /// The index file's name, where a directory was requested.
     pub index: Option<Vec<u8>>,
-    /// The file, if it is open already.
-    pub open: Option<OpenFile>,
+    /// The file and its variants, if they are open already.
+    pub open: Option<OpenForms>,
     /// The entry that may still have the same content.
     pub known: Option<Arc<Entry>>,
     /// What a new entry has beside its file.
@@ -63,18 +62,22 @@ impl LookupJob {
     pub fn run(self) -> Result<FoundEntry, Miss> {
         let open = match self.open {
             Some(open) => open,
-            None => open::open(&self.root, &FilePath { path: &self.path, index: self.index.as_deref() })?,
+            None => {
+                let path = FilePath { path: &self.path, index: self.index.as_deref() };
+                open::open(&self.root, &path, self.description.with_variants)?
+            }
         };
         if let Some(known) = self.known
-            && known.is_same(&open.stamp)
+            && known.is_same(&open)
         {
             // A file on a network file system or FUSE is closed here, since that may wait, and the open may
             // have dropped what was in memory of it.
-            let is_remote = open.class == FileSystemClass::Remote;
+            let is_remote = open.identity.class == FileSystemClass::Remote;
             if is_remote {
-                known.parts().lock().unwrap_or_else(PoisonError::into_inner).forget();
+                let forms = std::iter::once(&known).chain(&known.variants);
+                forms.for_each(|form| form.parts().lock().unwrap_or_else(PoisonError::into_inner).forget());
             }
-            return Ok(FoundEntry::Same(known, (!is_remote).then(|| Arc::new(open.file))));
+            return Ok(FoundEntry::Same(known, (!is_remote).then(|| Arc::new(open))));
         }
         match Entry::load(open, self.description) {
             Ok(entry) => Ok(FoundEntry::New(Arc::new(entry))),

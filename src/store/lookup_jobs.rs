@@ -197,6 +197,7 @@ mod tests {
                 content_type: "text/plain".into(),
                 is_index: false,
                 root: 0,
+                with_variants: true,
                 background: None,
                 now: Now { tick: 1, wall: SystemTime::UNIX_EPOCH },
             };

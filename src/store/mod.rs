@@ -15,6 +15,7 @@
 
 pub mod cache;
 mod cold;
+pub mod content;
 pub mod directory;
 pub mod entry;
 pub mod freshness;
@@ -23,6 +24,7 @@ mod lookup_jobs;
 pub mod name_index;
 pub mod open;
 pub mod open_file;
+pub mod open_forms;
 pub mod page_in;
 pub mod resident_parts;
 pub mod root;

@@ -6,8 +6,10 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use crate::http::content_coding::ContentCoding;
 use crate::store::directory::FilePath;
 use crate::store::open_file::OpenFile;
+use crate::store::open_forms::{OpenForms, OpenVariant, VariantNames};
 use crate::sys::file::{self, Kind, OpenError, Root, Stamp};
 use crate::sys::filesystem::{self, FileSystemClass};
 
@@ -112,12 +114,12 @@ impl From<OpenError> for Miss {
     }
 }
 
-/// Opens the file at `path` beneath `root`. May wait for a disk.
+/// Opens the file at `path` beneath `root`, and its variants if they are asked for. May wait for a disk.
 ///
 /// # Errors
 /// See [`Miss`].
-pub fn open(root: &Root, path: &FilePath<'_>) -> Result<OpenFile, Miss> {
-    open_with(Opener::MayWait(root), path).map_err(|failure| match failure {
+pub fn open(root: &Root, path: &FilePath<'_>, with_variants: bool) -> Result<OpenForms, Miss> {
+    open_forms(Opener::MayWait(root), path, with_variants).map_err(|failure| match failure {
         Failure::Miss(miss) => miss,
         Failure::Cold => Miss::Failed,
     })
@@ -132,15 +134,47 @@ pub fn open_on_mount(
     root: &Root,
     (class, cached): (FileSystemClass, bool),
     path: &FilePath<'_>,
-) -> Option<Result<OpenFile, Miss>> {
-    match open_with(Opener::OnMount(root, class, cached), path) {
+    with_variants: bool,
+) -> Option<Result<OpenForms, Miss>> {
+    match open_forms(Opener::OnMount(root, class, cached), path, with_variants) {
         Ok(file) => Some(Ok(file)),
         Err(Failure::Miss(miss)) => Some(Err(miss)),
         Err(Failure::Cold) => None,
     }
 }
 
-fn open_with(opener: Opener<'_>, path: &FilePath<'_>) -> Result<OpenFile, Failure> {
+fn open_forms(opener: Opener<'_>, path: &FilePath<'_>, with_variants: bool) -> Result<OpenForms, Failure> {
+    let mut forms = OpenForms::alone(open_file(opener, path)?);
+    if with_variants {
+        open_variants(opener, &path.full(), &mut forms)?;
+    }
+    Ok(forms)
+}
+
+/// Opens the variants of the file at `path`. What can't be served counts as absent.
+fn open_variants(opener: Opener<'_>, path: &[u8], forms: &mut OpenForms) -> Result<(), Failure> {
+    forms.names = VariantNames::Known;
+    for coding in ContentCoding::ALL {
+        match opener.open(&[path, coding.suffix().as_bytes()].concat()) {
+            Ok(file) => match stat(&file)? {
+                (Kind::Regular, stamp) => {
+                    let file = OpenFile { class: opener.class_of(&file), file, stamp };
+                    forms.variants.push(OpenVariant { coding, file });
+                }
+                _ => forms.names = VariantNames::Obstructed,
+            },
+            Err(OpenError::Missing) => {}
+            // Nothing is known of it.
+            Err(error @ (OpenError::Exhausted | OpenError::Cold)) => return Err(error.into()),
+            Err(OpenError::Denied | OpenError::Outside | OpenError::Other(_)) => {
+                forms.names = VariantNames::Obstructed;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn open_file(opener: Opener<'_>, path: &FilePath<'_>) -> Result<OpenFile, Failure> {
     if path.index.is_some() { open_index(opener, path) } else { open_plain(opener, path.path) }
 }
 

@@ -3,11 +3,12 @@
 //! [`StoreState::get`] has the steps that the head of `mod.rs` numbers. **Invariant:** nothing here waits for
 //! a client or gives way to another coroutine, because the lock is held.
 
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use crate::background::Background;
 use crate::config::Settings;
+use crate::http::compressed_type::is_compressed;
+use crate::http::content_coding::ContentCoding;
 use crate::http::mime::Types;
 use crate::metrics::Row;
 use crate::store::cache::{Cached, Key};
@@ -17,7 +18,7 @@ use crate::store::freshness::{Freshness, WatchTarget};
 use crate::store::lookup::{Cold, Lookup};
 use crate::store::lookup_jobs::LookupJobs;
 use crate::store::open::{self, Miss};
-use crate::store::open_file::OpenFile;
+use crate::store::open_forms::OpenForms;
 use crate::store::root::{ContentRoot, RootDirectory};
 use crate::store::watched_cache::WatchedCache;
 use crate::sys::file;
@@ -129,13 +130,14 @@ impl StoreState {
             }
         }
         self.metrics.cache_miss();
+        let description = self.describe(key, directory, now);
         // 4. The file.
-        match self.open(key, directory, now) {
+        match self.open(key, directory, &description) {
             None => Lookup::Cold(Cold::Open),
             Some(Err(miss)) => Lookup::Ready(Err(miss)),
             Some(Ok(Opened::Stale(entry))) => Lookup::Ready(Ok(entry)),
             // 5. The entry of it.
-            Some(Ok(Opened::File(file))) => match self.load(key, directory, file, now) {
+            Some(Ok(Opened::Forms(open))) => match self.load(key, directory, open, description) {
                 Ok(lookup) => lookup,
                 Err(_) => Lookup::Ready(Err(Miss::Failed)),
             },
@@ -159,24 +161,29 @@ impl StoreState {
         }
     }
 
-    /// Step 4. Opens the file of `key`; `None` if that may take a wait. If descriptors or memory have run
-    /// out, a stale entry is returned, for up to 10 s. Without one, the cache closes its files and the open
-    /// is tried again.
-    fn open(&mut self, key: Key<'_>, directory: &Directory, now: Now) -> Option<Result<Opened, Miss>> {
+    /// Step 4. Opens the file of `key` and its variants; `None` if that may take a wait. If descriptors or
+    /// memory have run out, a stale entry is returned, for up to 10 s. Without one, the cache closes its
+    /// files and the open is tried again.
+    fn open(
+        &mut self,
+        key: Key<'_>,
+        directory: &Directory,
+        description: &Description,
+    ) -> Option<Result<Opened, Miss>> {
         let path = directory.file_path(key);
         let is_known = self.cache.lookup(key).is_some();
-        let mut opened = self.open_beneath(directory.root, &path, is_known)?;
+        let mut opened = self.open_beneath(&path, description, is_known)?;
         if matches!(opened, Err(Miss::Exhausted)) {
-            if let Some(entry) = self.stale(key, now) {
+            if let Some(entry) = self.stale(key, description.now) {
                 return Some(Ok(Opened::Stale(entry)));
             }
-            opened = self.open_beneath(directory.root, &path, is_known)?;
+            opened = self.open_beneath(&path, description, is_known)?;
             self.exhaustion.refused += u64::from(matches!(opened, Err(Miss::Exhausted)));
         }
         if opened.is_err() {
             self.remove_missing(key);
         }
-        Some(opened.map(Opened::File))
+        Some(opened.map(Opened::Forms))
     }
 
     /// The stale entry of `key`, because descriptors or memory have run out. Without one, the cache closes
@@ -200,18 +207,20 @@ impl StoreState {
         }
     }
 
-    /// Opens a file; `None` if that may take a wait. `is_known` says that the path was opened before.
+    /// Opens a file and its variants; `None` if that may take a wait. `is_known` says that the path was
+    /// opened before.
     fn open_beneath(
         &self,
-        root: usize,
         path: &FilePath<'_>,
+        description: &Description,
         is_known: bool,
-    ) -> Option<Result<OpenFile, Miss>> {
-        let Some(RootDirectory { root, class, .. }) = self.roots[root].directory() else {
+    ) -> Option<Result<OpenForms, Miss>> {
+        let Some(RootDirectory { root, class, .. }) = self.roots[description.root].directory() else {
             return Some(Err(Miss::NotFound));
         };
+        let with_variants = description.with_variants;
         if !self.background.has_disk_threads() {
-            return Some(open::open(root, path));
+            return Some(open::open(root, path, with_variants));
         }
         let cached = match class {
             // Nothing there is ever on a disk, but the kernel does not say so of names that are missing.
@@ -220,7 +229,7 @@ impl StoreState {
             FileSystemClass::HalfProbed if is_known => self.cached_lookups,
             FileSystemClass::HalfProbed | FileSystemClass::Remote => return None,
         };
-        open::open_on_mount(root, (*class, cached), path)
+        open::open_on_mount(root, (*class, cached), path, with_variants)
     }
 
     /// Step 5. The entry of a file that was just opened: the cached one if it still has the same content,
@@ -229,9 +238,10 @@ impl StoreState {
         &mut self,
         key: Key<'_>,
         directory: &Directory,
-        mut open: OpenFile,
-        now: Now,
+        open: OpenForms,
+        description: Description,
     ) -> std::io::Result<Lookup> {
+        let now = description.now;
         let (checks, is_unwatched) = match self.cache.lookup(key) {
             Some(cached) => {
                 (cached.checks.saturating_add(1), matches!(cached.freshness, Freshness::Unwatched))
@@ -240,20 +250,22 @@ impl StoreState {
         };
         let mut freshness = None;
         if is_unwatched && checks >= CHECKS_BEFORE_WATCH {
-            freshness = self.watch(key, directory, (open.file.as_fd(), open.stamp.identity), now);
+            freshness = self.watch(key, directory, &open, now);
             // It may have changed before it was watched.
-            open.stamp = file::stat(open.file.as_fd()).inspect_err(|_| self.cache.unwatch(&freshness))?.1;
+            if !open.is_unchanged() {
+                self.cache.unwatch(&freshness);
+                freshness = None;
+            }
         }
         if let Some(cached) = self.cache.lookup(key)
-            && cached.entry.is_same(&open.stamp)
+            && cached.entry.is_same(&open)
         {
             cached.entry.confirm(now);
             cached.checks = checks;
             cached.freshness = freshness.unwrap_or_else(|| std::mem::take(&mut cached.freshness));
             return Ok(Lookup::Ready(Ok(Arc::clone(&cached.entry))));
         }
-        let description = self.describe(key, directory, now);
-        let waits = self.background.has_disk_threads() && open.class != FileSystemClass::Memory;
+        let waits = self.background.has_disk_threads() && open.identity.class != FileSystemClass::Memory;
         let loaded = match waits {
             true => Entry::load_cached(open, description),
             false => Entry::load(open, description).map(Ok),
@@ -280,8 +292,10 @@ impl StoreState {
     /// What the entry of a key has beside its file.
     pub(super) fn describe(&self, key: Key<'_>, directory: &Directory, now: Now) -> Description {
         let path = directory.file_path(key);
-        let content_type = self.types.of(path.index.unwrap_or(path.path));
+        let name = path.index.unwrap_or(path.path);
+        let content_type = self.types.of(name);
         Description {
+            with_variants: directory.precompressed && may_have_variants(name, &content_type),
             content_type,
             is_index: path.index.is_some(),
             root: directory.root,
@@ -290,12 +304,12 @@ impl StoreState {
         }
     }
 
-    /// Watches a file that was just opened, of this device and inode number, and the path to it.
+    /// Watches a file that was just opened, its variants, and the path to them.
     pub(super) fn watch(
         &mut self,
         key: Key<'_>,
         directory: &Directory,
-        (file, identity): (BorrowedFd<'_>, (u64, u64)),
+        forms: &OpenForms,
         now: Now,
     ) -> Option<Freshness> {
         let root = self.roots[directory.root].directory()?;
@@ -304,8 +318,7 @@ impl StoreState {
             root: &root.root,
             path: &directory.file_path(key).full(),
             key: key.path,
-            file,
-            identity,
+            forms,
         };
         Some(self.cache.watch(&target, now))
     }
@@ -318,6 +331,13 @@ impl StoreState {
 
 /// What opening a file came to.
 enum Opened {
-    File(OpenFile),
+    Forms(OpenForms),
     Stale(Arc<Entry>),
+}
+
+/// False if a file of this name and media type has no variants that are worth a look: it is compressed, or is
+/// such a variant itself.
+fn may_have_variants(name: &[u8], media_type: &str) -> bool {
+    let is_variant = ContentCoding::ALL.iter().any(|coding| name.ends_with(coding.suffix().as_bytes()));
+    !is_variant && !is_compressed(media_type)
 }

@@ -165,6 +165,7 @@ mod tests {
     use super::*;
     use crate::store::entry::Description;
     use crate::store::open_file::OpenFile;
+    use crate::store::open_forms::OpenForms;
     use crate::sys::file;
     use crate::sys::filesystem::FileSystemClass;
 
@@ -198,9 +199,16 @@ mod tests {
         let file = OwnedFd::from(std::fs::File::open("/proc/self/exe").unwrap());
         let (_, stamp) = file::stat(file.as_fd()).unwrap();
         let content_type = "text/plain".into();
-        let description = Description { content_type, is_index: false, root: 0, background: None, now };
+        let description = Description {
+            content_type,
+            is_index: false,
+            root: 0,
+            with_variants: false,
+            background: None,
+            now,
+        };
         let open = OpenFile { file, stamp, class: FileSystemClass::Memory };
-        let entry = Arc::new(Entry::load(open, description).unwrap());
+        let entry = Arc::new(Entry::load(OpenForms::alone(open), description).unwrap());
         cache.insert(KEY, Cached { entry, freshness: Freshness::Unwatched, checks: 0 });
         cache
     }

@@ -32,13 +32,15 @@ const PATH_EVENTS: WatchFlags =
 /// at once, even if a process has the file open.
 const FILE_EVENTS: WatchFlags = PATH_EVENTS.union(WatchFlags::MODIFY).union(WatchFlags::CLOSE_WRITE);
 
-/// Events of the names in a directory: each that is added, removed or gets other attributes.
-const NAME_EVENTS: WatchFlags = WatchFlags::CREATE
+/// Events of the names in a directory that are added or removed.
+const ADDITION_EVENTS: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::DELETE)
     .union(WatchFlags::MOVED_FROM)
     .union(WatchFlags::MOVED_TO)
-    .union(WatchFlags::ATTRIB)
     .union(WatchFlags::ONLYDIR);
+
+/// Events of the names in a directory: each that is added, removed or gets other attributes.
+const NAME_EVENTS: WatchFlags = ADDITION_EVENTS.union(WatchFlags::ATTRIB);
 
 /// The events by which a name is added or removed.
 const ADDED_OR_REMOVED: ReadFlags =
@@ -204,12 +206,21 @@ impl Inotify {
     }
 
     /// Watches an open file, directory or link: the inode, whatever its name leads to. The descriptor may be
-    /// an `O_PATH` one. An inode that is watched already keeps its number.
+    /// an `O_PATH` one. An inode that is watched already keeps its number and its events.
     ///
     /// # Errors
     /// See [`WatchError`].
     pub fn watch(&self, node: BorrowedFd<'_>, kind: Kind) -> Result<WatchId, WatchError> {
-        self.add(node, if kind == Kind::Regular { FILE_EVENTS } else { PATH_EVENTS })
+        let events = if kind == Kind::Regular { FILE_EVENTS } else { PATH_EVENTS };
+        self.add(node, events | WatchFlags::MASK_ADD)
+    }
+
+    /// [`Inotify::watch`] of an open directory, with the names that are added to it or removed from it.
+    ///
+    /// # Errors
+    /// See [`WatchError`].
+    pub fn watch_with_additions(&self, directory: BorrowedFd<'_>) -> Result<WatchId, WatchError> {
+        self.add(directory, PATH_EVENTS | ADDITION_EVENTS | WatchFlags::MASK_ADD)
     }
 
     /// Watches the names in an open directory.

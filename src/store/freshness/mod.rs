@@ -178,12 +178,13 @@ impl Watches {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
-    use std::os::fd::AsFd;
+    use std::fs;
     use std::path::PathBuf;
 
     use super::*;
-    use crate::sys::file::{self, Root};
+    use crate::store::directory::FilePath;
+    use crate::store::open;
+    use crate::sys::file::Root;
 
     #[test]
     fn an_entry_is_fresh_for_as_long_as_its_changes_are_reported() {
@@ -226,6 +227,50 @@ mod tests {
     }
 
     #[test]
+    fn names_of_variants_are_watched_beside_files_that_may_have_them() {
+        let tree = Tree::new("variants");
+        let mut watches = Watches::new(10);
+        if watches.start(10).is_err() {
+            return;
+        }
+        let at = |name: &str| tree.0.join("d").join(name);
+        let plain = tree.watch(&mut watches, b"b");
+        let changes: [(&str, &dyn Fn()); 6] = [
+            ("appears", &|| fs::write(at("a.gz"), "1").unwrap()),
+            ("is written", &|| fs::write(at("a.gz"), "2").unwrap()),
+            ("is renamed away", &|| fs::rename(at("a.gz"), at("other")).unwrap()),
+            ("is linked", &|| std::os::unix::fs::symlink("other", at("a.br")).unwrap()),
+            ("is written behind a link", &|| fs::write(at("other"), "3").unwrap()),
+            ("is removed", &|| fs::remove_file(at("a.br")).unwrap()),
+        ];
+        for (what, change) in changes {
+            let Freshness::Watched(_) = tree.watch_forms(&mut watches, b"a", true) else { panic!("{what}") };
+            fs::write(at("b.gz"), "a name that matters to no entry").unwrap();
+            fs::remove_file(at("b.gz")).unwrap();
+            assert!(watches.changed().is_none_or(|changed| changed == ChangedEntries::default()), "{what}");
+            change();
+            let keys = watches.changed().unwrap().keys;
+            assert_eq!(keys, [b"a"[..].into()], "{what}");
+        }
+        watches.unwatch(&plain);
+        assert_eq!(watches.count(), 0);
+    }
+
+    #[test]
+    fn what_obstructs_a_variant_is_not_watched() {
+        let tree = Tree::new("obstructed");
+        let mut watches = Watches::new(10);
+        if watches.start(10).is_err() {
+            return;
+        }
+        fs::create_dir(tree.0.join("d/a.br")).unwrap();
+        assert!(matches!(tree.watch_forms(&mut watches, b"a", true), Freshness::Unwatched));
+        std::os::unix::fs::symlink("nowhere", tree.0.join("d/b.br")).unwrap();
+        assert!(matches!(tree.watch_forms(&mut watches, b"b", true), Freshness::Unwatched));
+        assert_eq!(watches.count(), 0);
+    }
+
+    #[test]
     fn running_out_of_watches_is_reported_once() {
         let tree = Tree::new("shortage");
         let mut watches = Watches::new(10);
@@ -250,18 +295,16 @@ mod tests {
 
         /// Watches a file for an entry of its name.
         fn watch(&self, watches: &mut Watches, name: &[u8]) -> Freshness {
+            self.watch_forms(watches, name, false)
+        }
+
+        /// The same, with its variants if they are asked for.
+        fn watch_forms(&self, watches: &mut Watches, name: &[u8], with_variants: bool) -> Freshness {
             let path = [b"d/", name].concat();
             let root = Root::open(&self.0).unwrap();
-            let file = File::open(self.0.join(str::from_utf8(&path).unwrap())).unwrap();
-            let (_, stamp) = file::stat(file.as_fd()).unwrap();
-            let target = WatchTarget {
-                root_number: 0,
-                root: &root,
-                path: &path,
-                key: name,
-                file: file.as_fd(),
-                identity: stamp.identity,
-            };
+            let file_path = FilePath { path: &path, index: None };
+            let forms = open::open(&root, &file_path, with_variants).unwrap();
+            let target = WatchTarget { root_number: 0, root: &root, path: &path, key: name, forms: &forms };
             watches.watch(&target, 1)
         }
     }

@@ -33,8 +33,15 @@ impl From<WatchError> for PathError {
     }
 }
 
-/// Follows `path` from the root and calls `watch` with each inode on it and with its end. Returns the device
-/// and inode number of the regular file that it leads to, `None` for a directory.
+/// Where a path leads.
+pub enum PathEnd {
+    /// To a regular file of this device and inode number.
+    File((u64, u64)),
+    /// To a directory; `None` is the root.
+    Directory(Option<OwnedFd>),
+}
+
+/// Follows `path` from the root and calls `watch` with each inode on it and with its end.
 ///
 /// # Errors
 /// See [`PathError`].
@@ -42,7 +49,7 @@ pub fn follow(
     root: &Root,
     path: &[u8],
     mut watch: impl FnMut(BorrowedFd<'_>, Kind) -> Result<(), WatchError>,
-) -> Result<Option<(u64, u64)>, PathError> {
+) -> Result<PathEnd, PathError> {
     watch(root.as_fd(), Kind::Directory)?;
     let mut parents: Vec<OwnedFd> = Vec::new();
     let mut names = Vec::new();
@@ -69,11 +76,11 @@ pub fn follow(
                 }
                 push_names(&mut names, &target);
             }
-            Kind::Regular if names.iter().all(Vec::is_empty) => return Ok(Some(identity)),
+            Kind::Regular if names.iter().all(Vec::is_empty) => return Ok(PathEnd::File(identity)),
             Kind::Regular | Kind::Link | Kind::Special => return Err(PathError::Unreachable),
         }
     }
-    Ok(None)
+    Ok(PathEnd::Directory(parents.pop()))
 }
 
 /// Watches what `name` in `parent` leads to. Returns it with its kind, device and inode number.
