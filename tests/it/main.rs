@@ -38,6 +38,7 @@ mod paths;
 mod redirects;
 mod traversal;
 mod types;
+mod variants;
 
 mod conditional;
 mod ranges;
