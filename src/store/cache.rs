@@ -19,9 +19,9 @@ use crate::store::freshness::Freshness;
 /// watches. Measured at 0.8 to 1 KiB.
 const OVERHEAD: u64 = 1024;
 
-/// Inotify watches that an entry may need: its file and its variants, and some directories and links on its
+/// Inotify watches that an entry, or a variant, may need: its file, and some directories and links on its
 /// path.
-const WATCHES: usize = 6;
+const WATCHES: usize = 4;
 
 /// The most entries that one sweep removes. Each may have watches to remove, which takes system calls.
 const SWEPT: usize = 4096;

@@ -25,6 +25,11 @@ fn start(places: usize, flags: &[&str]) -> (Server, SocketAddr) {
     let launch = Launch::site().flags(["--admin", "0", "--max-connections", &limit, "--idle-timeout", "1h"]);
     let server = launch.flags(flags).start();
     let admin = server.admin_address();
+    // A client whose page comes from the disk waits with a coroutine, and the tests are about order.
+    server.ask("GET /page.html HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").is(200, PAGE);
+    eventually("none is open", || {
+        (Exposition::of(admin).sum("mayhttpd_connections_open", "") == 0.0).then_some(())
+    });
     (server, admin)
 }
 
