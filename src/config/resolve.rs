@@ -273,6 +273,8 @@ mod tests {
             }),
             (&["--listing"], with(Scope { listing: true, ..Scope::default() })),
             (&["--listing=on"], with(Scope { listing: true, ..Scope::default() })),
+            (&["--precompressed", "off"], with(Scope { precompressed: false, ..Scope::default() })),
+            (&["--precompressed"], base()),
             (&["--dotfiles", "serve"], Settings { dotfiles: true, ..base() }),
         ];
         for (flags, expected) in cases {

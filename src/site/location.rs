@@ -114,9 +114,9 @@ impl Location {
             only_beneath: setting.path.ends_with('/') && !names.is_empty(),
             access: setting.access.clone(),
             fixed: setting.response.as_ref().map(PreparedResponse::new),
-            directory: Directory { root, prefix_length, index, precompressed: true },
+            by_name: setting.find_by_name.then(|| ByName::new(root, host.number, &scope)),
+            directory: Directory { root, prefix_length, index, precompressed: scope.precompressed },
             alias_length,
-            by_name: setting.find_by_name.then(|| ByName::new(root, host.number)),
             shown: if directory.is_some() { names.len() } else { 0 },
             logged: setting.access_log,
             missing_index: match scope.missing_index {
@@ -254,10 +254,10 @@ pub struct ByName {
 }
 
 impl ByName {
-    fn new(root: usize, location: usize) -> ByName {
+    fn new(root: usize, location: usize, scope: &Scope) -> ByName {
         let prefix: Box<[u8]> = [b"\0".as_slice(), location.to_string().as_bytes()].concat().into();
-        let directory =
-            Directory { root, prefix_length: prefix.len(), index: Vec::new(), precompressed: true };
+        let (prefix_length, precompressed) = (prefix.len(), scope.precompressed);
+        let directory = Directory { root, prefix_length, index: Vec::new(), precompressed };
         ByName { directory, prefix }
     }
 
@@ -278,12 +278,13 @@ mod tests {
 
     #[test]
     fn the_key_of_a_file_that_is_found_by_name_is_no_site_path_and_leads_to_it() {
-        let by_name = ByName::new(3, 12);
+        let scope = Scope::default();
+        let by_name = ByName::new(3, 12, &scope);
         let key = by_name.key(b"a/b");
         assert_eq!(key[0], 0);
         let file_path = by_name.directory.file_path(Key { path: &key, is_directory: false });
         assert_eq!((file_path.path, file_path.index), (b"a/b".as_slice(), None));
-        assert_ne!(ByName::new(0, 1).key(b"2/x"), ByName::new(0, 12).key(b"x"));
+        assert_ne!(ByName::new(0, 1, &scope).key(b"2/x"), ByName::new(0, 12, &scope).key(b"x"));
     }
 
     #[test]

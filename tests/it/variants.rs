@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
+use crate::support::configured::{refused, serve};
 use crate::support::slow_disk::{SlowDisk, can_be_slow};
 use crate::support::slow_files::{Caching, Operation};
 use crate::support::tree::{CHANGED, PAGE};
@@ -311,6 +312,45 @@ fn files_of_locations_and_files_found_by_name_have_variants() {
     let response = server.get_with("/other/found.js", &accept("gzip"));
     assert_eq!(response["cache-control"], "max-age=3600");
     server.get_with("/by-name/named.js.gz", &accept("gzip")).is(200, "coded");
+}
+
+#[test]
+fn the_setting_nearest_to_a_request_counts() {
+    let variants = |server: &Server, host: &str, target: &str| {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: gzip\r\n\r\n");
+        let response = server.ask(request);
+        response.has_status(&[200]);
+        let is_coded = response.field("content-encoding").is_some();
+        assert_eq!(response.field("vary").is_some(), is_coded, "{host}{target}");
+        is_coded
+    };
+    let text = "[[location]]\npath = '/inner/'\nprecompressed = true\n\
+                [[location]]\npath = '/by-name'\nfind_by_name = true\n\
+                [[host]]\nnames = ['on.example']\nprecompressed = true\n\
+                [[host.location]]\npath = '/inner'\nprecompressed = false\n";
+    let make = || {
+        let tree = tree();
+        tree.file("by-name/deep/named.js", "named");
+        tree.file("by-name/deep/named.js.gz", "coded");
+        tree
+    };
+    let off = serve(make(), text, &["--precompressed=off"]);
+    for (host, target, coded) in [
+        ("test", "/a.js", false),
+        ("test", "/inner/", true),
+        ("test", "/by-name/named.js", false),
+        ("on.example", "/a.js", true),
+        ("on.example", "/inner/", false),
+    ] {
+        assert_eq!(variants(&off, host, target), coded, "{host}{target}");
+    }
+    let on = serve(make(), text, &["--precompressed"]);
+    for (target, coded) in [("/a.js", true), ("/inner/", true), ("/by-name/named.js", true)] {
+        assert_eq!(variants(&on, "test", target), coded, "{target}");
+    }
+    let variable = Launch::of(make()).environment("MAYHTTPD_PRECOMPRESSED", "off").start();
+    assert!(!variants(&variable, "test", "/a.js"));
+    assert!(refused("precompressed = 1").contains("precompressed: "));
 }
 
 #[test]

@@ -39,6 +39,13 @@ pub const KEYS: &[TableKey<ScopeSettings>] = &[
         ..TableKey::EMPTY
     },
     TableKey {
+        name: "precompressed",
+        takes: "true or false",
+        read: ReadKey::Switch(|s, on| s.precompressed = Some(on)),
+        show: |s| s.precompressed.map(|on| on.to_string()),
+        ..TableKey::EMPTY
+    },
+    TableKey {
         name: "expires",
         takes: "a number or a string: TIME|off",
         read: ReadKey::NumberOrText(|s, text| {

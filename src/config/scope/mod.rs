@@ -80,6 +80,8 @@ scope! {
     missing_index: MissingIndex = MissingIndex::Forbidden;
     /// True if a directory without an index file is listed instead.
     listing: bool = false;
+    /// True if `NAME.br`, `NAME.zst` and `NAME.gz` beside a file are its variants in content codings.
+    precompressed: bool = true;
     /// How long a response may be cached, 0 to 3650 days.
     expires: Option<Duration> = None;
     /// The value of Cache-Control, one line.

@@ -83,6 +83,15 @@ pub const ROWS: &[SettingRow] = &[
         ..SECTION
     },
     SettingRow {
+        long: "precompressed",
+        value_name: "on|off",
+        alone: "on",
+        help: "Serve NAME.br, NAME.zst and NAME.gz in place of NAME: on or off",
+        default: "on",
+        read: ReadSetting::Scope,
+        ..SECTION
+    },
+    SettingRow {
         long: "dotfiles",
         value_name: "hide|serve",
         help: "Hide or serve names that begin with a dot",
