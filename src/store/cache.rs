@@ -248,7 +248,9 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+    use crate::store::directory::FilePath;
     use crate::store::entry::Description;
+    use crate::store::open;
     use crate::store::open_file::OpenFile;
     use crate::store::open_forms::OpenForms;
     use crate::sys::file;
@@ -281,6 +283,29 @@ mod tests {
         let open = OpenFile { file, stamp, class: FileSystemClass::Memory };
         let entry = Arc::new(Entry::load(OpenForms::alone(open), description).unwrap());
         assert!(entry.file().is_some());
+        Cached { entry, freshness: Freshness::Unwatched, checks: 0 }
+    }
+
+    /// An entry of a file of 100 bytes with a variant of 50 bytes and a long one.
+    fn varied(name: &str) -> Cached {
+        let place = std::env::temp_dir().join(format!("mayhttpd-cache-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&place).unwrap();
+        for (file, length) in [("a", 100), ("a.br", 50), ("a.gz", 70_000)] {
+            std::fs::write(place.join(file), vec![b'x'; length]).unwrap();
+        }
+        let path = FilePath { path: b"a", index: None };
+        let open = open::open(&file::Root::open(&place).unwrap(), &path, true).unwrap();
+        std::fs::remove_dir_all(&place).unwrap();
+        let description = Description {
+            content_type: "text/plain".into(),
+            is_index: false,
+            root: 0,
+            with_variants: true,
+            background: None,
+            now: Now { tick: 0, wall: SystemTime::UNIX_EPOCH },
+        };
+        let entry = Arc::new(Entry::load(open, description).unwrap());
+        assert_eq!(entry.variants.len(), 2);
         Cached { entry, freshness: Freshness::Unwatched, checks: 0 }
     }
 
@@ -319,6 +344,36 @@ mod tests {
         assert!(cache.get(b"a").is_none() && cache.get(b"b").is_none() && cache.get(b"c").is_some());
         assert!(cache.get(b"large").is_some());
         assert_eq!(cache.used.bytes, 8 + 2 * OVERHEAD);
+    }
+
+    #[test]
+    fn variants_count_in_memory_and_in_files() {
+        let mut cache = cache(5, 200);
+        insert(&mut cache, b"varied", varied("counted"));
+        assert_eq!(cache.used, Weight { bytes: 150 + 2 * OVERHEAD, open: 1 });
+        insert(&mut cache, b"large", large());
+        assert_eq!(insert(&mut cache, b"next", large()), 1, "three files would be open");
+        assert!(cache.get(b"varied").is_none());
+        assert_eq!(cache.used, Weight { bytes: 0, open: 2 });
+        insert(&mut cache, b"varied", varied("evicted"));
+        insert(&mut cache, b"small", small(50));
+        assert_eq!(insert(&mut cache, b"other", small(2 * OVERHEAD as usize + 1)), 1);
+        assert!(cache.get(b"small").is_none(), "what is in memory alone leaves first");
+        assert_eq!(insert(&mut cache, b"other", small(4 * OVERHEAD as usize + 100)), 3, "all but itself");
+        assert_eq!(cache.used, Weight { bytes: 5 * OVERHEAD + 100, open: 0 });
+    }
+
+    #[test]
+    fn an_entry_stays_as_long_as_a_variant_of_it_is_sent() {
+        let mut cache = cache(5, 200);
+        let cached = varied("sent");
+        let sent = Arc::clone(&cached.entry.variants[1]);
+        insert(&mut cache, b"varied", cached);
+        cache.close_unused((5, 6), 9, |_| panic!("it is being sent"));
+        drop(sent);
+        let mut left = 0;
+        cache.close_unused((5, 12), 9, |_| left += 1);
+        assert_eq!((left, cache.len(), cache.used), (1, 0, Weight::default()));
     }
 
     #[test]
