@@ -46,6 +46,8 @@ pub mod metrics;
 
 pub mod config;
 
+pub mod compression;
+
 pub mod http;
 pub mod time;
 

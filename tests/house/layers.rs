@@ -10,7 +10,7 @@ use crate::source::{Module, SourceFile, imports};
 const LAYERS: &[(&str, &[&str])] = &[
     ("main", &[]),
     ("lib", &["commands", "master", "capacity", "config", "sys", "error"]),
-    ("commands", &["master", "capacity", "config", "sys", "error"]),
+    ("commands", &["master", "capacity", "config", "compression", "http", "sys", "error"]),
     (
         "master",
         &[
@@ -39,7 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("admin", &["sandbox", "ipc", "config", "log", "metrics", "http", "time", "sys", "error"]),
     ("connection", &["site", "store", "background", "config", "log", "metrics", "http", "time", "sys"]),
     ("site", &["store", "background", "config", "metrics", "http", "time", "sys"]),
-    ("store", &["background", "config", "metrics", "http", "time", "sys"]),
+    ("store", &["background", "config", "metrics", "compression", "http", "time", "sys"]),
     ("background", &["metrics", "time", "sys"]),
     ("capacity", &["config", "sys", "error"]),
     ("sandbox", &["config", "sys"]),
@@ -47,6 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("log", &["config", "http", "time", "sys", "error"]),
     ("metrics", &["http", "time", "sys"]),
     ("config", &["http", "time", "error"]),
+    ("compression", &["http"]),
     ("http", &[]),
     ("time", &["sys"]),
     ("sys", &[]),
@@ -62,6 +63,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("httpdate", &["http/", "log/timestamp.rs"]),
     ("percent_encoding", &["http/", "site/listing/text.rs"]),
     ("new_mime_guess", &["http/mime.rs"]),
+    ("brotli", &["compression/encoder.rs"]),
+    ("zstd", &["compression/encoder.rs"]),
+    ("flate2", &["compression/encoder.rs"]),
+    ("indicatif", &["commands/precompress/progress.rs"]),
     ("clap", &["config/", "commands/"]),
     ("clap_mangen", &["commands/generate/man.rs"]),
     ("clap_complete", &["commands/generate/"]),

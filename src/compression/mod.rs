@@ -1,0 +1,36 @@
+//! Compression in the content codings of HTTP: for which media types it is tried, at which levels, and
+//! whether its result is worth to be kept.
+//!
+//! Knows neither files nor caches. Who compresses, and when, is decided by `commands/precompress/` and
+//! `store/compressed_cache.rs`.
+
+mod encoder;
+mod media_type;
+
+pub use encoder::{Effort, compress};
+pub use media_type::is_compressible;
+
+/// Bytes that a coding costs in the head of each response: `Content-Encoding: gzip` and what
+/// `Vary: Accept-Encoding` adds.
+const HEAD_COST: u64 = 64;
+
+/// The most bytes that the compressed form of a file of this size may have to be worth it: it saves at least
+/// 5 %, and more than the fields that it needs.
+pub fn most_bytes(size: u64) -> u64 {
+    size.saturating_sub(HEAD_COST.max(size.div_ceil(20)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_saves_less_than_five_percent_or_less_than_its_fields_is_not_worth_it() {
+        for (size, most) in [(0, 0), (1, 0), (64, 0), (65, 1), (1000, 936), (1281, 1216), (2000, 1900)] {
+            assert_eq!(most_bytes(size), most, "{size}");
+        }
+        assert_eq!(most_bytes(100_000), 95_000);
+        assert_eq!(most_bytes(100_001), 95_000, "95,001 would save 4.99996 %");
+        assert!(most_bytes(u64::MAX) < u64::MAX);
+    }
+}
