@@ -60,7 +60,7 @@ use std::process::ExitCode;
 
 use commands::Invocation;
 use commands::service::Outcome;
-use commands::{generate, healthcheck, inspect, kernel, service};
+use commands::{generate, healthcheck, inspect, kernel, precompress, service};
 use error::StartupError;
 use master::background::BackgroundStart;
 use sys::stream;
@@ -90,6 +90,12 @@ pub fn run() -> Result<u8, StartupError> {
             inspect::print_warnings(&settings);
             let kernel::report::KernelReport { text, outcome } = kernel::run(&task, &settings);
             inspect::print(&text).and(outcome)?;
+        }
+        Invocation::Precompress(task, settings) => {
+            inspect::print_warnings(&settings);
+            let precompress::PrecompressEnd { code, text } = precompress::run(&task, &settings)?;
+            inspect::print(&text)?;
+            return Ok(code);
         }
         Invocation::Generate(product, out) => inspect::print(&generate::run(product, out.as_deref())?)?,
         Invocation::Print(text) => inspect::print(&text)?,

@@ -65,6 +65,6 @@ pub fn print_warnings(settings: &Settings) {
 }
 
 /// Prints a line on standard error. The exit code tells the outcome too, so a failed write changes nothing.
-fn print_line(text: &str) {
+pub(super) fn print_line(text: &str) {
     let _ = writeln!(std::io::stderr(), "mayhttpd: {text}");
 }

@@ -13,6 +13,8 @@ pub mod healthcheck;
 
 pub mod kernel;
 
+pub mod precompress;
+
 pub mod generate;
 
 use std::ffi::OsString;
@@ -20,7 +22,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use self::parser::{Command, CommandLine, KernelTask, Product, command_names};
+use self::parser::{Command, CommandLine, KernelTask, PrecompressTask, Product, command_names};
 use crate::config::load::{Inputs, Loaded};
 use crate::config::source::cli;
 use crate::config::source::given::SettingOrigin;
@@ -46,6 +48,8 @@ pub enum Invocation {
     },
     /// Compare the kernel with what these settings ask for, or set it.
     Kernel(KernelTask, Box<Settings>),
+    /// Compress the files of a directory, with the media types of these settings.
+    Precompress(PrecompressTask, Box<Settings>),
     /// Write a file for a package: into this directory, or to standard output.
     Generate(Product, Option<PathBuf>),
     /// Send a signal to the running master of this pid file.
@@ -104,6 +108,9 @@ pub fn read(
         Some(Command::Healthcheck { url, timeout }) => healthcheck(url, timeout, &inputs.load()?.settings),
         Some(Command::Kernel { task }) => {
             Ok(Invocation::Kernel(task.unwrap_or_default(), Box::new(inputs.load()?.settings)))
+        }
+        Some(Command::Precompress(task)) => {
+            Ok(Invocation::Precompress(task, Box::new(inputs.load()?.settings)))
         }
         Some(Command::Start { .. }) => service(ServiceCommand::Start, inputs.in_background(), &line),
         Some(Command::Restart { .. }) => service(ServiceCommand::Restart, inputs.in_background(), &line),

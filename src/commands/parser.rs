@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{FromArgMatches, Subcommand, ValueEnum};
+use clap::{Args, FromArgMatches, Subcommand, ValueEnum};
 
 use crate::config::source::cli;
 use crate::config::source::given::SettingSource;
@@ -59,6 +59,8 @@ pub enum Command {
         #[command(subcommand)]
         task: Option<KernelTask>,
     },
+    /// Write NAME.br, NAME.zst and NAME.gz beside each file that gets at least 5 % shorter by that
+    Precompress(PrecompressTask),
     /// Write the manual page or shell completions, for packages
     Generate {
         /// What to write.
@@ -68,6 +70,30 @@ pub enum Command {
         #[arg(long, value_name = "DIR", global = true)]
         out: Option<PathBuf>,
     },
+}
+
+/// What `precompress` does.
+#[derive(Args, Debug, Clone, PartialEq, Eq)]
+pub struct PrecompressTask {
+    /// The directory; it and all beneath it, without hidden names and links
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Brotli alone, or with the others that are named [default: all three]
+    #[arg(long)]
+    pub br: bool,
+    /// Zstandard
+    #[arg(long)]
+    pub zst: bool,
+    /// gzip
+    #[arg(long)]
+    pub gz: bool,
+    /// Write nothing; list what is missing, outdated or without its file, and exit with 1 if a run had to
+    /// write something
+    #[arg(long)]
+    pub check: bool,
+    /// Remove the compressed variants whose file is there
+    #[arg(long, conflicts_with = "check")]
+    pub remove: bool,
 }
 
 /// What `generate` writes.

@@ -130,6 +130,13 @@ pub enum StartupError {
         /// The system error.
         source: io::Error,
     },
+    /// The directory whose files are to be compressed could not be opened.
+    Precompress {
+        /// The directory.
+        path: PathBuf,
+        /// The system error.
+        source: io::Error,
+    },
     /// The listeners of the program before an upgrade can't be used.
     Takeover {
         /// What is wrong with it.
@@ -195,6 +202,7 @@ impl StartupError {
             | Self::UnknownState { .. }
             | Self::StillRunning { .. }
             | Self::Generated { .. }
+            | Self::Precompress { .. }
             | Self::Takeover { .. }
             | Self::Unhealthy { .. }
             | Self::Proc { .. }
@@ -243,6 +251,9 @@ impl fmt::Display for StartupError {
             Self::StillRunning { what } => write!(f, "cannot stop the running server: {what}"),
             Self::Background { text, .. } => f.write_str(text),
             Self::Generated { path, source } => write!(f, "cannot write {}: {}", shown(path), cause(source)),
+            Self::Precompress { path, source } => {
+                write!(f, "cannot compress the files of {}: {}", shown(path), cause(source))
+            }
             Self::Takeover { what } => write!(f, "cannot take over the listeners: {what}"),
             Self::System { step, source } => write!(f, "cannot {step}: {}", cause(source)),
             Self::Unhealthy { url, why } => write!(f, "{url:?} is not healthy: {why}"),
@@ -267,6 +278,7 @@ impl Error for StartupError {
             | Self::PidFile { source, .. }
             | Self::UnknownState { source, .. }
             | Self::Generated { source, .. }
+            | Self::Precompress { source, .. }
             | Self::Proc { source, .. }
             | Self::System { source, .. } => Some(source),
             Self::Usage(_)

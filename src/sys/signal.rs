@@ -75,6 +75,15 @@ impl Signals {
         Signals::of(&[Signal::SIGTERM])
     }
 
+    /// Blocks the signals that end a command; the descriptor delivers them. One that this process was started
+    /// to ignore stays ignored.
+    ///
+    /// # Errors
+    /// See signalfd(2).
+    pub fn of_command() -> io::Result<Signals> {
+        Signals::of(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT])
+    }
+
     fn of(signals: &[Signal]) -> io::Result<Signals> {
         let mut mask = SigSet::empty();
         for &signal in signals {
@@ -82,6 +91,11 @@ impl Signals {
         }
         mask.thread_block()?;
         Ok(Signals(SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
+    }
+
+    /// Takes the next signal, if one has arrived: its number.
+    pub fn next_number(&self) -> Option<u32> {
+        Some(self.0.read_signal().ok()??.ssi_signo)
     }
 
     /// Takes the next signal, if one has arrived.

@@ -4,12 +4,14 @@
 
 mod descriptor;
 mod directory;
+mod draft;
 mod open_error;
 mod root;
 mod stamp;
 
 pub use descriptor::*;
 pub use directory::*;
+pub use draft::*;
 pub use open_error::*;
 pub use root::*;
 pub use stamp::*;

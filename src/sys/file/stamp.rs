@@ -3,7 +3,8 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use rustix::fs::{AtFlags, FileType, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Stat, StatxFlags};
+use rustix::io::Errno;
 
 /// Metadata of an open file that tells whether two opens of a name have the same content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +55,20 @@ pub fn stat(fd: BorrowedFd<'_>) -> io::Result<(Kind, Stamp)> {
     Ok(kind_and_stamp(&rustix::fs::fstat(fd)?))
 }
 
+/// Kind and stamp of `name` in a directory; `None` if nothing has this name. A link is not followed.
+///
+/// # Errors
+/// See fstatat(2), such as `EACCES` or `ENAMETOOLONG`.
+pub fn stat_at(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<(Kind, Stamp)>> {
+    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(kind_and_stamp(&stat))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Kind and stamp as the kernel has them in one answer.
-pub(super) fn kind_and_stamp(stat: &rustix::fs::Stat) -> (Kind, Stamp) {
+pub(super) fn kind_and_stamp(stat: &Stat) -> (Kind, Stamp) {
     let kind = kind(FileType::from_raw_mode(stat.st_mode));
     let nanos = |n: u64| u32::try_from(n).unwrap_or(0);
     let stamp = Stamp {

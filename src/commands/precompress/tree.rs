@@ -1,0 +1,247 @@
+//! The directory and all beneath it: which files are worth to be compressed, and which of their compressed
+//! forms are up to date.
+//!
+//! Hidden names are left out, as a server does not serve them; `.well-known` is not. So are links, and files
+//! that are themselves compressed.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use super::drafts::is_draft;
+use super::summary::{Finding, Summary};
+use super::{Mode, shown};
+use crate::compression::is_compressible;
+use crate::http::content_coding::ContentCoding;
+use crate::http::mime::Types;
+use crate::sys::file::{self, Kind, Root, Stamp};
+
+/// Where the files are, and which of them count.
+pub struct Tree<'a> {
+    /// The directory.
+    pub root: &'a Root,
+    /// Its path, for messages.
+    pub path: &'a Path,
+    /// The types of its files.
+    pub types: &'a Types,
+    /// The codings.
+    pub codings: &'a [ContentCoding],
+    /// What is done.
+    pub mode: Mode,
+}
+
+/// A variant that is missing or outdated.
+#[derive(Debug)]
+pub struct Work {
+    /// The path of the directory below the one of the command.
+    pub directory: Vec<u8>,
+    /// The name of the file.
+    pub name: Vec<u8>,
+    /// Its size, in bytes.
+    pub size: u64,
+    /// The coding.
+    pub coding: ContentCoding,
+}
+
+/// What stands at the name of a variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Missing,
+    UpToDate,
+    Outdated,
+    /// A directory, a link or something else that is never replaced.
+    Foreign,
+}
+
+impl State {
+    fn of(source: &Stamp, variant: Option<(Kind, Stamp)>) -> State {
+        match variant {
+            None => State::Missing,
+            Some((Kind::Regular, stamp)) if stamp.mtime == source.mtime => State::UpToDate,
+            Some((Kind::Regular, _)) => State::Outdated,
+            Some(_) => State::Foreign,
+        }
+    }
+}
+
+impl Tree<'_> {
+    /// Reads all directories. Returns what is to be compressed; or the signal that came meanwhile.
+    pub fn read(
+        &self,
+        summary: &mut Summary,
+        mut signal: impl FnMut() -> Option<u32>,
+    ) -> Result<Vec<Work>, u32> {
+        let mut work = Vec::new();
+        let mut directories = vec![Vec::new()];
+        while let Some(directory) = directories.pop() {
+            if let Some(number) = signal() {
+                return Err(number);
+            }
+            if let Err(error) = self.read_directory(&directory, &mut directories, &mut work, summary) {
+                summary.failed("read", &self.shown(&directory, b""), &error);
+            }
+        }
+        Ok(work)
+    }
+
+    fn read_directory(
+        &self,
+        path: &[u8],
+        directories: &mut Vec<Vec<u8>>,
+        work: &mut Vec<Work>,
+        summary: &mut Summary,
+    ) -> io::Result<()> {
+        let directory = file::open_beneath(self.root.as_fd(), path)?;
+        let mut kinds = HashMap::new();
+        for (name, _) in file::list(directory.as_fd(), usize::MAX)? {
+            if is_draft(&name) && self.mode != Mode::Check {
+                file::remove_abandoned(directory.as_fd(), &name);
+            } else if !is_hidden(&name) {
+                match file::stat_at(directory.as_fd(), &name) {
+                    Ok(Some(found)) => drop(kinds.insert(name, found)),
+                    Ok(None) => {}
+                    Err(error) => summary.failed("read", &self.shown(path, &name), &error),
+                }
+            }
+        }
+        let mut names: Vec<&Vec<u8>> = kinds.keys().collect();
+        names.sort_unstable();
+        for name in names {
+            match kinds[name] {
+                (Kind::Directory, _) => directories.push(joined(path, name)),
+                (Kind::Regular, stamp) if self.is_source(name) => {
+                    summary.files += 1;
+                    for &coding in self.codings {
+                        let variant = kinds.get(&[name, coding.suffix().as_bytes()].concat()).copied();
+                        let item =
+                            Work { directory: path.into(), name: name.clone(), size: stamp.size, coding };
+                        work.extend(self.take(item, State::of(&stamp, variant), directory.as_fd(), summary));
+                    }
+                }
+                (Kind::Regular, _) if self.is_orphan(name, &kinds) => {
+                    summary.found(Finding::Orphaned, &self.shown(path, name));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a variant, or removes it. Returns it if it is to be compressed.
+    fn take(
+        &self,
+        item: Work,
+        state: State,
+        directory: BorrowedFd<'_>,
+        summary: &mut Summary,
+    ) -> Option<Work> {
+        let variant = [item.name.as_slice(), item.coding.suffix().as_bytes()].concat();
+        match (self.mode, state) {
+            (Mode::Remove, State::UpToDate | State::Outdated) => match file::remove(directory, &variant) {
+                Ok(()) => summary.removed += 1,
+                Err(error) => summary.failed("remove", &self.shown(&item.directory, &variant), &error),
+            },
+            (Mode::Remove, State::Missing | State::Foreign) => {}
+            (_, State::Foreign) => {
+                let error = io::Error::other("it is no regular file");
+                summary.failed("replace", &self.shown(&item.directory, &variant), &error);
+            }
+            (_, State::UpToDate) => summary.up_to_date += 1,
+            (Mode::Check, State::Outdated) => {
+                summary.found(Finding::Outdated, &self.shown(&item.directory, &variant));
+            }
+            // Whether one that is missing would save enough is seen when it is compressed.
+            (Mode::Check | Mode::Write, State::Missing) | (Mode::Write, State::Outdated) => {
+                return Some(item);
+            }
+        }
+        None
+    }
+
+    /// True for files of types that are worth to be compressed.
+    fn is_source(&self, name: &[u8]) -> bool {
+        source_of(name).is_none() && is_compressible(&self.types.of(name))
+    }
+
+    /// True for a variant that was made of a file which is not there. It may be an archive of its own.
+    fn is_orphan(&self, name: &[u8], kinds: &HashMap<Vec<u8>, (Kind, Stamp)>) -> bool {
+        self.mode == Mode::Check
+            && source_of(name).is_some_and(|(source, coding)| {
+                self.codings.contains(&coding) && self.is_source(source) && !kinds.contains_key(source)
+            })
+    }
+
+    fn shown(&self, directory: &[u8], name: &[u8]) -> String {
+        shown(self.path, directory, name)
+    }
+}
+
+/// The name of the file that a variant is of, by its suffix in any case.
+fn source_of(name: &[u8]) -> Option<(&[u8], ContentCoding)> {
+    ContentCoding::ALL.into_iter().find_map(|coding| {
+        let suffix = coding.suffix().as_bytes();
+        let (source, end) = name.split_at_checked(name.len().checked_sub(suffix.len())?)?;
+        end.eq_ignore_ascii_case(suffix).then_some((source, coding))
+    })
+}
+
+fn is_hidden(name: &[u8]) -> bool {
+    name.starts_with(b".") && name != b".well-known"
+}
+
+fn joined(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compressed_form_is_up_to_date_if_its_time_is_that_of_its_file() {
+        let stamp = |seconds, nanoseconds| Stamp {
+            identity: (0, 0),
+            size: 1,
+            mtime: (seconds, nanoseconds),
+            ctime: (9, 9),
+            links: 1,
+        };
+        let source = stamp(5, 5);
+        for (variant, state) in [
+            (None, State::Missing),
+            (Some((Kind::Regular, stamp(5, 5))), State::UpToDate),
+            (Some((Kind::Regular, stamp(5, 4))), State::Outdated),
+            (Some((Kind::Regular, stamp(5, 6))), State::Outdated),
+            (Some((Kind::Regular, stamp(6, 5))), State::Outdated),
+            (Some((Kind::Link, stamp(5, 5))), State::Foreign),
+            (Some((Kind::Directory, stamp(5, 5))), State::Foreign),
+            (Some((Kind::Special, stamp(5, 5))), State::Foreign),
+        ] {
+            assert_eq!(State::of(&source, variant), state, "{variant:?}");
+        }
+    }
+
+    #[test]
+    fn a_suffix_in_any_case_tells_that_a_file_is_compressed() {
+        for (name, source) in [
+            (&b"a.js.br"[..], Some((&b"a.js"[..], ContentCoding::Brotli))),
+            (b"a.js.GZ", Some((b"a.js", ContentCoding::Gzip))),
+            (b"a.zst", Some((b"a", ContentCoding::Zstd))),
+            (b".gz", Some((b"", ContentCoding::Gzip))),
+            (b"gz", None),
+            (b"", None),
+            (b"a.js.gz2", None),
+            (b"a.js.zs", None),
+        ] {
+            assert_eq!(source_of(name), source, "{}", name.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn hidden_names_are_left_out_but_one() {
+        let hidden = [&b".git"[..], b".htaccess", b".well-known2", b".mayhttpd-precompress-1-2", b".."];
+        assert!(hidden.iter().all(|name| is_hidden(name)));
+        assert!(!is_hidden(b".well-known") && !is_hidden(b"a.b") && !is_hidden(b"\xff"));
+    }
+}
