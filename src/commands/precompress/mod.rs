@@ -11,14 +11,13 @@
 //! whole contents.
 
 mod drafts;
+mod place;
 mod progress;
 mod summary;
 mod threads;
 mod tree;
 mod variant;
-
-use std::path::Path;
-use std::sync::Arc;
+mod work;
 
 use crate::commands::parser::PrecompressTask;
 use crate::config::Settings;
@@ -28,19 +27,9 @@ use crate::http::mime::Types;
 use crate::sys::file::Root;
 use crate::sys::signal::Signals;
 
+use place::{Place, PrecompressMode};
 use summary::Summary;
 use tree::Tree;
-
-/// What is done with the variants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    /// Those that are missing or outdated are written.
-    Write,
-    /// They are listed, and nothing is written.
-    Check,
-    /// Those whose file is there are removed.
-    Remove,
-}
 
 /// How a run ended.
 #[derive(Debug)]
@@ -61,15 +50,14 @@ pub fn run(task: &PrecompressTask, settings: &Settings) -> Result<PrecompressEnd
     let signals = Signals::of_command().map_err(failed("take the signals"))?;
     let opened = Root::open(&task.directory);
     let root = opened.map_err(|source| StartupError::Precompress { path: task.directory.clone(), source })?;
-    let mode = mode(task);
+    let place = Place { root, path: task.directory.clone(), mode: mode(task) };
     let types = Types::new(&settings.types);
-    let tree = Tree { root: &root, path: &task.directory, types: &types, codings: &codings(task), mode };
-    let mut summary = Summary::new(mode);
+    let tree = Tree { place: &place, types: &types, codings: &codings(task) };
+    let mut summary = Summary::new(place.mode);
     let work = match tree.read(&mut summary, || signals.next_number()) {
         Ok(work) => work,
         Err(signal) => return Ok(interrupted(signal)),
     };
-    let place = Arc::new(variant::Place { root, path: task.directory.clone(), mode });
     let done = threads::run(place, work, summary, &signals).map_err(failed("start the threads"))?;
     Ok(match done {
         Ok(summary) => PrecompressEnd { code: summary.exit_code(), text: summary.text() },
@@ -81,11 +69,11 @@ fn interrupted(signal: u32) -> PrecompressEnd {
     PrecompressEnd { code: u8::try_from(128 + signal).unwrap_or(1), text: String::new() }
 }
 
-fn mode(task: &PrecompressTask) -> Mode {
+fn mode(task: &PrecompressTask) -> PrecompressMode {
     match (task.check, task.remove) {
-        (true, _) => Mode::Check,
-        (false, true) => Mode::Remove,
-        (false, false) => Mode::Write,
+        (true, _) => PrecompressMode::Check,
+        (false, true) => PrecompressMode::Remove,
+        (false, false) => PrecompressMode::Write,
     }
 }
 
@@ -98,11 +86,4 @@ fn codings(task: &PrecompressTask) -> Vec<ContentCoding> {
     };
     let all = !(task.br || task.zst || task.gz);
     ContentCoding::ALL.into_iter().filter(|coding| all || named(coding)).collect()
-}
-
-/// `name` in a directory beneath the one of the command, for messages.
-fn shown(path: &Path, directory: &[u8], name: &[u8]) -> String {
-    use std::os::unix::ffi::OsStrExt;
-    let below = Path::new(std::ffi::OsStr::from_bytes(directory));
-    crate::error::shown(&path.join(below).join(std::ffi::OsStr::from_bytes(name)))
 }

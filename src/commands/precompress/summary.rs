@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::Mode;
+use super::place::PrecompressMode;
 use super::variant::Made;
 use crate::commands::inspect;
 use crate::error::cause;
@@ -32,7 +32,7 @@ impl Finding {
 /// Counts and findings.
 #[derive(Debug)]
 pub struct Summary {
-    mode: Mode,
+    mode: PrecompressMode,
     /// Files of types that are compressed.
     pub files: u64,
     /// Variants that were up to date.
@@ -49,7 +49,7 @@ pub struct Summary {
 
 impl Summary {
     /// Nothing yet.
-    pub fn new(mode: Mode) -> Summary {
+    pub fn new(mode: PrecompressMode) -> Summary {
         Summary {
             mode,
             files: 0,
@@ -66,7 +66,7 @@ impl Summary {
     /// Counts what became of the variant at `path`.
     pub fn made(&mut self, path: &str, made: Made) {
         match made {
-            Made::Written { .. } if self.mode == Mode::Check => self.found(Finding::Missing, path),
+            Made::Written { .. } if self.mode == PrecompressMode::Check => self.found(Finding::Missing, path),
             Made::Written { before, after } => {
                 self.written += 1;
                 self.bytes = (self.bytes.0 + before, self.bytes.1 + after);
@@ -108,18 +108,20 @@ impl Summary {
         let (before, after) = self.bytes;
         let found = |wanted| self.findings.iter().filter(|(finding, _)| *finding == wanted).count();
         match self.mode {
-            Mode::Write => format!(
+            PrecompressMode::Write => format!(
                 "{files} files: {written} variants written ({before} bytes as {after}), {up_to_date} up to date, \
                  {not_worth} not worth it, {removed} removed, {failures} failed"
             ),
-            Mode::Check => format!(
+            PrecompressMode::Check => format!(
                 "{files} files: {up_to_date} variants up to date, {} missing, {} outdated, {} orphaned, \
                  {not_worth} not worth it, {failures} failed",
                 found(Finding::Missing),
                 found(Finding::Outdated),
                 found(Finding::Orphaned)
             ),
-            Mode::Remove => format!("{files} files: {removed} variants removed, {failures} failed"),
+            PrecompressMode::Remove => {
+                format!("{files} files: {removed} variants removed, {failures} failed")
+            }
         }
     }
 }

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::drafts::Drafts;
+use super::place::Place;
 use super::progress::Progress;
-use super::shown;
 use super::summary::Summary;
-use super::tree::Work;
-use super::variant::{Place, make};
+use super::variant::make;
+use super::work::Work;
 use crate::http::content_coding::ContentCoding;
 use crate::sys::process::wait_readable;
 use crate::sys::signal::Signals;
@@ -19,7 +19,7 @@ use crate::sys::{thread, timer};
 
 /// What the threads share.
 struct Shared {
-    place: Arc<Place>,
+    place: Place,
     work: Vec<Work>,
     /// The first piece of work that no thread has taken.
     next: AtomicUsize,
@@ -39,7 +39,7 @@ struct Shared {
 /// # Errors
 /// See clone(2), eventfd(2) and poll(2).
 pub fn run(
-    place: Arc<Place>,
+    place: Place,
     mut work: Vec<Work>,
     summary: Summary,
     signals: &Signals,
@@ -99,8 +99,7 @@ impl Shared {
         while let Some(item) = self.work.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             let made = catch_unwind(AssertUnwindSafe(|| make(&self.place, item, &self.drafts)));
             let made = made.unwrap_or_else(|_| Err(io::Error::other("the encoder failed")));
-            let variant = [item.name.as_slice(), item.coding.suffix().as_bytes()].concat();
-            let path = shown(&self.place.path, &item.directory, &variant);
+            let path = self.place.shown(&item.directory, &item.variant());
             let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
             let (summary, done) = &mut *summary;
             match made {

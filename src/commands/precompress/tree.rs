@@ -7,41 +7,24 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
 
 use super::drafts::is_draft;
+use super::place::{Place, PrecompressMode};
 use super::summary::{Finding, Summary};
-use super::{Mode, shown};
+use super::work::Work;
 use crate::compression::is_compressible;
 use crate::http::content_coding::ContentCoding;
 use crate::http::mime::Types;
-use crate::sys::file::{self, Kind, Root, Stamp};
+use crate::sys::file::{self, Kind, Stamp};
 
-/// Where the files are, and which of them count.
+/// The files of a directory and of all beneath it.
 pub struct Tree<'a> {
-    /// The directory.
-    pub root: &'a Root,
-    /// Its path, for messages.
-    pub path: &'a Path,
-    /// The types of its files.
+    /// Where they are, and what is done.
+    pub place: &'a Place,
+    /// Their types.
     pub types: &'a Types,
-    /// The codings.
+    /// The codings of the variants.
     pub codings: &'a [ContentCoding],
-    /// What is done.
-    pub mode: Mode,
-}
-
-/// A variant that is missing or outdated.
-#[derive(Debug)]
-pub struct Work {
-    /// The path of the directory below the one of the command.
-    pub directory: Vec<u8>,
-    /// The name of the file.
-    pub name: Vec<u8>,
-    /// Its size, in bytes.
-    pub size: u64,
-    /// The coding.
-    pub coding: ContentCoding,
 }
 
 /// What stands at the name of a variant.
@@ -79,7 +62,7 @@ impl Tree<'_> {
                 return Err(number);
             }
             if let Err(error) = self.read_directory(&directory, &mut directories, &mut work, summary) {
-                summary.failed("read", &self.shown(&directory, b""), &error);
+                summary.failed("read", &self.place.shown(&directory, b""), &error);
             }
         }
         Ok(work)
@@ -92,16 +75,16 @@ impl Tree<'_> {
         work: &mut Vec<Work>,
         summary: &mut Summary,
     ) -> io::Result<()> {
-        let directory = file::open_beneath(self.root.as_fd(), path)?;
+        let directory = file::open_beneath(self.place.root.as_fd(), path)?;
         let mut kinds = HashMap::new();
         for (name, _) in file::list(directory.as_fd(), usize::MAX)? {
-            if is_draft(&name) && self.mode != Mode::Check {
+            if is_draft(&name) && self.place.mode != PrecompressMode::Check {
                 file::remove_abandoned(directory.as_fd(), &name);
             } else if !is_hidden(&name) {
                 match file::stat_at(directory.as_fd(), &name) {
                     Ok(Some(found)) => drop(kinds.insert(name, found)),
                     Ok(None) => {}
-                    Err(error) => summary.failed("read", &self.shown(path, &name), &error),
+                    Err(error) => summary.failed("read", &self.place.shown(path, &name), &error),
                 }
             }
         }
@@ -120,7 +103,7 @@ impl Tree<'_> {
                     }
                 }
                 (Kind::Regular, _) if self.is_orphan(name, &kinds) => {
-                    summary.found(Finding::Orphaned, &self.shown(path, name));
+                    summary.found(Finding::Orphaned, &self.place.shown(path, name));
                 }
                 _ => {}
             }
@@ -136,23 +119,28 @@ impl Tree<'_> {
         directory: BorrowedFd<'_>,
         summary: &mut Summary,
     ) -> Option<Work> {
-        let variant = [item.name.as_slice(), item.coding.suffix().as_bytes()].concat();
-        match (self.mode, state) {
-            (Mode::Remove, State::UpToDate | State::Outdated) => match file::remove(directory, &variant) {
-                Ok(()) => summary.removed += 1,
-                Err(error) => summary.failed("remove", &self.shown(&item.directory, &variant), &error),
-            },
-            (Mode::Remove, State::Missing | State::Foreign) => {}
+        let variant = item.variant();
+        match (self.place.mode, state) {
+            (PrecompressMode::Remove, State::UpToDate | State::Outdated) => {
+                match file::remove(directory, &variant) {
+                    Ok(()) => summary.removed += 1,
+                    Err(error) => {
+                        summary.failed("remove", &self.place.shown(&item.directory, &variant), &error)
+                    }
+                }
+            }
+            (PrecompressMode::Remove, State::Missing | State::Foreign) => {}
             (_, State::Foreign) => {
                 let error = io::Error::other("it is no regular file");
-                summary.failed("replace", &self.shown(&item.directory, &variant), &error);
+                summary.failed("replace", &self.place.shown(&item.directory, &variant), &error);
             }
             (_, State::UpToDate) => summary.up_to_date += 1,
-            (Mode::Check, State::Outdated) => {
-                summary.found(Finding::Outdated, &self.shown(&item.directory, &variant));
+            (PrecompressMode::Check, State::Outdated) => {
+                summary.found(Finding::Outdated, &self.place.shown(&item.directory, &variant));
             }
             // Whether one that is missing would save enough is seen when it is compressed.
-            (Mode::Check | Mode::Write, State::Missing) | (Mode::Write, State::Outdated) => {
+            (PrecompressMode::Check | PrecompressMode::Write, State::Missing)
+            | (PrecompressMode::Write, State::Outdated) => {
                 return Some(item);
             }
         }
@@ -166,14 +154,10 @@ impl Tree<'_> {
 
     /// True for a variant that was made of a file which is not there. It may be an archive of its own.
     fn is_orphan(&self, name: &[u8], kinds: &HashMap<Vec<u8>, (Kind, Stamp)>) -> bool {
-        self.mode == Mode::Check
+        self.place.mode == PrecompressMode::Check
             && source_of(name).is_some_and(|(source, coding)| {
                 self.codings.contains(&coding) && self.is_source(source) && !kinds.contains_key(source)
             })
-    }
-
-    fn shown(&self, directory: &[u8], name: &[u8]) -> String {
-        shown(self.path, directory, name)
     }
 }
 

@@ -3,27 +3,16 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Mode;
 use super::drafts::Drafts;
-use super::tree::Work;
+use super::place::{Place, PrecompressMode};
+use super::work::Work;
 use crate::compression::{Effort, compress, most_bytes};
-use crate::sys::file::{self, Kind, Root, Stamp};
+use crate::sys::file::{self, Kind, Stamp};
 
 /// How often a file is compressed again that changes meanwhile.
 const ATTEMPTS: u32 = 3;
-
-/// Where the files are.
-pub struct Place {
-    /// The directory of the command.
-    pub root: Root,
-    /// Its path, for messages.
-    pub path: PathBuf,
-    /// What is done.
-    pub mode: Mode,
-}
 
 /// What became of a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +45,9 @@ pub fn make(place: &Place, work: &Work, drafts: &Drafts) -> io::Result<Made> {
             other => other?,
         };
         let unchanged = || is_unchanged(directory.as_fd(), &work.name, (&source, &stamp));
-        let variant = [work.name.as_slice(), work.coding.suffix().as_bytes()].concat();
+        let variant = work.variant();
         let result = match place.mode {
-            Mode::Write => {
+            PrecompressMode::Write => {
                 let draft = drafts.create(&directory)?;
                 let result = compress_to(&source, stamp.size, work, draft.draft().file());
                 if let Ok(Some(_)) = result {
@@ -70,14 +59,16 @@ pub fn make(place: &Place, work: &Work, drafts: &Drafts) -> io::Result<Made> {
                 }
                 result
             }
-            Mode::Check | Mode::Remove => compress_to(&source, stamp.size, work, io::sink()),
+            PrecompressMode::Check | PrecompressMode::Remove => {
+                compress_to(&source, stamp.size, work, io::sink())
+            }
         };
         if !unchanged()? {
             continue;
         }
         return Ok(match result? {
             Some(after) => Made::Written { before: stamp.size, after },
-            None if place.mode == Mode::Write => {
+            None if place.mode == PrecompressMode::Write => {
                 Made::NotWorth { removed: remove(directory.as_fd(), &variant)? }
             }
             None => Made::NotWorth { removed: false },

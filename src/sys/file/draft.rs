@@ -1,7 +1,7 @@
 //! Drafts: new files that are written under a hidden name, and get their own by a rename when they are whole.
 //!
-//! **Invariant:** a draft is locked (flock(2)) while its writer lives. So one that can be locked was abandoned
-//! by a process that was killed.
+//! **Invariant:** a draft is locked (flock(2)) while its writer lives. So one that can be locked was
+//! abandoned by a process that was killed.
 
 use std::fs::File;
 use std::io;

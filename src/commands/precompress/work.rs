@@ -1,0 +1,23 @@
+//! A piece of work: one variant of one file that is to be made.
+
+use crate::http::content_coding::ContentCoding;
+
+/// A variant that is missing or outdated.
+#[derive(Debug)]
+pub struct Work {
+    /// The path of the directory below the one of the command.
+    pub directory: Vec<u8>,
+    /// The name of the file.
+    pub name: Vec<u8>,
+    /// Its size, in bytes.
+    pub size: u64,
+    /// The coding.
+    pub coding: ContentCoding,
+}
+
+impl Work {
+    /// The name of the variant.
+    pub fn variant(&self) -> Vec<u8> {
+        [self.name.as_slice(), self.coding.suffix().as_bytes()].concat()
+    }
+}
