@@ -18,8 +18,13 @@ fn generated(words: &[&str]) -> String {
 
 /// The long flags of the help, and those of the commands' own.
 fn flags() -> Vec<String> {
-    let commands: [&[&str]; 4] =
-        [&["--help"], &["healthcheck", "--help"], &["kernel", "check", "--help"], &["generate", "--help"]];
+    let commands: [&[&str]; 5] = [
+        &["--help"],
+        &["healthcheck", "--help"],
+        &["kernel", "check", "--help"],
+        &["precompress", "--help"],
+        &["generate", "--help"],
+    ];
     let mut found = Vec::new();
     for words in commands {
         let help = run_with(words).output;

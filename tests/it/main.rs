@@ -76,6 +76,7 @@ mod log_lengths;
 mod log_readers;
 mod memory;
 mod notification;
+mod precompress;
 mod processes;
 mod proxy_protocol;
 mod races;
