@@ -13,5 +13,7 @@ labelled! {
         Root = "root",
         /// A long file is closed that another machine or process has, or that was deleted.
         Close = "close",
+        /// A file is compressed, to be sent in a content coding.
+        Compress = "compress",
     }
 }

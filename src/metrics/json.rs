@@ -70,6 +70,7 @@ struct CountsRecord {
     requests: ByLabel<ByLabel<u64>>,
     request_seconds: RequestTimes,
     cache: CacheCounts,
+    compressed: CompressedCounts,
     jobs: ByLabel<JobRecord>,
 }
 
@@ -87,6 +88,13 @@ struct CacheCounts {
     stale: u64,
     entries: u64,
     watches: u64,
+}
+
+#[derive(Serialize)]
+struct CompressedCounts {
+    hits: u64,
+    entries: u64,
+    bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -191,6 +199,11 @@ fn counts_record(counts: &Counts) -> CountsRecord {
             entries: counts.cache_entries,
             watches: counts.cache_watches,
         },
+        compressed: CompressedCounts {
+            hits: counts.compressed_hits,
+            entries: counts.compressed_entries,
+            bytes: counts.compressed_bytes,
+        },
         jobs: ByLabel(
             JobKind::ALL
                 .iter()
@@ -229,7 +242,7 @@ mod tests {
             r#""linger":0},"in_idle_set":1,"ended":{"#,
             r#""requests":{"GET":{"2xx":7,"3xx":0,"#,
             r#""request_seconds":{"count":7,"sum":1.500000003,"buckets":[1,0,0,5,"#,
-            r#""cache":{"hits":4,"misses":3,"stale":6,"entries":2,"watches":5},"jobs":{"open":{"#,
+            r#""cache":{"hits":4,"misses":3,"stale":6,"entries":2,"watches":5},"compressed":{"hits":7,"entries":2,"bytes":900},"jobs":{"open":{"#,
             r#""jobs":{"open":{"queued":21,"waiting":2,"running":3,"#,
             r#""ended":{"done":10,"panicked":1,"dropped":5,"refused":4},"wait_seconds":1.000000007,"run_seconds":2.5},"#,
             r#""close":{"queued":0,"waiting":0,"running":0,"ended":{"done":0,"panicked":0,"dropped":0,"refused":0},"wait_seconds":0,"run_seconds":0}}},{"worker":1,"up":false,"pid":null,"#,

@@ -26,7 +26,10 @@ pub(super) mod at {
     pub const CACHE_STALE: usize = CACHE_MISSES + 1;
     pub const CACHE_ENTRIES: usize = CACHE_STALE + 1;
     pub const CACHE_WATCHES: usize = CACHE_ENTRIES + 1;
-    pub const ACCEPTED: usize = CACHE_WATCHES + 1;
+    pub const COMPRESSED_HITS: usize = CACHE_WATCHES + 1;
+    pub const COMPRESSED_ENTRIES: usize = COMPRESSED_HITS + 1;
+    pub const COMPRESSED_BYTES: usize = COMPRESSED_ENTRIES + 1;
+    pub const ACCEPTED: usize = COMPRESSED_BYTES + 1;
     pub const IN_IDLE_SET: usize = ACCEPTED + 1;
     pub const ENDS: usize = IN_IDLE_SET + 1;
     pub const TIMEOUTS: usize = ENDS + CloseReason::ALL.len();
@@ -48,7 +51,12 @@ pub(super) mod at {
     /// True for a counter, which only grows and is kept after the process has ended. Other words describe a
     /// living process.
     pub const fn is_counter(at: usize) -> bool {
-        !(at < SENT || at == CACHE_ENTRIES || at == CACHE_WATCHES || at == IN_IDLE_SET || at >= JOBS_WAITING)
+        !(at < SENT
+            || matches!(
+                at,
+                CACHE_ENTRIES | CACHE_WATCHES | COMPRESSED_ENTRIES | COMPRESSED_BYTES | IN_IDLE_SET
+            )
+            || at >= JOBS_WAITING)
     }
 }
 

@@ -29,6 +29,7 @@ pub fn render(snapshot: &Snapshot) -> String {
     text.connections();
     text.requests();
     text.cache();
+    text.compressed();
     text.background();
     text.out
 }
@@ -175,6 +176,23 @@ impl Text<'_> {
         self.each(|text, id, slot| text.line(&[id], slot.counts.cache_entries));
         self.family("mayhttpd_cache_watches", "gauge", "Inotify watches for the cache.");
         self.each(|text, id, slot| text.line(&[id], slot.counts.cache_watches));
+    }
+
+    fn compressed(&mut self) {
+        self.family(
+            "mayhttpd_compressed_hits_total",
+            "counter",
+            "Responses from contents that were compressed while serving.",
+        );
+        self.each(|text, id, slot| text.line(&[id], slot.counts.compressed_hits));
+        self.family(
+            "mayhttpd_compressed_entries",
+            "gauge",
+            "Compressed contents in memory, one for each coding.",
+        );
+        self.each(|text, id, slot| text.line(&[id], slot.counts.compressed_entries));
+        self.family("mayhttpd_compressed_bytes", "gauge", "Memory of the compressed contents.");
+        self.each(|text, id, slot| text.line(&[id], slot.counts.compressed_bytes));
     }
 
     fn background(&mut self) {

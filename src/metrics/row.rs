@@ -90,6 +90,17 @@ impl Row {
         self.0[at::CACHE_WATCHES].store(watches as u64, Relaxed);
     }
 
+    /// Counts a response from the compressed contents.
+    pub fn compressed_hit(self) {
+        self.add(at::COMPRESSED_HITS, 1);
+    }
+
+    /// Sets the number of compressed contents, and the bytes of memory that they take.
+    pub fn compressed_entries(self, entries: usize, bytes: u64) {
+        self.0[at::COMPRESSED_ENTRIES].store(entries as u64, Relaxed);
+        self.0[at::COMPRESSED_BYTES].store(bytes, Relaxed);
+    }
+
     /// Counts a timeout in this phase.
     pub fn timed_out(self, phase: Phase) {
         self.add(at::TIMEOUTS + phase as usize, 1);

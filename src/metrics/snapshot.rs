@@ -109,6 +109,12 @@ pub struct Counts {
     pub cache_entries: u64,
     /// Inotify watches for them.
     pub cache_watches: u64,
+    /// Responses from contents that were compressed while serving.
+    pub compressed_hits: u64,
+    /// Compressed contents.
+    pub compressed_entries: u64,
+    /// Bytes of memory that they take.
+    pub compressed_bytes: u64,
     /// Jobs of the background threads, in the order of [`JobKind::ALL`].
     pub jobs: [JobCounts; JobKind::ALL.len()],
 }
@@ -213,6 +219,9 @@ impl Counts {
         self.cache_stale += word(at::CACHE_STALE);
         self.cache_entries += word(at::CACHE_ENTRIES);
         self.cache_watches += word(at::CACHE_WATCHES);
+        self.compressed_hits += word(at::COMPRESSED_HITS);
+        self.compressed_entries += word(at::COMPRESSED_ENTRIES);
+        self.compressed_bytes += word(at::COMPRESSED_BYTES);
         each(&mut self.open, at::OPEN);
         each(&mut self.ends, at::ENDS);
         each(&mut self.timeouts, at::TIMEOUTS);
@@ -302,6 +311,7 @@ pub(super) mod tests {
         counts.timeouts[Phase::Head as usize] = 1;
         (counts.cache_hits, counts.cache_misses, counts.cache_entries) = (4, 3, 2);
         counts.cache_watches = 5;
+        (counts.compressed_hits, counts.compressed_entries, counts.compressed_bytes) = (7, 2, 900);
         counts.cache_stale = 6;
         counts.jobs[JobKind::Open as usize] = JobCounts {
             queued: 21,
@@ -381,7 +391,7 @@ pub(super) mod tests {
             run_nanoseconds: 12_000,
         };
         let none = JobCounts::default();
-        assert_eq!(counts.jobs, [none, none, jobs, none, none]);
+        assert_eq!(counts.jobs, [none, none, jobs, none, none, none]);
     }
 
     /// Four jobs of which one waits, one runs, one panicked and one was dropped, and one that was refused.
