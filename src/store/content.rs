@@ -3,6 +3,7 @@
 //! **Invariant:** bytes in memory are those that the file had at one moment, the one of their stamp.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use crate::store::open_file::OpenFile;
 use crate::sys::file::{self, Stamp};
@@ -19,6 +20,8 @@ const READ_ATTEMPTS: u32 = 3;
 pub enum Content {
     /// All of them, in memory.
     Memory(Box<[u8]>),
+    /// All of them, in memory that several entries share.
+    Shared(Arc<[u8]>),
     /// In this open file.
     File(OwnedFd),
 }

@@ -18,6 +18,8 @@ pub struct Directory {
     pub index: Vec<u8>,
     /// True if files have variants in content codings beside them.
     pub precompressed: bool,
+    /// True if files are compressed that have no variant.
+    pub compress: bool,
 }
 
 impl Directory {

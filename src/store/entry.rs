@@ -28,6 +28,10 @@ use crate::time::Now;
 /// its stamp does not show that. The content of such an entry is read again when its path is opened again.
 const RACY: Duration = Duration::from_secs(1);
 
+/// The sizes of files that are compressed, in bytes. A shorter one fits into a packet anyway. A longer one
+/// would take a thread more than a second.
+const COMPRESSIBLE: std::ops::RangeInclusive<u64> = 1 << 10..=8 << 20;
+
 /// The field of each response that depends on the codings that a client accepts (RFC 9110 §12.5.5), as a
 /// line.
 const VARY: &[u8] = b"Vary: Accept-Encoding\r\n";
@@ -41,6 +45,8 @@ pub struct Entry {
     pub size: u64,
     /// The coding of the content, if it is a variant of another entry.
     pub coding: Option<ContentCoding>,
+    /// True if background threads compress it for clients that want that.
+    pub is_compressible: bool,
     /// The same file in content codings, in the order of [`ContentCoding::ALL`].
     pub variants: Vec<Arc<Entry>>,
     /// True when the entry answers for a directory, as its index.
@@ -78,6 +84,8 @@ pub struct Description {
     pub root: usize,
     /// True if variants of the file are looked for.
     pub with_variants: bool,
+    /// True if the file is compressed where it has no variant, unless it is too short or too long.
+    pub compress: bool,
     /// Who closes the file if that may wait.
     pub background: Option<&'static Background>,
     /// The time before the file was opened.
@@ -129,7 +137,7 @@ impl Entry {
         let stamp = Stamp { identity: (0, 0), size: body.len() as u64, mtime: time, ctime: time, links: 1 };
         let content_type = Cow::Borrowed(content_type);
         let description =
-            Description { content_type, is_index, root: 0, with_variants: false, background: None, now };
+            Description { content_type, is_index, root: 0, with_variants: false, compress: false, background: None, now };
         let content = Content::Memory(body.into());
         Entry::new(LoadedFile { content, stamp, class: FileSystemClass::Memory }, Vec::new(), description)
     }
@@ -156,11 +164,12 @@ impl Entry {
         description: Description,
     ) -> Entry {
         let LoadedFile { content, stamp, class } = loaded;
-        let Description { content_type, is_index, root, with_variants: _, background, now } = description;
+        let Description { content_type, is_index, root, with_variants: _, compress, background, now } = description;
         let etag = etag(&content, &stamp, coding);
         let mut entry = Entry {
             size: stamp.size,
             coding,
+            is_compressible: compress && coding.is_none() && COMPRESSIBLE.contains(&stamp.size),
             variants,
             is_index,
             class,
@@ -196,6 +205,7 @@ impl Entry {
     pub fn in_memory(&self) -> Option<&[u8]> {
         match &self.content {
             Content::Memory(bytes) => Some(bytes),
+            Content::Shared(bytes) => Some(bytes),
             Content::File(_) => None,
         }
     }
@@ -203,7 +213,7 @@ impl Entry {
     /// The descriptor, when the bytes are not in memory.
     pub fn file(&self) -> Option<BorrowedFd<'_>> {
         match &self.content {
-            Content::Memory(_) => None,
+            Content::Memory(_) | Content::Shared(_) => None,
             Content::File(file) => Some(file.as_fd()),
         }
     }
@@ -251,8 +261,8 @@ impl Entry {
     }
 
     /// True if a request could get the content in another form too.
-    fn is_negotiated(&self) -> bool {
-        self.coding.is_some() || !self.variants.is_empty()
+    pub fn is_negotiated(&self) -> bool {
+        self.coding.is_some() || self.is_compressible || !self.variants.is_empty()
     }
 
     /// Writes `Vary` if a request could get another form.
@@ -276,6 +286,52 @@ impl Entry {
     /// Notes that a part of the file was read.
     pub fn set_mapped(&self) {
         self.mapped.store(true, Ordering::Relaxed);
+    }
+
+    /// All bytes. Reads the file, for which it may wait, if they are not in memory. `None` if it can't be
+    /// read, or has changed since it was opened, or so lately that its stamp may not show it.
+    pub fn read_whole(&self) -> Option<Cow<'_, [u8]>> {
+        if let Some(bytes) = self.in_memory() {
+            return Some(Cow::Borrowed(bytes));
+        }
+        if time_of(self.stamp.ctime.0) + RACY >= SystemTime::now() {
+            return None;
+        }
+        let mut bytes = vec![0; usize::try_from(self.size).ok()?];
+        let read = file::read_at(self.file()?, &mut bytes, 0).ok()?;
+        (read == bytes.len() && self.has_its_stamp()).then_some(Cow::Owned(bytes))
+    }
+
+    /// The form of this entry that has these bytes, which are its content in a coding.
+    pub fn in_coding(&self, coding: ContentCoding, bytes: Arc<[u8]>) -> Entry {
+        // The bytes have no file, and so no inode and no links.
+        let stamp = Stamp { size: bytes.len() as u64, ..self.stamp };
+        let loaded = LoadedFile { content: Content::Shared(bytes), stamp, class: FileSystemClass::Memory };
+        let description = Description {
+            content_type: self.content_type.clone(),
+            is_index: self.is_index,
+            root: self.root,
+            with_variants: false,
+            compress: false,
+            background: None,
+            // Last-Modified is that of the entry, whenever this is.
+            now: Now { tick: self.checked(), wall: self.last_modified.unwrap_or(SystemTime::UNIX_EPOCH) },
+        };
+        Entry::form(loaded, Some(coding), Vec::new(), description)
+    }
+
+    /// True if this form, made by [`Entry::in_coding`], has the fields that it would have of `entry`.
+    pub fn is_form_of(&self, entry: &Entry) -> bool {
+        self.last_modified == entry.last_modified && self.content_type == entry.content_type
+    }
+
+    /// This form as one of another entry with the same content. `None` if it was not made by
+    /// [`Entry::in_coding`].
+    pub fn as_form_of(&self, entry: &Entry) -> Option<Entry> {
+        match (&self.content, self.coding) {
+            (Content::Shared(bytes), Some(coding)) => Some(entry.in_coding(coding, Arc::clone(bytes))),
+            _ => None,
+        }
     }
 
     /// The validators that preconditions are compared with.
@@ -376,6 +432,7 @@ impl Drop for Entry {
 fn etag(content: &Content, stamp: &Stamp, coding: Option<ContentCoding>) -> String {
     let tag = match content {
         Content::Memory(bytes) => etag::of_content(stamp.size, XxHash3_128::oneshot(bytes)),
+        Content::Shared(bytes) => etag::of_content(stamp.size, XxHash3_128::oneshot(bytes)),
         Content::File(_) => {
             let Stamp { identity: (_, inode), size, mtime, ctime, links: _ } = *stamp;
             etag::of_version(&etag::FileVersion { size, inode, mtime, ctime })

@@ -15,6 +15,7 @@
 
 pub mod cache;
 mod cold;
+mod compressed_cache;
 pub mod content;
 pub mod directory;
 pub mod entry;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 use crate::background::{Background, Completion, JobWaiter};
 use crate::config::Settings;
+use crate::http::content_coding::ContentCoding;
 use crate::metrics::Row;
 use crate::sys::file::Root;
 use crate::sys::timer;
@@ -154,6 +156,12 @@ impl Store {
         self.lock().roots[root].directory().map(|directory| Arc::clone(&directory.root))
     }
 
+    /// The content of an entry in this coding, if background threads have compressed it already; if not, they
+    /// begin to.
+    pub fn compressed(&self, entry: &Arc<Entry>, coding: ContentCoding) -> Option<Arc<Entry>> {
+        self.lock().compressed.get(entry, coding, self.background)
+    }
+
     /// The first file called `name` beneath a root, or the first after the path `after`, in the byte order
     /// of paths.
     pub fn find_by_name(&self, root: usize, name: &[u8], after: Option<&[u8]>) -> NamedFile {
@@ -223,6 +231,7 @@ impl Store {
             }
         }
         state.lookups.remove_done();
+        state.take_compressed();
         state.cache.close_unused(now)
     }
 

@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use crate::background::Background;
+use crate::compression::is_compressible;
 use crate::config::Settings;
 use crate::http::compressed_type::is_compressed;
 use crate::http::content_coding::ContentCoding;
 use crate::http::mime::Types;
 use crate::metrics::Row;
 use crate::store::cache::{Cached, Key};
+use crate::store::compressed_cache::CompressedCache;
 use crate::store::directory::{Directory, FilePath};
 use crate::store::entry::{Description, Entry};
 use crate::store::freshness::{Freshness, WatchTarget};
@@ -46,6 +48,8 @@ pub struct StoreState {
     root_ticks: u32,
     /// The lookups that jobs are making.
     pub(super) lookups: LookupJobs,
+    /// What was compressed while serving.
+    pub(super) compressed: CompressedCache,
     /// Who does jobs.
     pub(super) background: &'static Background,
     /// False where the kernel can't look up names without a wait; then local disks are waited for.
@@ -79,6 +83,7 @@ impl StoreState {
             types: Types::new(&settings.types),
             root_ticks: valid_ticks.min(ROOT_TICKS),
             lookups: LookupJobs::default(),
+            compressed: CompressedCache::new(settings.compress_cache, metrics),
             background,
             cached_lookups: file::kernel_has_cached_lookups(),
             metrics,
@@ -109,6 +114,11 @@ impl StoreState {
             Some(entry) => Lookup::Ready(Ok(entry)),
             None => self.look_up_beneath(key, directory, now),
         }
+    }
+
+    /// Takes up what was compressed.
+    pub fn take_compressed(&mut self) {
+        self.compressed.take_done(self.background);
     }
 
     /// Steps 4 and 5, after the job that opens the root's path, if one is under way.
@@ -296,6 +306,7 @@ impl StoreState {
         let content_type = self.types.of(name);
         Description {
             with_variants: directory.precompressed && may_have_variants(name, &content_type),
+            compress: directory.compress && is_compressible(&content_type),
             content_type,
             is_index: path.index.is_some(),
             root: directory.root,
