@@ -185,13 +185,15 @@ fn limits(settings: &Settings, proc: &Proc) -> u32 {
 pub fn need(settings: &Settings, share: WorkerShare) -> u64 {
     let WorkerShare { cache_size, cache_entries, connections } = share;
     let caches = cache_size.saturating_add(cache_entries as u64 * OPEN_FILE);
-    let worker = caches.saturating_add(empty_worker(settings) + u64::from(connections) * CONNECTION);
+    let worker =
+        caches.saturating_add(empty_worker(settings)).saturating_add(u64::from(connections) * CONNECTION);
     worker.saturating_mul(GENERATIONS * settings.workers as u64).saturating_add(MASTER)
 }
 
-/// Bytes of a worker with its threads, an empty cache and no connection.
+/// Bytes of a worker with its threads and what it has compressed, an empty cache and no connection.
 fn empty_worker(settings: &Settings) -> u64 {
-    WORKER + settings.background_threads() as u64 * THREAD
+    let compressed = if settings.compresses() { settings.compress_cache } else { 0 };
+    compressed.saturating_add(WORKER + settings.background_threads() as u64 * THREAD)
 }
 
 /// Bytes that these settings would use in unlimited memory.

@@ -176,7 +176,7 @@ mod tests {
             &[],
             &["a \"b\" \\ c\n\u{7f}#"],
             &["--root=é", "--missing-index=404", "--listing", "--dotfiles=serve", "--name=\"a\\b\" # c"],
-            &["-a::1", "-p0", "--precompressed=off"],
+            &["-a::1", "-p0", "--precompressed=off", "--compress", "--compress-cache=1000"],
             &["--listen=[fe80::1%2]:80,:81,0", "--backlog=2147483647", "-w1024"],
             &["--proxy-protocol=all", "--trusted-proxies=off"],
             &["--listen=80", "--proxy-protocol=:80,unix:/a \"b\",unix:@c", "--real-ip-header=x-real-ip"],

@@ -117,6 +117,8 @@ pub struct Settings {
     /// Bytes that files in the memory of a worker's cache may take; 0 keeps none. `None` is what memory
     /// allows, at most 64 MiB.
     pub cache_size: Option<u64>,
+    /// Bytes that a worker keeps of files that it has compressed; 0 keeps none.
+    pub compress_cache: u64,
     /// Names that a worker holds of each directory whose files are found by name, 1 to 10,000,000.
     pub find_limit: usize,
     /// True if each worker is bound to one CPU.
@@ -180,6 +182,7 @@ impl Default for Settings {
             cache_valid: Duration::from_secs(1),
             cache_entries: None,
             cache_size: None,
+            compress_cache: 64 << 20,
             find_limit: 200_000,
             cpu_affinity: false,
             disk_threads: 16,
@@ -244,6 +247,13 @@ impl Settings {
     pub fn listeners_to_inherit(&self) -> impl Iterator<Item = &ListenerName> {
         let opened = |name: &ListenerName| self.listen.iter().any(|address| name.matches(*address));
         self.proxy_protocol.iter().filter(move |name| !opened(name))
+    }
+
+    /// True if files of some host or location are compressed while serving.
+    pub fn compresses(&self) -> bool {
+        self.scope.compress
+            || self.hosts.iter().any(|host| host.scope.compress == Some(true))
+            || self.all_locations().any(|(location, _)| location.scope.compress == Some(true))
     }
 
     /// The directories that hosts and locations name beside the root, and those that are looked through after

@@ -275,6 +275,9 @@ mod tests {
             (&["--listing=on"], with(Scope { listing: true, ..Scope::default() })),
             (&["--precompressed", "off"], with(Scope { precompressed: false, ..Scope::default() })),
             (&["--precompressed"], base()),
+            (&["--compress"], with(Scope { compress: true, ..Scope::default() })),
+            (&["--compress", "off"], base()),
+            (&["--compress-cache", "8M"], Settings { compress_cache: 8 << 20, ..base() }),
             (&["--dotfiles", "serve"], Settings { dotfiles: true, ..base() }),
         ];
         for (flags, expected) in cases {

@@ -15,16 +15,17 @@ use crate::http::request::Request;
 use crate::http::response::{Body, FieldBlock, Response};
 use crate::http::status::Status;
 use crate::http::{multipart, response_head};
+use crate::store::Store;
 use crate::store::entry::Entry;
 use crate::time::Now;
 
 /// The response to a request whose file is `entry`: 200, 206, 304, 406, 412 or 416.
-pub fn file_response(entry: Arc<Entry>, request: &Request<'_>, now: Now) -> SiteResponse {
-    if entry.variants.is_empty() {
+pub fn file_response(entry: Arc<Entry>, request: &Request<'_>, store: &Store, now: Now) -> SiteResponse {
+    if entry.variants.is_empty() && !entry.is_compressible {
         return form_response(entry, request, now);
     }
-    match negotiation::choose(&entry, &request.fields) {
-        Some(form) => form_response(Arc::clone(form), request, now),
+    match negotiation::choose(&entry, &request.fields, store) {
+        Some(form) => form_response(form, request, now),
         None => error_response(Status::NOT_ACCEPTABLE, &entry, Vec::new()),
     }
 }

@@ -115,7 +115,13 @@ impl Location {
             access: setting.access.clone(),
             fixed: setting.response.as_ref().map(PreparedResponse::new),
             by_name: setting.find_by_name.then(|| ByName::new(root, host.number, &scope)),
-            directory: Directory { root, prefix_length, index, precompressed: scope.precompressed },
+            directory: Directory {
+                root,
+                prefix_length,
+                index,
+                precompressed: scope.precompressed,
+                compress: scope.compress,
+            },
             alias_length,
             shown: if directory.is_some() { names.len() } else { 0 },
             logged: setting.access_log,
@@ -258,7 +264,8 @@ impl ByName {
     fn new(root: usize, location: usize, scope: &Scope) -> ByName {
         let prefix: Box<[u8]> = [b"\0".as_slice(), location.to_string().as_bytes()].concat().into();
         let (prefix_length, precompressed) = (prefix.len(), scope.precompressed);
-        let directory = Directory { root, prefix_length, index: Vec::new(), precompressed };
+        let compress = scope.compress;
+        let directory = Directory { root, prefix_length, index: Vec::new(), precompressed, compress };
         ByName { directory, prefix }
     }
 

@@ -115,7 +115,7 @@ impl Site {
             // 5. The entry.
             None => match self.entry(parts, &path, request, &mut now, waiter) {
                 // 6. The response.
-                Ok(FoundFile::Here(entry)) => file_response(entry, request, now),
+                Ok(FoundFile::Here(entry)) => file_response(entry, request, &self.store, now),
                 Ok(FoundFile::Elsewhere(path)) => redirect::to_path(&path, request),
                 Err(miss) => self.respond_to_miss(miss, parts, &path, request, (&mut now, waiter)),
             },
@@ -147,7 +147,7 @@ impl Site {
         let varies = page.is_some();
         if let Some(page) = page.filter(|_| fallback::takes_page(request)) {
             match self.page(rules, page, now, waiter) {
-                Ok(entry) => return fallback::with_vary(file_response(entry, request, *now)),
+                Ok(entry) => return fallback::with_vary(file_response(entry, request, &self.store, *now)),
                 Err(Miss::NotFound) => {}
                 Err(miss) => ::log::debug!("no fallback page: {}", miss.reason()),
             }

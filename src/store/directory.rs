@@ -58,8 +58,13 @@ mod tests {
 
     #[track_caller]
     fn check(prefix_length: usize, (path, is_directory): (&str, bool), expected: &str) {
-        let directory =
-            Directory { root: 0, prefix_length, index: b"index.html".to_vec(), precompressed: true };
+        let directory = Directory {
+            root: 0,
+            prefix_length,
+            index: b"index.html".to_vec(),
+            precompressed: true,
+            compress: false,
+        };
         let file_path = directory.file_path(Key { path: path.as_bytes(), is_directory });
         assert_eq!(file_path.full(), expected.as_bytes(), "{path:?}");
     }

@@ -136,8 +136,15 @@ impl Entry {
         let time = (since_epoch.as_secs().cast_signed(), 0);
         let stamp = Stamp { identity: (0, 0), size: body.len() as u64, mtime: time, ctime: time, links: 1 };
         let content_type = Cow::Borrowed(content_type);
-        let description =
-            Description { content_type, is_index, root: 0, with_variants: false, compress: false, background: None, now };
+        let description = Description {
+            content_type,
+            is_index,
+            root: 0,
+            with_variants: false,
+            compress: false,
+            background: None,
+            now,
+        };
         let content = Content::Memory(body.into());
         Entry::new(LoadedFile { content, stamp, class: FileSystemClass::Memory }, Vec::new(), description)
     }
@@ -164,7 +171,8 @@ impl Entry {
         description: Description,
     ) -> Entry {
         let LoadedFile { content, stamp, class } = loaded;
-        let Description { content_type, is_index, root, with_variants: _, compress, background, now } = description;
+        let Description { content_type, is_index, root, with_variants: _, compress, background, now } =
+            description;
         let etag = etag(&content, &stamp, coding);
         let mut entry = Entry {
             size: stamp.size,
@@ -261,7 +269,7 @@ impl Entry {
     }
 
     /// True if a request could get the content in another form too.
-    pub fn is_negotiated(&self) -> bool {
+    fn is_negotiated(&self) -> bool {
         self.coding.is_some() || self.is_compressible || !self.variants.is_empty()
     }
 

@@ -204,6 +204,7 @@ mod tests {
             is_index: false,
             root: 0,
             with_variants: false,
+            compress: false,
             background: None,
             now,
         };

@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::drafts::is_draft;
 use super::place::{Place, PrecompressMode};
@@ -77,7 +78,7 @@ impl Tree<'_> {
     ) -> io::Result<()> {
         let directory = file::open_beneath(self.place.root.as_fd(), path)?;
         let mut kinds = HashMap::new();
-        for (name, _) in file::list(directory.as_fd(), usize::MAX)? {
+        for name in names(&directory)? {
             if is_draft(&name) && self.place.mode != PrecompressMode::Check {
                 file::remove_abandoned(directory.as_fd(), &name);
             } else if !is_hidden(&name) {
@@ -176,6 +177,13 @@ fn is_hidden(name: &[u8]) -> bool {
 
 fn joined(directory: &[u8], name: &[u8]) -> Vec<u8> {
     if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
+}
+
+/// All names in a directory.
+fn names(directory: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
+    let (mut buffer, mut names) = (vec![MaybeUninit::uninit(); 32 * 1024], Vec::new());
+    while file::entries(directory.as_fd(), &mut buffer, |name, _| names.push(name.to_vec()))? {}
+    Ok(names)
 }
 
 #[cfg(test)]

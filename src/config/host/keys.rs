@@ -169,7 +169,7 @@ mod tests {
             "listing = true\nheaders = { X-A = '1' }\n[[host]]\nnames = ['Example.org', '*.bücher.example']\nroot = '/srv/a'\n\
              access_log = '/var/log/a.log'\nindex = 'a.htm'\nexpires = '1d'\nheaders = { X-A = '' }\n\
              [[host.location]]\npath = '/assets/'\nalias = '/srv/b'\nlisting = false\nexpires = 'off'\n\
-             [[host]]\nnames = ['b']\naccess_log = false\nprecompressed = false\n",
+             [[host]]\nnames = ['b']\naccess_log = false\nprecompressed = false\ncompress = true\n",
         )
         .unwrap();
         let [first, second] = &*read.hosts else { panic!("{:?}", read.hosts) };
@@ -181,6 +181,7 @@ mod tests {
         let host = read.scope.with(&first.scope);
         assert_eq!((host.index.as_str(), host.listing, host.headers.lines().count()), ("a.htm", true, 0));
         assert!(host.precompressed && !read.scope.with(&second.scope).precompressed);
+        assert!(!host.compress && read.scope.with(&second.scope).compress && read.compresses());
         let location = host.with(&first.locations[0].scope);
         assert_eq!((location.index.as_str(), location.listing, location.expires), ("a.htm", false, None));
     }

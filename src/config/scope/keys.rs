@@ -46,6 +46,13 @@ pub const KEYS: &[TableKey<ScopeSettings>] = &[
         ..TableKey::EMPTY
     },
     TableKey {
+        name: "compress",
+        takes: "true or false",
+        read: ReadKey::Switch(|s, on| s.compress = Some(on)),
+        show: |s| s.compress.map(|on| on.to_string()),
+        ..TableKey::EMPTY
+    },
+    TableKey {
         name: "expires",
         takes: "a number or a string: TIME|off",
         read: ReadKey::NumberOrText(|s, text| {

@@ -82,6 +82,8 @@ scope! {
     listing: bool = false;
     /// True if `NAME.br`, `NAME.zst` and `NAME.gz` beside a file are its variants in content codings.
     precompressed: bool = true;
+    /// True if files without a variant are compressed by background threads.
+    compress: bool = false;
     /// How long a response may be cached, 0 to 3650 days.
     expires: Option<Duration> = None;
     /// The value of Cache-Control, one line.

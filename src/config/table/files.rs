@@ -55,6 +55,15 @@ pub const ROWS: &[SettingRow] = &[
         ..SECTION
     },
     SettingRow {
+        long: "compress-cache",
+        value_name: "SIZE",
+        help: "Memory of each worker for what --compress has compressed",
+        default: "64MiB",
+        read: ReadSetting::Text(|s, text| put(&mut s.compress_cache, value::size(text))),
+        show: |s| show::size(s.compress_cache),
+        ..SECTION
+    },
+    SettingRow {
         long: "find-limit",
         value_name: "N",
         help: "Names that each worker holds of a directory with find_by_name",

@@ -92,6 +92,15 @@ pub const ROWS: &[SettingRow] = &[
         ..SECTION
     },
     SettingRow {
+        long: "compress",
+        value_name: "on|off",
+        alone: "on",
+        help: "Compress texts that have no such file, once for each content, by background threads: on or off",
+        default: "off",
+        read: ReadSetting::Scope,
+        ..SECTION
+    },
+    SettingRow {
         long: "dotfiles",
         value_name: "hide|serve",
         help: "Hide or serve names that begin with a dot",
