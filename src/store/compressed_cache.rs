@@ -157,10 +157,11 @@ impl CompressedCache {
         Some(form.clone())
     }
 
-    /// Begins to make a form, unless that is under way.
+    /// Begins to make a form, unless that is under way, or none could be kept.
     fn begin(&mut self, entry: &Arc<Entry>, coding: ContentCoding, background: &Background) {
         let key = (entry.validators().etag.into(), coding);
-        if self.under_way.contains_key(&key) || self.under_way.len() >= MAX_UNDER_WAY {
+        if self.under_way.contains_key(&key) || self.under_way.len() >= MAX_UNDER_WAY || self.limit < OVERHEAD
+        {
             return;
         }
         // A CPU thread must not wait for a disk that does not answer: there may be no other one.
@@ -251,5 +252,243 @@ fn compressed(entry: &Entry, coding: ContentCoding) -> Compressed {
         Ok(Some(_)) => Compressed::Ready(Arc::new(entry.in_coding(coding, result.into()))),
         Ok(None) => Compressed::NotWorth,
         Err(_) => Compressed::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::Read;
+    use std::os::fd::AsFd;
+    use std::path::PathBuf;
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant, SystemTime};
+
+    use super::*;
+    use crate::store::entry::Description;
+    use crate::store::open_file::OpenFile;
+    use crate::store::open_forms::OpenForms;
+    use crate::time::Now;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+    const GZIP: ContentCoding = ContentCoding::Gzip;
+
+    #[test]
+    fn a_hundred_requests_are_one_job_whose_result_the_next_one_gets() {
+        let mut place = Place::new("hundred", 1 << 20);
+        let release = place.hold();
+        let entry = place.entry("a.txt", &text(5000));
+        for _ in 0..100 {
+            assert!(place.get(&entry, GZIP).is_none());
+        }
+        assert_eq!(place.cache.under_way.len(), 1);
+        release.send(()).unwrap();
+        let form = place.wait_for(&entry, GZIP);
+        assert_eq!(unzipped(&form), text(5000));
+        assert!(Arc::ptr_eq(&form, &place.get(&entry, GZIP).unwrap()));
+        assert_eq!(form.validators().last_modified, entry.validators().last_modified);
+        assert_ne!(form.validators().etag, entry.validators().etag);
+        let fields = String::from_utf8(form.whole_fields().to_vec()).unwrap();
+        assert!(fields.contains("Content-Encoding: gzip\r\n"), "{fields}");
+        assert!(fields.contains("Vary: Accept-Encoding\r\n"), "{fields}");
+        assert_eq!(place.cache.under_way.len(), 0);
+        let brotli = place.wait_for(&entry, ContentCoding::Brotli);
+        assert!(brotli.coding == Some(ContentCoding::Brotli) && place.get(&entry, GZIP).is_some());
+    }
+
+    #[test]
+    fn the_same_content_under_another_name_is_not_compressed_again_but_has_its_own_fields() {
+        let mut place = Place::new("names", 1 << 20);
+        let one = place.entry("a.txt", &text(5000));
+        let form = place.wait_for(&one, GZIP);
+        let other = place.entry_of("a.html", "text/html", &text(5000));
+        let other_form = place.get(&other, GZIP).unwrap();
+        assert_eq!(other_form.content_type(), "text/html");
+        assert_eq!(other_form.in_memory(), form.in_memory());
+        assert_eq!(other_form.validators().etag, form.validators().etag);
+        assert_eq!(place.get(&one, GZIP).unwrap().content_type(), "text/plain");
+        assert_eq!(place.cache.bytes, form.size + OVERHEAD);
+    }
+
+    #[test]
+    fn a_long_file_is_read_by_a_thread_that_may_wait_for_a_disk() {
+        let mut place = Place::new("long", 1 << 20);
+        let long = text(300_000);
+        let entry = place.entry("a.txt", &long);
+        assert!(entry.file().is_some());
+        assert_eq!(unzipped(&place.wait_for(&entry, GZIP)), long);
+    }
+
+    #[test]
+    fn a_long_file_that_has_changed_is_not_kept() {
+        let mut place = Place::new("changed", 1 << 20);
+        let entry = place.entry("a.txt", &text(300_000));
+        fs::write(place.path.join("a.txt"), vec![b'x'; 300_000]).unwrap();
+        assert!(place.get(&entry, GZIP).is_none());
+        let start = Instant::now();
+        while !place.cache.under_way.is_empty() {
+            assert!(start.elapsed() < DEADLINE);
+            place.cache.take_done(&place.background);
+            std::thread::yield_now();
+        }
+        assert_eq!((place.cache.contents.len(), place.cache.bytes), (0, 0));
+    }
+
+    #[test]
+    fn what_is_not_worth_it_is_not_tried_again() {
+        let mut place = Place::new("noise", 1 << 20);
+        let mut noise = vec![0; 5000];
+        File::open("/dev/urandom").unwrap().read_exact(&mut noise).unwrap();
+        let entry = place.entry("a.txt", &noise);
+        place.wait_for_none(&entry);
+        assert!(place.get(&entry, GZIP).is_none() && place.cache.under_way.is_empty());
+        assert_eq!((place.cache.contents.len(), place.cache.bytes), (1, OVERHEAD));
+    }
+
+    #[test]
+    fn the_oldest_leave_when_memory_runs_out_and_what_is_larger_than_all_is_not_kept() {
+        let mut place = Place::new("memory", 3 * OVERHEAD);
+        let entries: Vec<_> =
+            (1..=4).map(|n| place.entry(&format!("{n}.txt"), &vec![b'a'; 2000 + n])).collect();
+        let size = place.wait_for(&entries[0], GZIP).size;
+        assert!(3 * size < OVERHEAD, "three forms take less than four times the overhead");
+        place.wait_for(&entries[1], GZIP);
+        assert!(place.get(&entries[0], GZIP).is_some());
+        let third = place.wait_for(&entries[2], GZIP).size;
+        assert_eq!(place.cache.contents.len(), 2, "the third does not fit");
+        assert!(place.get(&entries[0], GZIP).is_some(), "it was used after the second");
+        assert_eq!(place.cache.bytes, size + third + 2 * OVERHEAD);
+        let mut place = Place::new("larger", OVERHEAD + 10);
+        let entry = place.entry("a.txt", &text(5000));
+        place.wait_for_none(&entry);
+        assert!(place.get(&entry, GZIP).is_none() && place.cache.under_way.is_empty());
+    }
+
+    #[test]
+    fn so_many_jobs_are_under_way_and_no_more() {
+        let mut place = Place::new("many", 1 << 20);
+        let release = place.hold();
+        let entries: Vec<_> =
+            (0..MAX_UNDER_WAY + 9).map(|n| place.entry(&format!("{n}.txt"), &text(2000 + n))).collect();
+        for entry in &entries {
+            assert!(place.get(entry, GZIP).is_none());
+        }
+        assert_eq!(place.cache.under_way.len(), MAX_UNDER_WAY);
+        release.send(()).unwrap();
+        for entry in &entries {
+            place.wait_for(entry, GZIP);
+        }
+        assert_eq!(place.cache.contents.len(), entries.len());
+    }
+
+    #[test]
+    fn a_content_that_makes_the_encoder_panic_stays_as_it_is() {
+        let mut place = Place::new("panic", 1 << 20);
+        let entry = place.entry("a.txt", &text(5000));
+        let job = place.background.submit_cpu(JobKind::Compress, || panic!("on purpose"));
+        place.cache.note(&entry, GZIP, job.map(detached).map(Step::Compressing));
+        place.wait_for_none(&entry);
+        assert!(place.get(&entry, GZIP).is_none() && place.cache.under_way.is_empty());
+    }
+
+    #[test]
+    fn without_threads_nothing_is_compressed() {
+        let mut place = Place::new("none", 1 << 20);
+        place.background = Background::start(0, 0, Row::alone().unwrap()).unwrap();
+        let entry = place.entry("a.txt", &text(5000));
+        assert!(place.get(&entry, GZIP).is_none() && place.cache.under_way.is_empty());
+    }
+
+    /// A cache, its threads, and a directory for files.
+    struct Place {
+        cache: CompressedCache,
+        background: Background,
+        path: PathBuf,
+    }
+
+    impl Place {
+        fn new(name: &str, limit: u64) -> Place {
+            let path =
+                std::env::temp_dir().join(format!("mayhttpd-compressed-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            let row = Row::alone().unwrap();
+            let background = Background::start(1, 1, row).unwrap();
+            Place { cache: CompressedCache::new(limit, row), background, path }
+        }
+
+        /// Holds the thread that compresses until the returned sender sends.
+        fn hold(&self) -> mpsc::Sender<()> {
+            let (release, released) = mpsc::channel::<()>();
+            let held = self.background.submit_cpu(JobKind::List, move || {
+                let _ = released.recv();
+            });
+            held.unwrap().detach();
+            release
+        }
+
+        fn entry(&self, name: &str, bytes: &[u8]) -> Arc<Entry> {
+            self.entry_of(name, "text/plain", bytes)
+        }
+
+        fn entry_of(&self, name: &str, content_type: &'static str, bytes: &[u8]) -> Arc<Entry> {
+            let path = self.path.join(name);
+            fs::write(&path, bytes).unwrap();
+            let file = File::open(path).unwrap();
+            let (_, stamp) = file::stat(file.as_fd()).unwrap();
+            let open = OpenFile { file: file.into(), stamp, class: FileSystemClass::Probed };
+            let description = Description {
+                content_type: content_type.into(),
+                is_index: false,
+                root: 0,
+                with_variants: false,
+                compress: true,
+                background: None,
+                now: Now { tick: 1, wall: SystemTime::now() },
+            };
+            let entry = Entry::load(OpenForms::alone(open), description).unwrap();
+            assert!(entry.is_compressible);
+            Arc::new(entry)
+        }
+
+        fn get(&mut self, entry: &Arc<Entry>, coding: ContentCoding) -> Option<Arc<Entry>> {
+            self.cache.get(entry, coding, &self.background)
+        }
+
+        /// Asks until there is a form.
+        fn wait_for(&mut self, entry: &Arc<Entry>, coding: ContentCoding) -> Arc<Entry> {
+            let start = Instant::now();
+            loop {
+                if let Some(form) = self.get(entry, coding) {
+                    return form;
+                }
+                assert!(start.elapsed() < DEADLINE, "it is not compressed in time");
+                std::thread::yield_now();
+            }
+        }
+
+        /// Asks until it is known that there is no form.
+        fn wait_for_none(&mut self, entry: &Arc<Entry>) {
+            let start = Instant::now();
+            while self.cache.known(entry, GZIP).is_none() {
+                assert!(self.get(entry, GZIP).is_none() && start.elapsed() < DEADLINE);
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+
+    fn text(length: usize) -> Vec<u8> {
+        (0..).flat_map(|number: u32| format!("line {number}\n").into_bytes()).take(length).collect()
+    }
+
+    fn unzipped(entry: &Entry) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        flate2::read::GzDecoder::new(entry.in_memory().unwrap()).read_to_end(&mut bytes).unwrap();
+        bytes
     }
 }

@@ -65,7 +65,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("new_mime_guess", &["http/mime.rs"]),
     ("brotli", &["compression/encoder.rs"]),
     ("zstd", &["compression/encoder.rs"]),
-    ("flate2", &["compression/encoder.rs"]),
+    ("flate2", &["compression/encoder.rs", "store/compressed_cache.rs"]),
     ("indicatif", &["commands/precompress/progress.rs"]),
     ("clap", &["config/", "commands/"]),
     ("clap_mangen", &["commands/generate/man.rs"]),

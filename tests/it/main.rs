@@ -40,6 +40,7 @@ mod traversal;
 mod types;
 mod variants;
 
+mod compress;
 mod conditional;
 mod ranges;
 
