@@ -238,8 +238,13 @@ fn fallback_roots(scope: &Scope, host: &HostPart<'_>) -> Vec<(Box<[u8]>, Directo
         // A NUL, so that it is the beginning of no site path.
         let prefix: Box<[u8]> = format!("\0f{}-{nth}", host.number).into_bytes().into();
         let root = *host.directories.get(path.as_path())?;
-        let (prefix_length, precompressed) = (prefix.len(), scope.precompressed);
-        let directory = Directory { root, prefix_length, index: Vec::new(), precompressed };
+        let directory = Directory {
+            root,
+            prefix_length: prefix.len(),
+            index: Vec::new(),
+            precompressed: scope.precompressed,
+            compress: scope.compress,
+        };
         Some((prefix, directory))
     };
     scope.fallback_roots.iter().enumerate().filter_map(directory).collect()

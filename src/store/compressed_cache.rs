@@ -2,12 +2,14 @@
 //! and kept in bounded memory.
 //!
 //! A content is known by its entity-tag, so the same bytes under several names are compressed once if their
-//! tags are digests. **Invariant:** no request waits here. As long as there is no result, the file goes out as
-//! it is.
+//! tags are digests. **Invariant:** no request waits here. As long as there is no result, the file goes out
+//! as it is.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use lru::LruCache;
 
@@ -26,6 +28,10 @@ const OVERHEAD: u64 = 1 << 10;
 /// The most jobs that wait or run. More are not begun, so that they leave the threads to others; the next
 /// request asks again.
 const MAX_UNDER_WAY: usize = 64;
+
+/// A file that changed this lately may change once more within the same tick of the file system's clock; its
+/// stamp does not show that.
+const RACY: Duration = Duration::from_secs(1);
 
 /// The compressed contents of a worker.
 pub struct CompressedCache {
@@ -112,8 +118,8 @@ impl CompressedCache {
         }
     }
 
-    /// Takes up what jobs have come to. To be called several times a second, because results that wait are not
-    /// counted. Costs nothing while no job is under way.
+    /// Takes up what jobs have come to. To be called several times a second, because results that wait are
+    /// not counted. Costs nothing while no job is under way.
     pub fn take_done(&mut self, background: &Background) {
         if self.under_way.is_empty() {
             return;
@@ -245,7 +251,7 @@ fn detached<T>(handle: JobHandle<T>) -> Arc<Job<T>> {
 }
 
 fn compressed(entry: &Entry, coding: ContentCoding) -> Compressed {
-    let Some(bytes) = entry.read_whole() else { return Compressed::Failed };
+    let Some(bytes) = whole(entry) else { return Compressed::Failed };
     let mut result = Vec::new();
     let sizes = (entry.size, most_bytes(entry.size));
     match compress(&mut &*bytes, sizes, (coding, Effort::Serving), &mut result) {
@@ -255,6 +261,19 @@ fn compressed(entry: &Entry, coding: ContentCoding) -> Compressed {
     }
 }
 
+/// All bytes of an entry. `None` if its file can't be read, or has changed, or did so lately.
+fn whole(entry: &Entry) -> Option<Cow<'_, [u8]>> {
+    let Some(file) = entry.file() else { return entry.in_memory().map(Cow::Borrowed) };
+    let (_, stamp) = file::stat(file).ok()?;
+    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(stamp.ctime.0).unwrap_or(0));
+    if changed + RACY >= SystemTime::now() {
+        return None;
+    }
+    let mut bytes = vec![0; usize::try_from(entry.size).ok()?];
+    let read = file::read_at(file, &mut bytes, 0).ok()?;
+    (read == bytes.len() && entry.is_intact()).then_some(Cow::Owned(bytes))
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
@@ -262,7 +281,7 @@ mod tests {
     use std::os::fd::AsFd;
     use std::path::PathBuf;
     use std::sync::mpsc;
-    use std::time::{Duration, Instant, SystemTime};
+    use std::time::Instant;
 
     use super::*;
     use crate::store::entry::Description;

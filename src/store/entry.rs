@@ -296,20 +296,6 @@ impl Entry {
         self.mapped.store(true, Ordering::Relaxed);
     }
 
-    /// All bytes. Reads the file, for which it may wait, if they are not in memory. `None` if it can't be
-    /// read, or has changed since it was opened, or so lately that its stamp may not show it.
-    pub fn read_whole(&self) -> Option<Cow<'_, [u8]>> {
-        if let Some(bytes) = self.in_memory() {
-            return Some(Cow::Borrowed(bytes));
-        }
-        if time_of(self.stamp.ctime.0) + RACY >= SystemTime::now() {
-            return None;
-        }
-        let mut bytes = vec![0; usize::try_from(self.size).ok()?];
-        let read = file::read_at(self.file()?, &mut bytes, 0).ok()?;
-        (read == bytes.len() && self.has_its_stamp()).then_some(Cow::Owned(bytes))
-    }
-
     /// The form of this entry that has these bytes, which are its content in a coding.
     pub fn in_coding(&self, coding: ContentCoding, bytes: Arc<[u8]>) -> Entry {
         // The bytes have no file, and so no inode and no links.
