@@ -108,7 +108,8 @@ impl Background {
         self.disk.as_ref().ok_or(QueueFull)?.submit(kind, (root, order), work)
     }
 
-    /// Has a thread do what burns CPU.
+    /// Has a thread do what burns CPU. Compression takes the longest and no request waits for it, so all else
+    /// goes before it.
     ///
     /// # Errors
     /// [`QueueFull`], also where there are no threads.
@@ -117,7 +118,8 @@ impl Background {
         kind: JobKind,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<JobHandle<T>, QueueFull> {
-        self.cpu.as_ref().ok_or(QueueFull)?.submit(kind, (0, JobOrder::InTurn), work)
+        let order = if kind == JobKind::Compress { JobOrder::InTurn } else { JobOrder::First };
+        self.cpu.as_ref().ok_or(QueueFull)?.submit(kind, (0, order), work)
     }
 
     /// A descriptor that becomes readable when jobs have finished; an eventfd(2).
@@ -230,6 +232,24 @@ mod tests {
         wait_for(&background, &under_way);
         assert!(queued.iter().all(|job| job.outcome().is_some()));
         submit(0, IN_TURN).unwrap();
+    }
+
+    #[test]
+    fn what_requests_wait_for_goes_before_compression() {
+        let background = Background::start(0, 1, Row::alone().unwrap()).unwrap();
+        let (release, released) = mpsc::channel::<()>();
+        let held = background.submit_cpu(JobKind::Compress, move || released.recv().is_ok()).unwrap();
+        let (done, jobs) = mpsc::channel();
+        let submit = |kind, number: u32| {
+            let done = done.clone();
+            background.submit_cpu(kind, move || done.send(number)).unwrap()
+        };
+        let waiting = [(JobKind::Compress, 1), (JobKind::Compress, 2), (JobKind::List, 3)];
+        let waiting = waiting.map(|(kind, number)| submit(kind, number));
+        release.send(()).unwrap();
+        wait_for(&background, &held);
+        waiting.iter().for_each(|job| wait_for(&background, job));
+        assert_eq!(jobs.try_iter().collect::<Vec<_>>(), [3, 1, 2]);
     }
 
     #[test]

@@ -270,6 +270,16 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_compressed_takes_of_the_share() {
+        let mut settings = workers(2);
+        let before = minimum_need(&settings);
+        settings.scope.compress = true;
+        assert_eq!(minimum_need(&settings) - before, 2 * 2 * settings.compress_cache);
+        settings.compress_cache = u64::MAX;
+        assert_eq!(minimum_need(&settings), u64::MAX, "it does not overflow");
+    }
+
+    #[test]
     fn background_threads_take_of_the_share() {
         let none = Settings { disk_threads: 0, ..workers(1) };
         let all = Settings { disk_threads: 256, ..workers(1) };

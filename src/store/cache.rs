@@ -302,6 +302,7 @@ mod tests {
             is_index: false,
             root: 0,
             with_variants: true,
+            compress: false,
             background: None,
             now: Now { tick: 0, wall: SystemTime::UNIX_EPOCH },
         };
