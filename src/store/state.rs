@@ -290,7 +290,9 @@ impl StoreState {
             // The entry is watched once a later request finds it unchanged.
             Ok(Err(open)) => {
                 self.cache.unwatch(&freshness);
-                Ok(Lookup::Cold(Cold::Load(open)))
+                // Many jobs may wait, each with a descriptor at most.
+                let is_one = open.variants.is_empty();
+                Ok(Lookup::Cold(if is_one { Cold::Load(open) } else { Cold::Open }))
             }
             Err(error) => {
                 self.cache.unwatch(&freshness);

@@ -354,6 +354,38 @@ fn the_setting_nearest_to_a_request_counts() {
 }
 
 #[test]
+fn pages_of_other_paths_have_variants_and_error_pages_have_none() {
+    let (tree, before) = (tree(), Tree::empty());
+    tree.file("about.html", "about");
+    tree.file("about.html.gz", "coded");
+    tree.file("404.html", "missing");
+    tree.file("404.html.gz", "coded");
+    before.file("former.js", "former");
+    before.file("former.js.gz", "coded");
+    let text = format!(
+        "clean_urls = true\nfallback = '/about.html'\nerror_pages = {{ 404 = '/404.html' }}\n\
+         fallback_roots = [{:?}]\n",
+        before.path().to_str().unwrap()
+    );
+    let server = serve(tree, &text, &[]);
+    for (target, varies) in [
+        ("/about", "Accept-Encoding"),
+        ("/former.js", "Accept-Encoding"),
+        ("/a/b", "Accept-Encoding, Accept"),
+    ] {
+        let response = server.get_with(target, &accept("gzip"));
+        response.is(200, "coded");
+        assert_eq!(
+            (&*response["content-encoding"], response.all("vary").join(", ")),
+            ("gzip", varies.into())
+        );
+    }
+    let response = server.get_with("/absent.js", &accept("gzip"));
+    response.is(404, "missing");
+    assert_eq!((response.field("content-encoding"), response.field("vary")), (None, None));
+}
+
+#[test]
 fn what_is_no_readable_file_counts_as_absent() {
     let tree = Tree::empty();
     for name in ["directory.js", "secret.js", "dangling.js", "outside.js", "pipe.js", "linked.js"] {
