@@ -39,10 +39,7 @@ fn decoded(response: &Response) -> Vec<u8> {
         Some("br") => brotli::Decompressor::new(body, 4096).read_to_end(&mut bytes),
         Some("zstd") => zstd::Decoder::new(body).unwrap().read_to_end(&mut bytes),
         Some("gzip") => flate2::read::GzDecoder::new(body).read_to_end(&mut bytes),
-        None => {
-            bytes.extend_from_slice(body);
-            Ok(body.len())
-        }
+        None => std::io::Write::write(&mut bytes, body),
         Some(other) => panic!("coded as {other}"),
     }
     .unwrap();

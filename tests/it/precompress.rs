@@ -396,7 +396,7 @@ fn busy(files: usize) -> (Tree, Child) {
 
 #[test]
 fn a_run_that_is_killed_leaves_whole_variants_and_the_next_one_cleans_up() {
-    let (tree, mut child) = busy(30);
+    let (tree, mut child) = busy(14);
     child.kill().unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(9), "it was not done before");
     all_are_whole(&tree);
@@ -412,7 +412,7 @@ fn a_run_that_is_killed_leaves_whole_variants_and_the_next_one_cleans_up() {
     assert_eq!(precompress(&tree, &["--check"]).code, Some(0));
     assert_eq!(drafts(&tree), 1, "a check changes nothing");
     assert_eq!(precompress(&tree, &[]).code, Some(0));
-    assert_eq!((drafts(&tree), variants(&tree).len()), (0, 90));
+    assert_eq!((drafts(&tree), variants(&tree).len()), (0, 42));
     all_are_whole(&tree);
 }
 
