@@ -47,6 +47,7 @@ pub mod metrics;
 pub mod config;
 
 pub mod compression;
+pub mod routing;
 
 pub mod http;
 pub mod time;

@@ -11,6 +11,7 @@ pub mod proxy_header;
 
 pub mod request;
 
+pub mod field_name;
 pub mod fields;
 pub mod framing;
 pub mod host;

@@ -1,30 +1,13 @@
 //! Further fields of each response, `headers` in the settings file: `{ Field = "value" }`.
 //!
-//! It owns which fields may be set. **Invariant:** a text that goes into a response's head later has no line
+//! **Invariant:** a text that goes into a response's head later has no line
 //! break; every such text is checked here or in [`types`](crate::config::types).
 
 use crate::config::file_value::{FileValue, invalid};
 use crate::config::show::string;
 use crate::config::source_map::Fault;
 use crate::config::table_key::KeyPlaces;
-
-/// Fields that the server writes itself, or that would break framing. None may be set.
-const OWN_FIELDS: [&str; 14] = [
-    "Accept-Ranges",
-    "Allow",
-    "Connection",
-    "Content-Length",
-    "Content-Range",
-    "Content-Type",
-    "Date",
-    "ETag",
-    "Keep-Alive",
-    "Last-Modified",
-    "Server",
-    "Trailer",
-    "Transfer-Encoding",
-    "Upgrade",
-];
+use crate::http::field_name as names;
 
 /// Fields in the order of the settings file: each has a token and its lines. One without lines takes away
 /// what is inherited.
@@ -108,8 +91,7 @@ impl Headers {
 
 /// True for a token (RFC 9110 §5.6.2), as the name of a field is one.
 pub fn is_token(text: &str) -> bool {
-    let in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(in_token)
+    names::is_valid(text)
 }
 
 /// Checks the name of a field that may be set.
@@ -117,10 +99,10 @@ pub fn is_token(text: &str) -> bool {
 /// # Errors
 /// What is wrong with it.
 pub fn field_name(name: &str) -> Result<(), String> {
-    if !is_token(name) {
+    if !names::is_valid(name) {
         return Err("is not a valid field name".to_owned());
     }
-    if OWN_FIELDS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+    if names::is_own(name) {
         return Err("is set by the server itself".to_owned());
     }
     Ok(())
@@ -131,12 +113,7 @@ pub fn field_name(name: &str) -> Result<(), String> {
 /// # Errors
 /// What is allowed.
 pub fn field_value(text: &str) -> Result<String, String> {
-    if text.contains(char::is_control) {
-        return Err("a field is one line, without control characters".to_owned());
-    }
-    if text.is_empty() || text != text.trim() {
-        return Err("expected text without white space at its ends".to_owned());
-    }
+    names::check_value(text)?;
     Ok(text.to_owned())
 }
 

@@ -1,0 +1,241 @@
+//! Header rules: which fields a response gets or loses by its path and status.
+//!
+//! Rules apply in their order, each to what those before it left. A rule names the path that the client asked
+//! for, not the file that a rewrite or an index led to.
+
+use super::field_lines;
+use super::host_condition::{self, HostCondition};
+use super::path_glob::PathGlob;
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderRule {
+    /// The paths that it is for.
+    pub path: PathGlob,
+    /// The host that a request must be for.
+    pub host: Option<HostCondition>,
+    /// The statuses that it is for.
+    pub statuses: StatusSet,
+    /// What it does, in this order.
+    pub changes: Vec<FieldChange>,
+}
+
+/// A change of the field lines of a response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FieldChange {
+    /// Takes all lines with this name away.
+    Remove(String),
+    /// Makes this the only line with its name: name and value.
+    Set(String, String),
+    /// Adds a line: name and value.
+    Add(String, String),
+    /// Sets a field; if a rule set it for this response already, adds the value after a comma.
+    Join(String, String),
+}
+
+/// A set of statuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusSet {
+    /// All of 2xx and 3xx but 304. Of a 304 only the fields that it must have in common with the 200
+    /// (RFC 9110 §15.4.5), because a client keeps them in place of the old ones.
+    Default,
+    /// All of 2xx and 3xx, 304 included.
+    Success,
+    /// Those between these codes, both included.
+    Listed(Vec<(u16, u16)>),
+}
+
+/// The fields of a 304 that a cache takes over (RFC 9110 §15.4.5), as far as settings may write them.
+const OF_NOT_MODIFIED: [&str; 4] = ["Cache-Control", "Content-Location", "Expires", "Vary"];
+
+impl StatusSet {
+    /// Parses one status of a list: a code such as `404`, or a class such as `5xx`.
+    ///
+    /// # Errors
+    /// What is allowed.
+    pub fn parse(text: &str) -> Result<(u16, u16), String> {
+        let class = text.strip_suffix("xx").and_then(|class| class.parse::<u16>().ok());
+        match (class, text.parse::<u16>()) {
+            (Some(class @ 1..=5), _) if text.len() == 3 => Ok((class * 100, class * 100 + 99)),
+            (_, Ok(code @ 100..=599)) if text.len() == 3 => Ok((code, code)),
+            _ => Err("expected a status such as 404, or a class such as 5xx".to_owned()),
+        }
+    }
+
+    /// True if a field may be changed in a response of this status.
+    fn covers(&self, status: u16, field: &str) -> bool {
+        match self {
+            StatusSet::Default if status == 304 => {
+                OF_NOT_MODIFIED.iter().any(|name| name.eq_ignore_ascii_case(field))
+            }
+            StatusSet::Default | StatusSet::Success => (200..400).contains(&status),
+            StatusSet::Listed(ranges) => {
+                ranges.iter().any(|(first, last)| (*first..=*last).contains(&status))
+            }
+        }
+    }
+}
+
+impl FieldChange {
+    /// The name of its field.
+    pub fn name(&self) -> &str {
+        match self {
+            FieldChange::Remove(name)
+            | FieldChange::Set(name, _)
+            | FieldChange::Add(name, _)
+            | FieldChange::Join(name, _) => name,
+        }
+    }
+}
+
+/// The response that rules are compared with.
+#[derive(Clone, Copy, Debug)]
+pub struct RuledResponse<'a> {
+    /// The site path of the request, without a slash at either end.
+    pub path: &'a [u8],
+    /// True if it has a slash at its end.
+    pub directory: bool,
+    /// The authority that the request is for, with or without a port.
+    pub host: &'a [u8],
+    /// The status of the response.
+    pub status: u16,
+}
+
+/// Rules in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderRules(pub Vec<HeaderRule>);
+
+impl HeaderRules {
+    /// The changes of a response, in their order. Takes time linear in the path for each rule.
+    pub fn changes(&self, response: &RuledResponse<'_>) -> Vec<&FieldChange> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let path = [b"/", response.path].concat();
+        let host = host_condition::comparable(response.host);
+        let rules = self.0.iter().filter(|rule| {
+            rule.host.as_ref().is_none_or(|condition| condition.matches(&host))
+                && rule.path.matches(&path, response.directory)
+        });
+        rules
+            .flat_map(|rule| {
+                let covered = |change: &&FieldChange| rule.statuses.covers(response.status, change.name());
+                rule.changes.iter().filter(covered)
+            })
+            .collect()
+    }
+}
+
+/// Makes changes to rendered field lines.
+pub fn apply(changes: &[&FieldChange], lines: &mut Vec<u8>) {
+    for (number, change) in changes.iter().enumerate() {
+        match change {
+            FieldChange::Remove(name) => field_lines::remove(lines, name),
+            FieldChange::Set(name, value) => field_lines::set(lines, name, value),
+            FieldChange::Add(name, value) => field_lines::add(lines, name, value),
+            FieldChange::Join(name, value) => {
+                let is_joined = changes[..number].iter().any(
+                    |before| matches!(before, FieldChange::Join(other, _) if other.eq_ignore_ascii_case(name)),
+                );
+                if is_joined {
+                    field_lines::join(lines, name, value);
+                } else {
+                    field_lines::set(lines, name, value);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(path: &str, statuses: StatusSet, changes: &[FieldChange]) -> HeaderRule {
+        HeaderRule { path: PathGlob::parse(path).unwrap(), host: None, statuses, changes: changes.to_vec() }
+    }
+
+    fn pair(name: &str, value: &str) -> (String, String) {
+        (name.to_owned(), value.to_owned())
+    }
+
+    fn set(name: &str, value: &str) -> FieldChange {
+        FieldChange::Set(name.to_owned(), value.to_owned())
+    }
+
+    fn applied(rules: &[HeaderRule], path: &str, status: u16) -> String {
+        let directory = path.ends_with('/');
+        let path = path.trim_matches('/').as_bytes();
+        let rules = HeaderRules(rules.to_vec());
+        let mut lines = b"X: 0\r\nY: 0\r\n".to_vec();
+        apply(&rules.changes(&RuledResponse { path, directory, host: b"A.example:80", status }), &mut lines);
+        String::from_utf8(lines).unwrap()
+    }
+
+    #[test]
+    fn rules_apply_in_their_order() {
+        let (name, value) = pair("x", "2");
+        let rules = [
+            rule("/**", StatusSet::Default, &[set("X", "1"), FieldChange::Remove("Y".to_owned())]),
+            rule("/a/*", StatusSet::Default, &[FieldChange::Add(name, value), set("Z", "3")]),
+        ];
+        assert_eq!(applied(&rules, "/b", 200), "X: 1\r\n");
+        assert_eq!(applied(&rules, "/a/b", 200), "X: 1\r\nx: 2\r\nZ: 3\r\n");
+        assert_eq!(applied(&rules, "/a/", 206), "X: 1\r\nx: 2\r\nZ: 3\r\n");
+        assert_eq!(applied(&[], "/a", 200), "X: 0\r\nY: 0\r\n");
+    }
+
+    #[test]
+    fn a_joined_field_replaces_that_of_the_server_once() {
+        let join = |name: &str, value: &str| {
+            let (name, value) = pair(name, value);
+            FieldChange::Join(name, value)
+        };
+        let rules = [
+            rule("/**", StatusSet::Success, &[join("X", "1"), join("Y", "1")]),
+            rule("/a", StatusSet::Success, &[join("x", "2"), FieldChange::Remove("Y".to_owned())]),
+        ];
+        assert_eq!(applied(&rules, "/a", 200), "x: 1, 2\r\n");
+        assert_eq!(applied(&rules, "/b", 304), "X: 1\r\nY: 1\r\n");
+    }
+
+    #[test]
+    fn errors_and_304_change_where_a_rule_says_so() {
+        let with = |statuses| [rule("/**", statuses, &[set("Z", "1"), set("cache-control", "no-store")])];
+        let unchanged = "X: 0\r\nY: 0\r\n";
+        for status in [200, 204, 206, 301, 308] {
+            assert!(applied(&with(StatusSet::Default), "/a", status).contains("Z: 1\r\n"), "{status}");
+        }
+        for status in [400, 404, 503] {
+            assert_eq!(applied(&with(StatusSet::Default), "/a", status), unchanged, "{status}");
+            assert_eq!(applied(&with(StatusSet::Success), "/a", status), unchanged, "{status}");
+        }
+        let not_modified = applied(&with(StatusSet::Default), "/a", 304);
+        assert_eq!(not_modified, format!("{unchanged}cache-control: no-store\r\n"));
+        let listed = || with(StatusSet::Listed(vec![(304, 304), (500, 599)]));
+        for (status, expected) in [(304, true), (503, true), (200, false), (404, false)] {
+            assert_eq!(applied(&listed(), "/a", status).contains("Z: 1"), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_rule_can_need_a_host() {
+        let with = |host| {
+            let host = Some(HostCondition::parse(host).unwrap());
+            [HeaderRule { host, ..rule("/**", StatusSet::Default, &[set("X", "1")]) }]
+        };
+        assert!(applied(&with("a.example"), "/", 200).contains("X: 1"));
+        assert!(applied(&with("*.example"), "/", 200).contains("X: 1"));
+        assert!(!applied(&with("*.a.example"), "/", 200).contains("X: 1"));
+        assert!(!applied(&with("b.example"), "/", 200).contains("X: 1"));
+    }
+
+    #[test]
+    fn statuses_are_codes_and_classes() {
+        assert_eq!(StatusSet::parse("404"), Ok((404, 404)));
+        assert_eq!(StatusSet::parse("5xx"), Ok((500, 599)));
+        for text in ["", "xx", "6xx", "0xx", "40", "4040", "600", "99", "+40", "+1xx", "5XX", "200-299"] {
+            assert!(StatusSet::parse(text).is_err(), "{text}");
+        }
+    }
+}
