@@ -1,8 +1,8 @@
 //! The `to` of a rule, and what it becomes with the captures of a request.
 //!
-//! **Invariant:** scheme and host are literal. An expanded path begins with one slash and has no backslash, so
-//! no browser takes its beginning for a host (`//x`, `/\x`). A capture adds no segment but by `:splat`, and no
-//! `.` or `..` segment.
+//! **Invariant:** scheme and host are literal. An expanded path begins with one slash and has no backslash,
+//! so no browser takes its beginning for a host (`//x`, `/\x`). A capture adds no segment but by `:splat`,
+//! and no `.` or `..` segment.
 
 use super::escapes;
 use super::path_pattern::{MAX_LENGTH, SPLAT, name_length};

@@ -134,10 +134,10 @@ pub fn apply(changes: &[&FieldChange], lines: &mut Vec<u8>) {
             FieldChange::Set(name, value) => field_lines::set(lines, name, value),
             FieldChange::Add(name, value) => field_lines::add(lines, name, value),
             FieldChange::Join(name, value) => {
-                let is_joined = changes[..number].iter().any(
-                    |before| matches!(before, FieldChange::Join(other, _) if other.eq_ignore_ascii_case(name)),
-                );
-                if is_joined {
+                let joins = |before: &&&FieldChange| {
+                    matches!(before, FieldChange::Join(..)) && before.name().eq_ignore_ascii_case(name)
+                };
+                if changes[..number].iter().any(|before| joins(&before)) {
                     field_lines::join(lines, name, value);
                 } else {
                     field_lines::set(lines, name, value);

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! All blocks that match apply, in their order. A field that several lines set has their values joined with a
-//! comma, and replaces that of the server. `! Name` takes the field away, that of the server too. Blocks apply
-//! to responses of 2xx and 3xx, 304 included, and not to errors: a page that is missing for a moment must not be
-//! kept for a year.
+//! comma, and replaces that of the server. `! Name` takes the field away, that of the server too. Blocks
+//! apply to responses of 2xx and 3xx, 304 included, and not to errors: a page that is missing for a moment
+//! must not be kept for a year.
 
 use super::header_rules::{FieldChange, HeaderRule, HeaderRules, StatusSet};
 use super::host_condition::HostCondition;

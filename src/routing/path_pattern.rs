@@ -1,7 +1,7 @@
 //! The `from` of a rule: which paths it is for, and what it captures of them.
 //!
-//! A pattern is compared with the decoded segments of a site path, one by one, so a match takes time linear in
-//! the path and never goes back. A slash at the end counts neither in the pattern nor in the path.
+//! A pattern is compared with the decoded segments of a site path, one by one, so a match takes time linear
+//! in the path and never goes back. A slash at the end counts neither in the pattern nor in the path.
 
 use super::escapes;
 

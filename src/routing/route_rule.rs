@@ -85,7 +85,7 @@ impl RouteRule {
         let from = PathPattern::parse(text.from).map_err(at("from"))?;
         let query = parse_query(text.query, &from).map_err(at("query"))?;
         let to = Destination::parse(text.to, &|name| source(name, &from, &query)).map_err(at("to"))?;
-        if text.kind == RuleKind::Rewrite && !(to.is_own() && !to.has_fragment()) {
+        if text.kind == RuleKind::Rewrite && (to.has_fragment() || !to.is_own()) {
             let why = "a rewrite leads to a path of this site, without a fragment".to_owned();
             return Err(RuleTextFault { key: "to", why });
         }
