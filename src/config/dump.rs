@@ -8,7 +8,8 @@ use std::fmt::{Arguments, Write};
 
 use super::resolve::effective;
 use super::row::SettingRow;
-use super::scope::{ScopeSettings, keys as scope_keys};
+use super::scope::routes::in_order;
+use super::scope::{ScopeSettings, header_tables, keys as scope_keys};
 use super::show::{Shown, string};
 use super::source::given::{Given, SettingSource};
 use super::{Settings, host, location, table, table_key};
@@ -47,6 +48,7 @@ pub fn page(settings: &Settings, sources: &[SettingSource], lowered: Lowered<'_>
         }
     }
     scope(&mut page, settings, sources);
+    rules(&mut page, "", &settings.scope.clone().into());
     types(&mut page, settings, sources);
     locations(&mut page, settings, sources);
     hosts(&mut page, settings, sources);
@@ -101,6 +103,7 @@ fn locations(page: &mut String, settings: &Settings, sources: &[SettingSource]) 
     let places = source.into_iter().flat_map(|source| &source.locations).map(|(_, origin)| origin.locate());
     for (location, place) in settings.locations.iter().zip(places) {
         table_of(page, location::KEY, &place, location::keys::entries(location));
+        rules(page, "location.", &location.scope);
     }
 }
 
@@ -110,8 +113,10 @@ fn hosts(page: &mut String, settings: &Settings, sources: &[SettingSource]) {
     let given = source.into_iter().flat_map(|source| &source.hosts);
     for (host, given) in settings.hosts.iter().zip(given) {
         table_of(page, host::KEY, &given.origin.locate(), host::keys::entries(host));
+        rules(page, "host.", &host.scope);
         for (location, origin) in host.locations.iter().zip(&given.locations) {
             table_of(page, "host.location", &origin.locate(), location::keys::entries(location));
+            rules(page, "host.location.", &location.scope);
         }
     }
 }
@@ -121,6 +126,23 @@ fn table_of(page: &mut String, key: &str, place: &str, entries: Vec<(&str, Strin
     for (key, value) in entries {
         line(page, format_args!("{key} = {value}"));
     }
+}
+
+/// Redirects and rewrites in their order, and header rules, as tables below the one of `outer`.
+fn rules(page: &mut String, outer: &str, scope: &ScopeSettings) {
+    let (redirects, rewrites) = (scope.redirects.clone(), scope.rewrites.clone());
+    for setting in in_order(&redirects.unwrap_or_default(), &rewrites.unwrap_or_default()) {
+        let (key, entries) = setting.entries();
+        rule(page, &format!("{outer}{key}"), entries);
+    }
+    for setting in scope.header_tables.iter().flat_map(|tables| tables.0.iter()) {
+        rule(page, &format!("{outer}{}", header_tables::KEY), setting.entries());
+    }
+}
+
+fn rule(page: &mut String, key: &str, entries: Vec<(&str, String)>) {
+    line(page, format_args!("\n[[{key}]]"));
+    entries.into_iter().for_each(|(key, value)| line(page, format_args!("{key} = {value}")));
 }
 
 fn line(page: &mut String, words: Arguments<'_>) {

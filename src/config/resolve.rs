@@ -278,6 +278,7 @@ mod tests {
             (&["--compress"], with(Scope { compress: true, ..Scope::default() })),
             (&["--compress", "off"], base()),
             (&["--compress-cache", "8M"], Settings { compress_cache: 8 << 20, ..base() }),
+            (&["--site-files"], with(Scope { site_files: true, ..Scope::default() })),
             (&["--dotfiles", "serve"], Settings { dotfiles: true, ..base() }),
         ];
         for (flags, expected) in cases {

@@ -22,7 +22,9 @@ impl HostCondition {
             None => (false, text),
         };
         let name = name.strip_suffix('.').unwrap_or(name);
-        let is_name = !name.is_empty() && !name.contains([':', '*', '%']) && !name.starts_with('.');
+        let is_address = !wildcard && name.starts_with('[') && name.ends_with(']');
+        let is_name =
+            is_address || !name.is_empty() && !name.contains([':', '*', '%']) && !name.starts_with('.');
         if !is_name || !host::is_valid(name.as_bytes()) {
             return Err(
                 "expected a host name without a port, such as www.example.org or *.example.org".to_owned()
@@ -66,11 +68,15 @@ mod tests {
             ("WWW.Example.org.", "www.example.org", false),
             ("*.Example.org", "example.org", true),
             ("10.0.0.1", "10.0.0.1", false),
+            ("[::1]", "[::1]", false),
         ] {
             let expected = HostCondition { name: name.into(), wildcard };
             assert_eq!(HostCondition::parse(text), Ok(expected), "{text}");
         }
-        for text in ["", "*", "*.", "a:80", "a/b", "a.*.b", "*a", "user@a", "a b", "ü", ".a", ":a", "*.:a"] {
+        for text in [
+            "", "*", "*.", "a:80", "a/b", "a.*.b", "*a", "user@a", "a b", "ü", ".a", ":a", "*.:a", "*.[::1]",
+            "[a]",
+        ] {
             assert!(HostCondition::parse(text).is_err(), "{text}");
         }
     }

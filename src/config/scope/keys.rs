@@ -7,11 +7,14 @@ use super::error_pages::{self, ErrorPages};
 use super::{ScopeSettings, has_age};
 use crate::config::choice::MissingIndex;
 use crate::config::file_value::{FileValue, invalid};
+use crate::config::scope::header_tables::HeaderTables;
 use crate::config::scope::headers::{self, Headers};
+use crate::config::scope::routes::{self, Routes};
 use crate::config::show::string;
 use crate::config::source_map::Fault;
 use crate::config::table_key::{KeyPlaces, ReadKey, TableKey};
 use crate::config::value::{self, put};
+use crate::routing::route_rule::RuleKind;
 
 /// The keys.
 pub const KEYS: &[TableKey<ScopeSettings>] = &[
@@ -135,6 +138,39 @@ pub const KEYS: &[TableKey<ScopeSettings>] = &[
         show: |s| s.headers.show(),
         ..TableKey::EMPTY
     },
+    // The dump shows these three as tables, so that rules of both kinds keep their order.
+    TableKey {
+        name: "redirect",
+        takes: "[[redirect]] above the keys of each",
+        read: ReadKey::Value(|s, _, _, value| {
+            put(&mut s.redirects, Routes::read(RuleKind::Redirect, value).map(Some))
+        }),
+        show: |s| s.redirects.as_ref()?.show_empty(),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "rewrite",
+        takes: "[[rewrite]] above the keys of each",
+        read: ReadKey::Value(|s, _, _, value| {
+            put(&mut s.rewrites, Routes::read(RuleKind::Rewrite, value).map(Some))
+        }),
+        show: |s| s.rewrites.as_ref()?.show_empty(),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "header",
+        takes: "[[header]] above the keys of each",
+        read: ReadKey::Value(|s, _, _, value| put(&mut s.header_tables, HeaderTables::read(value).map(Some))),
+        show: |s| s.header_tables.as_ref()?.show_empty(),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "site_files",
+        takes: "true or false",
+        read: ReadKey::Switch(|s, on| s.site_files = Some(on)),
+        show: |s| s.site_files.map(|on| on.to_string()),
+        ..TableKey::EMPTY
+    },
 ];
 
 /// Why a Location header is refused.
@@ -179,7 +215,7 @@ pub fn check(scope: &ScopeSettings, places: &KeyPlaces) -> Result<(), Fault> {
     if age && matches!(scope.expires, Some(Some(_))) {
         return Err(places.fault("cache_control", "can't set max-age beside expires"));
     }
-    Ok(())
+    routes::check(scope, places)
 }
 
 /// Checks what the table of a host or of the whole server sets, where no location adds to it.

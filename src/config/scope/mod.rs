@@ -7,15 +7,19 @@
 
 pub mod cors;
 pub mod error_pages;
+pub mod header_tables;
 pub mod headers;
 pub mod keys;
+pub mod routes;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use self::cors::CorsSettings;
 use self::error_pages::ErrorPages;
+use self::header_tables::HeaderTables;
 use self::headers::Headers;
+use self::routes::Routes;
 use super::choice::MissingIndex;
 
 /// Makes both types out of one list of fields, so that none is forgotten where settings are inherited.
@@ -100,6 +104,14 @@ scope! {
     security_headers: bool = false;
     /// Which scripts of other sites may read responses.
     cors: Option<CorsSettings> = None;
+    /// What is sent elsewhere.
+    redirects: Routes = Routes::default();
+    /// What is answered with another path.
+    rewrites: Routes = Routes::default();
+    /// Fields by path and status.
+    header_tables: HeaderTables = HeaderTables::default();
+    /// True if `_redirects` and `_headers` in the root are read.
+    site_files: bool = false;
 }
 
 impl Scope {

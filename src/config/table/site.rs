@@ -101,6 +101,15 @@ pub const ROWS: &[SettingRow] = &[
         ..SECTION
     },
     SettingRow {
+        long: "site-files",
+        value_name: "on|off",
+        alone: "on",
+        help: "Use _redirects and _headers in the root: on or off",
+        default: "off",
+        read: ReadSetting::Scope,
+        ..SECTION
+    },
+    SettingRow {
         long: "dotfiles",
         value_name: "hide|serve",
         help: "Hide or serve names that begin with a dot",
