@@ -147,7 +147,7 @@ impl std::fmt::Debug for Line<'_> {
 }
 
 /// The field lines of one request, in the order received.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Fields<'a> {
     lines: Vec<Line<'a>>,
     /// Invariant: the bit of a known field is set if and only if `lines` has the field. Looking up an absent

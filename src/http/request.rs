@@ -49,7 +49,7 @@ pub enum ParsedHead<'a> {
 }
 
 /// The head of one request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// The method.
     pub method: Method,

@@ -89,6 +89,11 @@ impl<'a> SitePath<'a> {
         resolve(&decoded)
     }
 
+    /// The same path with memory of its own.
+    pub fn into_owned(self) -> SitePath<'static> {
+        SitePath { path: Cow::Owned(self.path.into_owned()), directory: self.directory }
+    }
+
     /// The path of a file in the directory at this path.
     pub fn file(&self, name: &PlainName<'_>) -> SitePath<'static> {
         let slash: &[u8] = if self.path.is_empty() { b"" } else { b"/" };

@@ -59,6 +59,12 @@ fn form_response(entry: Arc<Entry>, request: &Request<'_>, now: Now) -> SiteResp
     }
 }
 
+/// The whole file with a status of an error: conditions and ranges do not apply.
+pub fn page_response(entry: Arc<Entry>, status: Status) -> SiteResponse {
+    let size = entry.size;
+    Response { status, fields: FieldBlock::Of(Arc::clone(&entry)), body: Body::Slice(entry, 0..size) }
+}
+
 fn not_modified(entry: &Entry) -> SiteResponse {
     let mut fields = Vec::with_capacity(128);
     entry.write_validators(&mut fields);

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::location::HostPart;
+use super::rule_tables::RuleTables;
 use super::rules::Rules;
 use crate::config::host::HostSettings;
 use crate::config::host::name::HostName;
@@ -38,6 +39,7 @@ impl Hosts {
             let number = logs.iter().position(|other| *other == log)?;
             u16::try_from(number).ok()
         };
+        let tables = RuleTables::default();
         let part = HostPart {
             log: number_of(&settings.access_log),
             scope: &settings.scope,
@@ -45,6 +47,7 @@ impl Hosts {
             key_prefix: b"",
             directories: &directories,
             number: 0,
+            tables: &tables,
         };
         let default = Rules::new(&settings.locations, part, settings.dotfiles);
         let mut number = settings.locations.len() + 1;
@@ -60,6 +63,7 @@ impl Hosts {
                 key_prefix: &key_prefix,
                 directories: &directories,
                 number,
+                tables: &tables,
             };
             number += host.locations.len() + 1;
             Rules::new(&host.locations, part, settings.dotfiles)

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::answer::SiteResponse;
 use super::cache_control::CacheControl;
@@ -12,6 +13,7 @@ use super::cors::Cors;
 use super::error_page;
 use super::error_pages::{PreparedErrorPage, PreparedErrorPages};
 use super::prepared_response::PreparedResponse;
+use super::rule_tables::RuleTables;
 use super::security_headers;
 use crate::config::MissingIndex;
 use crate::config::location::{self as setting, Files};
@@ -22,6 +24,8 @@ use crate::http::response::FieldBlock;
 use crate::http::response_head;
 use crate::http::status::Status;
 use crate::http::target::SitePath;
+use crate::routing::header_rules::HeaderRules;
+use crate::routing::rule_table::RuleTable;
 use crate::store::cache::Key;
 use crate::store::directory::Directory;
 use crate::sys::socket::PeerAddress;
@@ -59,6 +63,12 @@ pub struct Location {
     /// The path of the page for paths without a file that a browser navigates to.
     pub fallback_page: Option<SitePath<'static>>,
     error_pages: PreparedErrorPages,
+    /// The redirects and rewrites of the settings.
+    pub routes: Option<Arc<RuleTable>>,
+    /// The header rules of the settings.
+    pub header_rules: Option<Arc<HeaderRules>>,
+    /// True if `_redirects` and `_headers` of the host apply.
+    pub site_files: bool,
     /// Further header fields of each response, rendered.
     fields: Vec<u8>,
     cache_control: CacheControl,
@@ -81,6 +91,8 @@ pub struct HostPart<'a> {
     pub log: Option<u16>,
     /// The number of the location, which no other one of any host has.
     pub number: usize,
+    /// What locations share.
+    pub tables: &'a RuleTables,
 }
 
 impl Location {
@@ -135,6 +147,9 @@ impl Location {
             fallback_page: scope.fallback.as_deref().and_then(owned_path),
             error_pages: PreparedErrorPages::new(&scope.error_pages),
             cors: scope.cors.as_ref().map(Cors::new),
+            routes: host.tables.routes(&scope),
+            header_rules: host.tables.headers(&scope),
+            site_files: scope.site_files,
             fields,
             cache_control: CacheControl::new(&scope),
         }
@@ -313,6 +328,7 @@ mod tests {
             directories: &directories,
             log: None,
             number: 0,
+            tables: &RuleTables::default(),
         };
         let location = Location::new(&setting, &host);
         let now = Now { tick: 1, wall: SystemTime::UNIX_EPOCH };

@@ -7,11 +7,13 @@
 //! 2. The method: GET and HEAD only, else 405; OPTIONS has a response without a file.
 //! 3. The path: the target's path becomes a site path, else 400.
 //! 4. The location: its access list may refuse the client (403), or it has a fixed response.
-//! 5. The cache entry: from the store, by path or by name. Names that begin with a dot are hidden.
-//! 6. The response: of the file, in the form that the client accepts best (RFC 9110 §12.5.3), after
+//! 5. Redirects and rewrites; after a rewrite step 4 comes again, see [`routing`].
+//! 6. The cache entry: from the store, by path or by name. Names that begin with a dot are hidden.
+//! 7. The response: of the file, in the form that the client accepts best (RFC 9110 §12.5.3), after
 //!    preconditions (§13.2.2) and range (§14); or of why there is none: a listing, a redirect or a status. An
 //!    error may have a page of the settings.
-//! 7. The location's header fields.
+//! 8. The location's header fields.
+//! 9. Header rules, see [`ruled_fields`].
 
 mod answer;
 pub mod by_name;
@@ -30,8 +32,12 @@ mod miss_response;
 mod negotiation;
 mod prepared_response;
 mod redirect;
+mod routing;
+mod rule_tables;
+mod ruled_fields;
 mod rules;
 mod security_headers;
+mod site_files;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -60,7 +66,9 @@ use listing::entries::ListedDirectory;
 use listing::{ListingRequest, Listings};
 use location::Location;
 use miss_response::miss_response;
+use routing::Routing;
 use rules::Rules;
+use site_files::SiteFiles;
 
 pub use answer::{Answer, SiteResponse};
 
@@ -109,26 +117,59 @@ impl Site {
         };
         // 4. The location.
         let location = rules.location(&path);
-        let parts = (rules, location);
-        let mut response = match location.own_response(client) {
-            Some(response) => response,
-            // 5. The entry.
-            None => match self.entry(parts, &path, request, &mut now, waiter) {
-                // 6. The response.
-                Ok(FoundFile::Here(entry)) => file_response(entry, request, &self.store, now),
-                Ok(FoundFile::Elsewhere(path)) => redirect::to_path(&path, request),
-                Err(miss) => self.respond_to_miss(miss, parts, &path, request, (&mut now, waiter)),
-            },
-        };
-        if let Some(page) = location.error_page(&response) {
-            page.replace(&mut response, |path| self.page(rules, path, &mut now, waiter));
+        let files = rules.site_files.as_ref().map(|files| files.rules(&self.store, &mut now, waiter));
+        if location.routes.is_some() || location.header_rules.is_some() || files.is_some() {
+            let routing = Routing { site: self, rules, files: files.as_deref(), request, client };
+            let response = routing.respond(&path, location, &mut now, waiter);
+            return Answer { response, log: rules.log_of(location) };
         }
-        // 7. The location's header fields.
-        location.complete(&mut response, request, now);
+        let parts = (rules, location);
+        let response = match location.own_response(client) {
+            Some(response) => response,
+            None => self.content(parts, &path, request, None, (&mut now, waiter)),
+        };
+        let response = self.finish(response, parts, request, (&mut now, waiter));
         Answer { response, log: rules.log_of(location) }
     }
 
-    /// Step 6, where there is no file.
+    /// Steps 6 and 7. `found` is the entry if it is known already.
+    #[inline]
+    fn content(
+        &self,
+        parts: (&Rules, &Location),
+        path: &SitePath<'_>,
+        request: &Request<'_>,
+        found: Option<Result<FoundFile, Miss>>,
+        (now, waiter): (&mut Now, &mut dyn JobWaiter),
+    ) -> SiteResponse {
+        // 6. The entry.
+        let found = found.unwrap_or_else(|| self.entry(parts, path, request, now, waiter));
+        // 7. The response.
+        match found {
+            Ok(FoundFile::Here(entry)) => file_response(entry, request, &self.store, *now),
+            Ok(FoundFile::Elsewhere(path)) => redirect::to_path(&path, request),
+            Err(miss) => self.respond_to_miss(miss, parts, path, request, (now, waiter)),
+        }
+    }
+
+    /// The rest of step 7, and step 8.
+    #[inline]
+    fn finish(
+        &self,
+        mut response: SiteResponse,
+        (rules, location): (&Rules, &Location),
+        request: &Request<'_>,
+        (now, waiter): (&mut Now, &mut dyn JobWaiter),
+    ) -> SiteResponse {
+        if let Some(page) = location.error_page(&response) {
+            page.replace(&mut response, |path| self.page(rules, path, now, waiter));
+        }
+        // 8. The location's header fields.
+        location.complete(&mut response, request, *now);
+        response
+    }
+
+    /// Step 7, where there is no file.
     #[inline(never)]
     fn respond_to_miss(
         &self,
@@ -172,7 +213,7 @@ impl Site {
         self.store.get(key, &location.directory, now, waiter)
     }
 
-    /// Step 5. `now` becomes the time after a wait, so that no field of the response is of before it.
+    /// Step 6. `now` becomes the time after a wait, so that no field of the response is of before it.
     fn entry(
         &self,
         (rules, location): (&Rules, &Location),
@@ -223,6 +264,25 @@ impl Site {
             has_cache_control: location.has_cache_control(),
         };
         self.listings.respond(&listing, now, waiter)
+    }
+
+    /// Reads `_redirects` and `_headers` of all hosts that use them. To be called before anything is served.
+    pub fn load_site_files(&self) {
+        self.site_files().for_each(|files| files.load(&self.store));
+    }
+
+    /// Looks whether these files have changed, where no request has done so lately.
+    pub fn follow_site_files(&self, now: Now) {
+        self.site_files().for_each(|files| files.follow(&self.store, now));
+    }
+
+    /// What is not understood in these files since the last call, as lines of the log.
+    pub fn take_site_file_warnings(&self) -> Vec<String> {
+        self.site_files().flat_map(SiteFiles::take_warnings).collect()
+    }
+
+    fn site_files(&self) -> impl Iterator<Item = &SiteFiles> {
+        self.hosts.all().filter_map(|rules| rules.site_files.as_ref())
     }
 
     /// Drops what is cached no more. To be called every second.
@@ -297,12 +357,12 @@ mod tests {
             // 4. The location. Its access list comes before its fixed response.
             ("GET /denied/x HTTP/1.1", 403, "Content-Type: text/html\r\n"),
             ("GET /fixed HTTP/1.1", 410, "Content-Type: text/plain\r\n"),
-            // 5. and 6. The welcome page, which is all that a site without a root has.
+            // 6. and 7. The welcome page, which is all that a site without a root has.
             ("GET / HTTP/1.1", 200, "Content-Type: text/html\r\n"),
             ("HEAD / HTTP/1.0", 200, "Content-Type: text/html\r\n"),
             ("GET /absent HTTP/1.1", 404, "Content-Type: text/html\r\n"),
             ("GET /.hidden HTTP/1.1", 404, "Content-Type: text/html\r\n"),
-            // 7. Fields of the location.
+            // 8. Fields of the location.
             ("GET /fixed/x HTTP/1.1", 410, "X-Location: fixed\r\n"),
         ] {
             check(line, status, line_of_fields);

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::listing::hidden::HiddenNames;
 use super::location::{HostPart, Location};
 use super::locations::Locations;
+use super::site_files::SiteFiles;
 use crate::config::location::LocationSettings;
 use crate::http::target::SitePath;
 
@@ -21,6 +22,8 @@ pub struct Rules {
     key_prefix: Box<[u8]>,
     /// The number of its access log, if it has one.
     pub log: Option<u16>,
+    /// `_redirects` and `_headers` in its root, if any of its locations uses them.
+    pub site_files: Option<SiteFiles>,
 }
 
 impl Rules {
@@ -31,8 +34,12 @@ impl Rules {
             host.number += 1;
             Location::new(setting, &host)
         };
-        let locations = Locations::new(locations.iter().map(location).collect());
-        Rules { locations, dotfiles, fallback, key_prefix: host.key_prefix.into(), log: host.log }
+        let locations: Vec<Location> = locations.iter().map(location).collect();
+        let has_site_files = fallback.site_files || locations.iter().any(|location| location.site_files);
+        let site_files = has_site_files.then(|| SiteFiles::new(host.root));
+        let key_prefix = host.key_prefix.into();
+        let locations = Locations::new(locations);
+        Rules { locations, dotfiles, fallback, key_prefix, log: host.log, site_files }
     }
 
     /// The location of a path.
@@ -59,8 +66,16 @@ impl Rules {
         Cow::Owned([&*self.key_prefix, b"/", path.as_bytes()].concat())
     }
 
-    /// True if `path` has a name that begins with a dot and must not be served.
+    /// True if `path` must not be served: it has a name that begins with a dot, or is a file of rules.
     pub fn hides(&self, path: &SitePath<'_>, location: &Location) -> bool {
-        !self.dotfiles && path.has_hidden_segment_from(location.shown)
+        if !self.dotfiles && path.has_hidden_segment_from(location.shown) {
+            return true;
+        }
+        self.is_site_file(location, location.file_path(path))
+    }
+
+    /// True if a file beneath the location's root is one of rules.
+    pub fn is_site_file(&self, location: &Location, file: &[u8]) -> bool {
+        self.site_files.as_ref().is_some_and(|files| files.hides(location.directory.root, file))
     }
 }

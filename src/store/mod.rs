@@ -29,10 +29,12 @@ pub mod open_forms;
 pub mod page_in;
 pub mod resident_parts;
 pub mod root;
+pub mod site_file;
 mod state;
 mod watched_cache;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -171,6 +173,13 @@ impl Store {
             }
             None => NamedFile::NotFound,
         }
+    }
+
+    /// The same, with the path that leads there.
+    pub fn root_and_path(&self, number: usize) -> Option<(Arc<Root>, PathBuf)> {
+        let state = self.lock();
+        let directory = state.roots.get(number)?.directory()?;
+        Some((Arc::clone(&directory.root), directory.path.clone()))
     }
 
     /// Has changes of cached files reported to the calling thread, which must be the one that serves; by at

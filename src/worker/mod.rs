@@ -198,6 +198,8 @@ fn watch_files(context: &Context, watches: usize) {
     }
     context.site.store.wait_for_names(NAMES_WAIT);
     ticker::log_name_warnings(context);
+    context.site.load_site_files();
+    ticker::log_site_file_warnings(context);
 }
 
 /// Warns, in one worker alone, when the workers' user can't read a root.

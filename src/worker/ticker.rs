@@ -113,10 +113,23 @@ pub fn log_name_warnings(context: &Context) {
     }
 }
 
+/// Warns of what is not understood in `_redirects` and `_headers`, in one worker alone.
+pub fn log_site_file_warnings(context: &Context) {
+    for line in context.site.take_site_file_warnings() {
+        if context.slot == 0 {
+            ::log::warn!("{line}");
+        }
+    }
+}
+
 fn each_second(context: &Context) {
     write_access_logs(context, Buffer::flush);
     context.site.sweep(context.timers.clock.now());
     log_name_warnings(context);
+    if context.slot == 0 {
+        context.site.follow_site_files(context.timers.clock.now());
+    }
+    log_site_file_warnings(context);
     if context.site.store.take_watch_shortage() {
         ::log::warn!(
             "no inotify watch is left for some cached files, which are checked again at each request; \

@@ -1,0 +1,53 @@
+//! The tables of rules that locations share, made ready before the first request.
+//!
+//! A location that inherits its rules has the table of its host, so that ten thousand rules are kept once.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::config::scope::Scope;
+use crate::config::scope::header_tables::HeaderTables;
+use crate::config::scope::routes::{self, Routes};
+use crate::routing::header_rules::HeaderRules;
+use crate::routing::rule_table::RuleTable;
+
+/// Tables by the lists of the settings that they were made of. A list is told by its address, so the lists
+/// are kept with them.
+#[derive(Debug, Default)]
+pub struct RuleTables {
+    routes: RefCell<HashMap<(usize, usize), (Routes, Routes, Option<Arc<RuleTable>>)>>,
+    headers: RefCell<HashMap<usize, (HeaderTables, Option<Arc<HeaderRules>>)>>,
+}
+
+impl RuleTables {
+    /// The redirects and rewrites of a scope; `None` if it has none.
+    pub fn routes(&self, scope: &Scope) -> Option<Arc<RuleTable>> {
+        let (redirects, rewrites) = (&scope.redirects, &scope.rewrites);
+        if redirects.0.is_empty() && rewrites.0.is_empty() {
+            return None;
+        }
+        let key = (Arc::as_ptr(&redirects.0).addr(), Arc::as_ptr(&rewrites.0).addr());
+        let mut known = self.routes.borrow_mut();
+        let made = || {
+            // The settings hold no rules that make no table.
+            let table = routes::table(redirects, rewrites).ok().map(Arc::new);
+            (redirects.clone(), rewrites.clone(), table)
+        };
+        known.entry(key).or_insert_with(made).2.clone()
+    }
+
+    /// The header rules of a scope; `None` if it has none.
+    pub fn headers(&self, scope: &Scope) -> Option<Arc<HeaderRules>> {
+        let tables = &scope.header_tables;
+        if tables.0.is_empty() {
+            return None;
+        }
+        let made = || {
+            let rules = tables.0.iter().map(|setting| setting.rule.clone()).collect();
+            (tables.clone(), Some(Arc::new(HeaderRules(rules))))
+        };
+        let mut known = self.headers.borrow_mut();
+        known.entry(Arc::as_ptr(&tables.0).addr()).or_insert_with(made).1.clone()
+    }
+}

@@ -1,0 +1,245 @@
+//! `_redirects` and `_headers` in the root of a host: their rules, kept current.
+//!
+//! The start of a worker reads them. From then on a request that finds them unchecked for a second has a
+//! background thread look at them, and waits for it; others go on with the rules of before meanwhile. So
+//! rules are at most a second old, and a job longer. One worker also looks every second without a request,
+//! and logs what is not understood.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::background::{JobHandle, JobOrder, JobOutcome, JobWaiter};
+use crate::metrics::job_kind::JobKind;
+use crate::routing::header_rules::HeaderRules;
+use crate::routing::headers_file::HeadersFile;
+use crate::routing::redirects_file::RedirectsFile;
+use crate::routing::rule_table::RuleTable;
+use crate::routing::text_lines::{MAX_BYTES, UnknownLines};
+use crate::store::Store;
+use crate::store::site_file::{self, SiteFile};
+use crate::sys::file::{Root, Stamp};
+use crate::time::{Now, TICK_MS};
+
+/// The file of redirects and rewrites.
+const REDIRECTS: &str = "_redirects";
+
+/// The file of header rules.
+const HEADERS: &str = "_headers";
+
+/// How long rules serve without a look at their files.
+const VALID_TICKS: u32 = 1000 / TICK_MS;
+
+/// The files of one root.
+#[derive(Debug)]
+pub struct SiteFiles {
+    /// The number of the root.
+    root: usize,
+    state: Mutex<FilesState>,
+}
+
+/// The rules of both files.
+#[derive(Debug, Default)]
+pub struct SiteFileRules {
+    /// Those of `_redirects`, if it has any.
+    pub routes: Option<RuleTable>,
+    /// Those of `_headers`.
+    pub headers: HeaderRules,
+}
+
+#[derive(Default)]
+struct FilesState {
+    current: FileVersions,
+    /// The tick of the last look.
+    checked: u32,
+    /// The look that is under way.
+    job: Option<JobHandle<FileVersions>>,
+    /// What no log has yet.
+    warnings: Vec<String>,
+}
+
+impl std::fmt::Debug for FilesState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FilesState").field("checked", &self.checked).finish_non_exhaustive()
+    }
+}
+
+/// Rules, and the files that they were read from.
+#[derive(Clone, Default)]
+struct FileVersions {
+    rules: Arc<SiteFileRules>,
+    redirects: FileState,
+    headers: FileState,
+    /// What is not understood, as lines of the log.
+    warnings: Vec<String>,
+}
+
+/// What was last found at a path.
+#[derive(Clone, Default, PartialEq, Eq)]
+enum FileState {
+    #[default]
+    Absent,
+    Read(Stamp),
+    Unreadable(String),
+}
+
+impl FileState {
+    fn stamp(&self) -> Option<&Stamp> {
+        if let FileState::Read(stamp) = self { Some(stamp) } else { None }
+    }
+}
+
+impl SiteFiles {
+    /// The files in the root with this number, not read yet.
+    pub fn new(root: usize) -> SiteFiles {
+        SiteFiles { root, state: Mutex::default() }
+    }
+
+    /// True if a file beneath this root is none for clients.
+    pub fn hides(&self, root: usize, file: &[u8]) -> bool {
+        root == self.root && (file == REDIRECTS.as_bytes() || file == HEADERS.as_bytes())
+    }
+
+    /// The rules, as of at most a second ago. `now` becomes the time after a wait.
+    pub fn rules(&self, store: &Store, now: &mut Now, waiter: &mut dyn JobWaiter) -> Arc<SiteFileRules> {
+        if let Some(job) = self.begin(store, *now)
+            && let Ok(after) = waiter.wait(job.completion())
+        {
+            *now = after;
+            self.lock().take_done();
+        }
+        Arc::clone(&self.lock().current.rules)
+    }
+
+    /// Reads the files at once. To be called before anything is served.
+    pub fn load(&self, store: &Store) {
+        let Some((root, path)) = store.root_and_path(self.root) else { return };
+        let known = self.lock().current.clone();
+        let found = look(&root, &path, &known);
+        self.lock().take(found);
+    }
+
+    /// Takes what the last look has found, and begins the next one if it is due.
+    pub fn follow(&self, store: &Store, now: Now) {
+        drop(self.begin(store, now));
+    }
+
+    fn begin(&self, store: &Store, now: Now) -> Option<JobHandle<FileVersions>> {
+        let mut state = self.lock();
+        state.take_done();
+        if state.job.is_some() || now.tick.wrapping_sub(state.checked) < VALID_TICKS {
+            return None;
+        }
+        state.checked = now.tick;
+        let (root, path) = store.root_and_path(self.root)?;
+        let known = state.current.clone();
+        if !store.background.has_disk_threads() {
+            state.take(look(&root, &path, &known));
+            return None;
+        }
+        let work = move || look(&root, &path, &known);
+        // Without a place in the queue the rules of before go on for another second.
+        let job = store.background.submit_disk(JobKind::Open, (self.root, JobOrder::First), work).ok()?;
+        state.job = Some(job.clone());
+        Some(job)
+    }
+
+    /// What is not understood since the last call, as lines of the log.
+    pub fn take_warnings(&self) -> Vec<String> {
+        let mut state = self.lock();
+        state.take_done();
+        std::mem::take(&mut state.warnings)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, FilesState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FilesState {
+    /// Takes the result of a job that is done.
+    fn take_done(&mut self) {
+        let Some(job) = &self.job else { return };
+        let found = match job.outcome() {
+            None => return,
+            Some(JobOutcome::Result(found)) => Some(found.clone()),
+            Some(JobOutcome::Panicked | JobOutcome::Dropped) => None,
+        };
+        self.job = None;
+        if let Some(found) = found {
+            self.take(found);
+        }
+    }
+
+    fn take(&mut self, mut found: FileVersions) {
+        self.warnings.append(&mut found.warnings);
+        self.current = found;
+    }
+}
+
+/// Looks at both files, and reads what has changed.
+fn look(root: &Root, path: &Path, known: &FileVersions) -> FileVersions {
+    let redirects = site_file::read(root, REDIRECTS.as_bytes(), known.redirects.stamp(), MAX_BYTES);
+    let headers = site_file::read(root, HEADERS.as_bytes(), known.headers.stamp(), MAX_BYTES);
+    let is_same = |file: &SiteFile, known: &FileState| match file {
+        SiteFile::Same => true,
+        SiteFile::Absent => *known == FileState::Absent,
+        SiteFile::Unreadable(why) => *known == FileState::Unreadable(why.clone()),
+        SiteFile::New(..) => false,
+    };
+    if is_same(&redirects, &known.redirects) && is_same(&headers, &known.headers) {
+        return known.clone();
+    }
+    // Rules are no copies, so the other file is parsed with the one that has changed.
+    let redirects = if let SiteFile::Same = redirects {
+        site_file::read(root, REDIRECTS.as_bytes(), None, MAX_BYTES)
+    } else {
+        redirects
+    };
+    let headers = if let SiteFile::Same = headers {
+        site_file::read(root, HEADERS.as_bytes(), None, MAX_BYTES)
+    } else {
+        headers
+    };
+    let mut warnings = Vec::new();
+    let (redirects, bytes) = taken(redirects, &known.redirects, (path, REDIRECTS), &mut warnings);
+    let (routes, unknown) = RedirectsFile::parse(&bytes).table();
+    if redirects != known.redirects {
+        warn_of(unknown, (path, REDIRECTS), &mut warnings);
+    }
+    let (headers, bytes) = taken(headers, &known.headers, (path, HEADERS), &mut warnings);
+    let parsed = HeadersFile::parse(&bytes);
+    if headers != known.headers {
+        warn_of(parsed.unknown, (path, HEADERS), &mut warnings);
+    }
+    let rules = Arc::new(SiteFileRules { routes, headers: parsed.rules });
+    FileVersions { rules, redirects, headers, warnings }
+}
+
+/// The state and the content of a file.
+fn taken(
+    file: SiteFile,
+    known: &FileState,
+    (path, name): (&Path, &str),
+    warnings: &mut Vec<String>,
+) -> (FileState, Vec<u8>) {
+    match file {
+        SiteFile::New(stamp, bytes) => (FileState::Read(stamp), bytes),
+        SiteFile::Absent | SiteFile::Same => (FileState::Absent, Vec::new()),
+        SiteFile::Unreadable(why) => {
+            let state = FileState::Unreadable(why.clone());
+            if state != *known {
+                warnings.push(format!("{} is not used: {why}", path.join(name).display()));
+            }
+            (state, Vec::new())
+        }
+    }
+}
+
+fn warn_of(unknown: UnknownLines, (path, name): (&Path, &str), warnings: &mut Vec<String>) {
+    let file = path.join(name);
+    let lines = unknown.lines.iter();
+    warnings.extend(lines.map(|unknown| format!("{}:{}: {}", file.display(), unknown.line, unknown.why)));
+    if unknown.more > 0 {
+        warnings.push(format!("{}: {} more lines are not understood", file.display(), unknown.more));
+    }
+}
