@@ -9,7 +9,7 @@ use std::path::Path;
 use super::location::{self, LocationSettings};
 use super::machine::{DOCUMENT_ROOT, Machine};
 use super::row::{ReadSetting, SettingRow};
-use super::scope::ScopeSettings;
+use super::scope::{Scope, ScopeSettings, routes};
 use super::source::given::{Given, SettingOrigin, SettingSource};
 use super::{Settings, SiteRoot, UnknownHosts, table};
 use crate::error::StartupError;
@@ -37,6 +37,7 @@ pub fn resolve(sources: &[SettingSource], machine: Machine) -> Result<Settings, 
     settings.types = types.map(|(type_of, _)| type_of.clone()).collect();
     take_locations(&mut settings, sources);
     take_hosts(&mut settings, sources);
+    check_routes(&settings, sources)?;
     if settings.unknown_hosts == UnknownHosts::Reject && settings.hosts.is_empty() {
         let given = sources.iter().find_map(|source| source.find("unknown-hosts"));
         let why = "there is no [[host]], so all requests would be rejected".to_owned();
@@ -148,6 +149,30 @@ fn take_hosts(settings: &mut Settings, sources: &[SettingSource]) {
     }
 }
 
+/// Checks redirects and rewrites where a table sets one of both lists and inherits the other, for loops that
+/// neither has alone.
+fn check_routes(settings: &Settings, sources: &[SettingSource]) -> Result<(), StartupError> {
+    let check = |outer: &Scope, inner: &ScopeSettings, origin: &SettingOrigin| {
+        let scope = outer.with(inner);
+        if inner.redirects.is_some() != inner.rewrites.is_some() {
+            routes::table(&scope.redirects, &scope.rewrites).map_err(|(_, why)| origin.fault(why))?;
+        }
+        Ok(scope)
+    };
+    let source = sources.iter().find(|source| !source.locations.is_empty());
+    for (location, origin) in source.iter().flat_map(|source| &source.locations) {
+        check(&settings.scope, &location.scope, origin)?;
+    }
+    let source = sources.iter().find(|source| !source.hosts.is_empty());
+    for given in source.iter().flat_map(|source| &source.hosts) {
+        let scope = check(&settings.scope, &given.host.scope, &given.origin)?;
+        for (location, origin) in given.host.locations.iter().zip(&given.locations) {
+            check(&scope, &location.scope, origin)?;
+        }
+    }
+    Ok(())
+}
+
 /// Warns of each location that never answers.
 fn warn_of_shadowed(warnings: &mut Vec<String>, locations: &[LocationSettings], places: &[&SettingOrigin]) {
     for (later, first) in location::shadowed(locations) {
@@ -166,7 +191,6 @@ mod tests {
     use super::*;
     use crate::config::listener_name::ListenerName;
     use crate::config::network::{Network, Networks};
-    use crate::config::scope::Scope;
     use crate::config::source::{cli, environment};
     use crate::config::{AccessFormat, AccessLogTarget, LogFormat, MissingIndex, RealIpHeader, SandboxMode};
 

@@ -36,6 +36,7 @@ mod locations;
 mod pages;
 mod paths;
 mod redirects;
+mod rewriting;
 mod traversal;
 mod types;
 mod variants;

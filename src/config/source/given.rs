@@ -161,6 +161,20 @@ impl SettingOrigin {
         }
     }
 
+    /// The error for what stands in a table of a file.
+    pub fn fault(&self, why: String) -> StartupError {
+        match self {
+            SettingOrigin::File { path, key, position } => StartupError::Line {
+                path: path.clone(),
+                line: position.line,
+                column: position.column,
+                key: Some(key.clone()),
+                why,
+            },
+            origin => StartupError::Usage(format!("{}: {why}", origin.locate())),
+        }
+    }
+
     fn refuse(&self, row: &SettingRow, value: &str, why: String) -> StartupError {
         let why = match self {
             SettingOrigin::File { path, key, position: Position { line, column } } => {
