@@ -16,9 +16,15 @@ use crate::routing::rule_table::RuleTable;
 /// are kept with them.
 #[derive(Debug, Default)]
 pub struct RuleTables {
-    routes: RefCell<HashMap<(usize, usize), (Routes, Routes, Option<Arc<RuleTable>>)>>,
-    headers: RefCell<HashMap<usize, (HeaderTables, Option<Arc<HeaderRules>>)>>,
+    routes: RefCell<HashMap<(usize, usize), Made<BothLists, RuleTable>>>,
+    headers: RefCell<HashMap<usize, Made<HeaderTables, HeaderRules>>>,
 }
+
+/// Redirects and rewrites.
+type BothLists = (Routes, Routes);
+
+/// Lists of the settings, and the table that was made of them.
+type Made<L, T> = (L, Option<Arc<T>>);
 
 impl RuleTables {
     /// The redirects and rewrites of a scope; `None` if it has none.
@@ -32,9 +38,9 @@ impl RuleTables {
         let made = || {
             // The settings hold no rules that make no table.
             let table = routes::table(redirects, rewrites).ok().map(Arc::new);
-            (redirects.clone(), rewrites.clone(), table)
+            ((redirects.clone(), rewrites.clone()), table)
         };
-        known.entry(key).or_insert_with(made).2.clone()
+        known.entry(key).or_insert_with(made).1.clone()
     }
 
     /// The header rules of a scope; `None` if it has none.

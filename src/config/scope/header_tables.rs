@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::headers::{field_name, field_value};
 use crate::config::file_value::{FileEntry, FileValue, invalid};
-use crate::config::row::put;
 use crate::config::show::string;
 use crate::config::source_map::Fault;
 use crate::config::table_key::{self, KeyPlaces, ReadKey, TableKey};
+use crate::config::value::put;
 use crate::routing::header_rules::{FieldChange, HeaderRule, StatusSet};
 use crate::routing::path_glob::PathGlob;
 

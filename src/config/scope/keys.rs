@@ -215,7 +215,7 @@ pub fn check(scope: &ScopeSettings, places: &KeyPlaces) -> Result<(), Fault> {
     if age && matches!(scope.expires, Some(Some(_))) {
         return Err(places.fault("cache_control", "can't set max-age beside expires"));
     }
-    routes::check(scope, places)
+    routes::check(scope.redirects.as_ref(), scope.rewrites.as_ref(), places)
 }
 
 /// Checks what the table of a host or of the whole server sets, where no location adds to it.

@@ -4,13 +4,12 @@
 
 use std::sync::Arc;
 
-use super::ScopeSettings;
 use crate::config::file_value::{FileEntry, FileValue, invalid};
 use crate::config::host::name::HostName;
-use crate::config::row::put;
 use crate::config::show::string;
 use crate::config::source_map::Fault;
 use crate::config::table_key::{self, KeyPlaces, ReadKey, TableKey};
+use crate::config::value::put;
 use crate::routing::route_rule::{RouteRule, RuleKind, RuleText};
 use crate::routing::rule_fault::RuleFault;
 use crate::routing::rule_table::RuleTable;
@@ -18,6 +17,9 @@ use crate::routing::rule_table::RuleTable;
 /// The rules of one list, in the order of the file. They are shared by all that inherit them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Routes(pub Arc<Vec<RouteSetting>>);
+
+/// The key of a rule's list, and where its table stands.
+pub type RulePlace = (&'static str, usize);
 
 /// One rule.
 #[derive(Debug, Clone)]
@@ -179,14 +181,15 @@ pub fn in_order<'a>(redirects: &'a Routes, rewrites: &'a Routes) -> Vec<&'a Rout
 /// The rules of both lists as a table.
 ///
 /// # Errors
-/// Why they can't be served, and the rule where that shows, if it is one.
-pub fn table(redirects: &Routes, rewrites: &Routes) -> Result<RuleTable, (Option<RouteSetting>, String)> {
+/// Why they can't be served, and the list and place of the rule where that shows, if it is one.
+pub fn table(redirects: &Routes, rewrites: &Routes) -> Result<RuleTable, (Option<RulePlace>, String)> {
     let rules = in_order(redirects, rewrites);
     RuleTable::new(rules.iter().map(|setting| setting.rule.clone()).collect()).map_err(|fault| {
         let at = match fault {
-            RuleFault::Loop { back: last, .. } | RuleFault::TooLong { last, .. } => Some(rules[last].clone()),
+            RuleFault::Loop { back: last, .. } | RuleFault::TooLong { last, .. } => Some(last),
             RuleFault::TooManyWays | RuleFault::TooMany => None,
         };
+        let at = at.map(|number| (key(rules[number].rule.kind), rules[number].at));
         (at, fault.describe(&|number| rules[number].name()))
     })
 }
@@ -195,15 +198,15 @@ pub fn table(redirects: &Routes, rewrites: &Routes) -> Result<RuleTable, (Option
 ///
 /// # Errors
 /// The fault of the rule that leads back.
-pub fn check(scope: &ScopeSettings, places: &KeyPlaces) -> Result<(), Fault> {
-    let (redirects, rewrites) = (scope.redirects.clone(), scope.rewrites.clone());
+pub fn check(redirects: Option<&Routes>, rewrites: Option<&Routes>, places: &KeyPlaces) -> Result<(), Fault> {
     if redirects.is_none() && rewrites.is_none() {
         return Ok(());
     }
     let first = if redirects.is_some() { RuleKind::Redirect } else { RuleKind::Rewrite };
-    let checked = table(&redirects.unwrap_or_default(), &rewrites.unwrap_or_default());
+    let none = Routes::default();
+    let checked = table(redirects.unwrap_or(&none), rewrites.unwrap_or(&none));
     checked.map(drop).map_err(|(at, why)| match at {
-        Some(setting) => Fault::of(key(setting.rule.kind), setting.at, why),
+        Some((key, at)) => Fault::of(key, at, why),
         None => places.fault(key(first), why),
     })
 }
