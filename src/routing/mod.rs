@@ -5,7 +5,7 @@
 //!
 //! - [`path_pattern`] is the `from` of a rule and [`destination`] its `to`; [`host_condition`] and
 //!   [`query_condition`] narrow it; [`route_rule`] is all of it.
-//! - [`rule_table`] finds the first rule that matches, by a tree ([`pattern_tree`]).
+//! - [`rule_table`] finds the first rule that matches, by a tree (`pattern_tree.rs`).
 //! - [`header_rules`] changes fields of responses, for paths of a [`path_glob`].
 //! - [`redirects_file`] and [`headers_file`] read the files of Netlify and Cloudflare Pages.
 //!
