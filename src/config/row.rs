@@ -13,8 +13,6 @@ use super::table_key::TableKey;
 use super::value::ListError;
 pub use super::value::put;
 
-pub use super::value::put;
-
 /// The beginning of every variable.
 pub const VARIABLE_PREFIX: &str = "MAYHTTPD_";
 

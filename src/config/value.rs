@@ -202,12 +202,6 @@ pub fn account(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Stores what was read in its field.
-pub fn put<T, E>(field: &mut T, read: Result<T, E>) -> Result<(), E> {
-    *field = read?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::fmt::Debug;
