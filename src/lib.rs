@@ -48,6 +48,7 @@ pub mod config;
 
 pub mod compression;
 pub mod routing;
+pub mod password;
 
 pub mod http;
 pub mod time;

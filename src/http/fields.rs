@@ -53,6 +53,8 @@ known! {
     Origin = "Origin",
     /// `Access-Control-Request-Method`, Fetch standard, CORS-preflight request.
     AccessControlRequestMethod = "Access-Control-Request-Method",
+    /// `Authorization`, RFC 9110 §11.6.2.
+    Authorization = "Authorization",
     /// `Referer`, RFC 9110 §10.1.3.
     Referer = "Referer",
     /// `User-Agent`, RFC 9110 §10.1.5.

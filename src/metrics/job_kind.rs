@@ -15,5 +15,7 @@ labelled! {
         Close = "close",
         /// A file is compressed, to be sent in a content coding.
         Compress = "compress",
+        /// A password is compared with its hash.
+        Password = "password",
     }
 }

@@ -10,7 +10,7 @@ use crate::source::{Module, SourceFile, imports};
 const LAYERS: &[(&str, &[&str])] = &[
     ("main", &[]),
     ("lib", &["commands", "master", "capacity", "config", "sys", "error"]),
-    ("commands", &["master", "capacity", "config", "compression", "http", "sys", "error"]),
+    ("commands", &["master", "capacity", "config", "compression", "http", "sys", "error", "password"]),
     (
         "master",
         &[
@@ -38,7 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("admin", &["sandbox", "ipc", "config", "log", "metrics", "http", "time", "sys", "error"]),
     ("connection", &["site", "store", "background", "config", "log", "metrics", "http", "time", "sys"]),
-    ("site", &["store", "background", "config", "metrics", "routing", "http", "time", "sys"]),
+    ("site", &["store", "background", "config", "metrics", "routing", "http", "time", "sys", "password"]),
     ("store", &["background", "config", "metrics", "compression", "routing", "http", "time", "sys"]),
     ("background", &["metrics", "time", "sys"]),
     ("capacity", &["config", "sys", "error"]),
@@ -49,6 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["routing", "http", "time", "error"]),
     ("compression", &["http"]),
     ("routing", &["http"]),
+    ("password", &["http"]),
     ("http", &[]),
     ("time", &["sys"]),
     ("sys", &[]),
@@ -77,7 +78,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("serde", &["metrics/json.rs", "site/listing/json.rs"]),
     ("serde_json", &["metrics/json.rs", "site/listing/json.rs", "site/listing/text.rs"]),
     ("fern", &["log/"]),
-    ("lru", &["store/"]),
+    ("lru", &["store/", "site/auth/"]),
     ("twox_hash", &["store/entry.rs", "site/listing/page.rs"]),
     ("comfy_table", &["commands/kernel/table.rs"]),
     ("terminal_size", &["commands/kernel/table.rs"]),
@@ -89,6 +90,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("libc", &["sys/"]),
     ("seccompiler", &["sys/seccomp.rs"]),
     ("landlock", &["sandbox.rs"]),
+    ("base64", &["http/authorization.rs"]),
+    ("bcrypt", &["password/"]),
+    ("argon2", &["password/"]),
+    ("sha_crypt", &["password/"]),
+    ("blake2", &["site/auth/"]),
 ];
 
 #[test]
