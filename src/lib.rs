@@ -63,6 +63,7 @@ use std::process::ExitCode;
 use commands::Invocation;
 use commands::service::Outcome;
 use commands::{generate, healthcheck, inspect, kernel, precompress, service};
+use commands::{generate, healthcheck, inspect, kernel, password as password_command, service};
 use error::StartupError;
 use master::background::BackgroundStart;
 use sys::stream;
@@ -99,6 +100,7 @@ pub fn run() -> Result<u8, StartupError> {
             inspect::print(&text)?;
             return Ok(code);
         }
+        Invocation::Password(user, hash) => inspect::print(&password_command::run(&user, hash)?)?,
         Invocation::Generate(product, out) => inspect::print(&generate::run(product, out.as_deref())?)?,
         Invocation::Print(text) => inspect::print(&text)?,
     }

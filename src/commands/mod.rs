@@ -14,6 +14,7 @@ pub mod healthcheck;
 pub mod kernel;
 
 pub mod precompress;
+pub mod password;
 
 pub mod generate;
 
@@ -28,6 +29,7 @@ use crate::config::source::cli;
 use crate::config::source::given::SettingOrigin;
 use crate::config::{Settings, address, value};
 use crate::error::StartupError;
+use crate::password::new_hash::NewHash;
 use crate::sys::signal::SignalRequest;
 
 /// What a command line asks for.
@@ -50,6 +52,8 @@ pub enum Invocation {
     Kernel(KernelTask, Box<Settings>),
     /// Compress the files of a directory, with the media types of these settings.
     Precompress(PrecompressTask, Box<Settings>),
+    /// Write a line of a users file for this user, with the hash of a password that is still to be read.
+    Password(String, NewHash),
     /// Write a file for a package: into this directory, or to standard output.
     Generate(Product, Option<PathBuf>),
     /// Send a signal to the running master of this pid file.
@@ -98,8 +102,13 @@ pub fn read(
         Err(error) if !error.use_stderr() => return Ok(Invocation::Print(error.to_string())),
         Err(error) => return Err(usage(&error)),
     };
-    if let Some(Command::Generate { product, out }) = line.command {
-        return Ok(Invocation::Generate(product, out));
+    // These need no settings.
+    match line.command {
+        Some(Command::Generate { product, out }) => return Ok(Invocation::Generate(product, out)),
+        Some(Command::Password { user, argon2id, sha512 }) => {
+            return Ok(Invocation::Password(user, new_hash(argon2id, sha512)));
+        }
+        _ => {}
     }
     take_root(&mut line)?;
     refuse_unknown_word(&line)?;
@@ -116,7 +125,16 @@ pub fn read(
         Some(Command::Restart { .. }) => service(ServiceCommand::Restart, inputs.in_background(), &line),
         Some(Command::Stop) => service(ServiceCommand::Stop, inputs, &line),
         Some(Command::Status) => service(ServiceCommand::Status, inputs, &line),
-        Some(Command::Generate { .. }) | None => serve(inputs, &line),
+        Some(Command::Generate { .. } | Command::Password { .. }) | None => serve(inputs, &line),
+    }
+}
+
+/// The hash that the flags of `password` ask for.
+fn new_hash(argon2id: bool, sha512: bool) -> NewHash {
+    match (argon2id, sha512) {
+        (true, _) => NewHash::Argon2id,
+        (false, true) => NewHash::Sha512,
+        (false, false) => NewHash::Bcrypt,
     }
 }
 

@@ -61,6 +61,18 @@ pub enum Command {
     },
     /// Write NAME.br, NAME.zst and NAME.gz beside each file that gets at least 5 % shorter by that
     Precompress(PrecompressTask),
+    /// Write a line of a users file, with the hash of a password that is typed or read from standard input
+    Password {
+        /// The user's name, without a colon
+        #[arg(value_name = "USER")]
+        user: String,
+        /// Hash by argon2id, which is harder to guess; nginx and Apache read bcrypt, which is the default
+        #[arg(long)]
+        argon2id: bool,
+        /// Hash by SHA-512-crypt ($6$), for an nginx whose system has no bcrypt
+        #[arg(long, conflicts_with = "argon2id")]
+        sha512: bool,
+    },
     /// Write the manual page or shell completions, for packages
     Generate {
         /// What to write.

@@ -149,6 +149,11 @@ pub enum StartupError {
         /// The system error.
         source: io::Error,
     },
+    /// A password can't be used for a line of a users file.
+    Password {
+        /// What is wrong.
+        why: String,
+    },
     /// The health check of a server failed.
     Unhealthy {
         /// The URL that was requested.
@@ -197,6 +202,7 @@ impl StartupError {
             | Self::Log { .. }
             | Self::Kernel { .. }
             | Self::System { .. }
+            | Self::Password { .. }
             | Self::PidFile { .. }
             | Self::Signal { .. }
             | Self::UnknownState { .. }
@@ -256,6 +262,7 @@ impl fmt::Display for StartupError {
             }
             Self::Takeover { what } => write!(f, "cannot take over the listeners: {what}"),
             Self::System { step, source } => write!(f, "cannot {step}: {}", cause(source)),
+            Self::Password { why } => write!(f, "cannot use this password: {why}"),
             Self::Unhealthy { url, why } => write!(f, "{url:?} is not healthy: {why}"),
             Self::Proc { path, source } => {
                 write!(f, "cannot read the kernel's settings in {}: {}", shown(path), cause(source))
@@ -285,6 +292,7 @@ impl Error for StartupError {
             | Self::Config { .. }
             | Self::Line { .. }
             | Self::NoListener { .. }
+            | Self::Password { .. }
             | Self::User { .. }
             | Self::Kernel { .. }
             | Self::Signal { .. }

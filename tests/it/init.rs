@@ -376,7 +376,7 @@ fn without_a_pid_file_there_is_one_in_the_users_runtime_directory() {
 fn a_wrong_word_is_answered_with_the_right_ones() {
     let finished = Launch::rootless().by_default().flags(["strat"]).run();
     assert_eq!((finished.code, finished.output.as_str()), (Some(2), ""), "{finished:?}");
-    for word in ["start", "stop", "restart", "status", "healthcheck", "kernel", "generate"] {
+    for word in ["start", "stop", "restart", "status", "healthcheck", "kernel", "password", "generate"] {
         assert!(finished.errors.contains(word), "no {word} in {}", finished.errors);
     }
 }

@@ -79,6 +79,7 @@ mod log_readers;
 mod memory;
 mod notification;
 mod precompress;
+mod password;
 mod processes;
 mod proxy_protocol;
 mod races;
