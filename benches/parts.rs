@@ -90,6 +90,10 @@ impl JobWaiter for Alone {
     fn wait(&mut self, _: &Completion) -> Result<Now, GaveUp> {
         Err(GaveUp::TimedOut)
     }
+
+    fn pause(&mut self, _: u32) -> Result<Now, GaveUp> {
+        Err(GaveUp::ClientGone)
+    }
 }
 
 impl Served {

@@ -58,7 +58,7 @@ pub enum GaveUp {
     ClientGone,
 }
 
-/// What a request that needs a job has of its connection.
+/// What a request that needs a job, or must wait for something else, has of its connection.
 pub trait JobWaiter {
     /// Sends what has gathered for the client, lets other coroutines run until the job is done, and returns
     /// the time after that.
@@ -66,6 +66,13 @@ pub trait JobWaiter {
     /// # Errors
     /// See [`GaveUp`].
     fn wait(&mut self, job: &Completion) -> Result<Now, GaveUp>;
+
+    /// Sends what has gathered for the client, lets other coroutines run for so many ticks of 100 ms, and
+    /// returns the time after that.
+    ///
+    /// # Errors
+    /// [`GaveUp::ClientGone`].
+    fn pause(&mut self, ticks: u32) -> Result<Now, GaveUp>;
 }
 
 impl Background {

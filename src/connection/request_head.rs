@@ -168,21 +168,39 @@ impl FlushAndWait<'_> {
         self.failed = self.writer.flush(self.connection).err();
         if self.failed.is_some() { Err(GaveUp::ClientGone) } else { Ok(()) }
     }
-}
 
-impl JobWaiter for FlushAndWait<'_> {
-    fn wait(&mut self, job: &Completion) -> Result<Now, GaveUp> {
+    /// Sends what has gathered, and begins a wait of at most so many ticks.
+    fn begin(&mut self, ticks: u32) -> Result<(), GaveUp> {
         self.flush()?;
         self.writer.release(self.connection);
-        let (context, clock) = (self.connection.context, &self.connection.context.timers.clock);
-        self.connection.set_deadline(Phase::Send, clock.read() + context.timeouts.of(Phase::Send));
-        match self.connection.socket.wait_for(job) {
-            Ok(()) => Ok(clock.now()),
+        let now = self.connection.context.timers.clock.read();
+        self.connection.set_deadline(Phase::Send, now.saturating_add(ticks));
+        Ok(())
+    }
+
+    /// The time after a wait.
+    fn end(&mut self, waited: Result<(), WaitError>) -> Result<Now, GaveUp> {
+        match waited {
+            Ok(()) => Ok(self.connection.context.timers.clock.now()),
             Err(WaitError::TimedOut) => Err(GaveUp::TimedOut),
             Err(WaitError::Unwatchable) => {
                 self.failed = Some(CloseReason::Unwatchable);
                 Err(GaveUp::ClientGone)
             }
         }
+    }
+}
+
+impl JobWaiter for FlushAndWait<'_> {
+    fn wait(&mut self, job: &Completion) -> Result<Now, GaveUp> {
+        self.begin(self.connection.context.timeouts.of(Phase::Send))?;
+        let waited = self.connection.socket.wait_for(job);
+        self.end(waited)
+    }
+
+    fn pause(&mut self, ticks: u32) -> Result<Now, GaveUp> {
+        self.begin(ticks)?;
+        let waited = self.connection.socket.wait_for_deadline();
+        self.end(waited)
     }
 }

@@ -239,6 +239,20 @@ impl Socket {
         Ok(())
     }
 
+    /// Waits until the deadline has passed. What the client does meanwhile shows in later calls.
+    ///
+    /// # Errors
+    /// [`WaitError::Unwatchable`].
+    pub fn wait_for_deadline(&mut self) -> Result<(), WaitError> {
+        loop {
+            match self.wait() {
+                Ok(_) => {}
+                Err(WaitError::TimedOut) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     fn wait(&mut self) -> Result<usize, WaitError> {
         if self.timers.clock.tick() >= self.deadline {
             return Err(WaitError::TimedOut);

@@ -60,7 +60,11 @@ impl BasicCredentials {
         if encoded.len() > MAX_ENCODED {
             return None;
         }
-        let decoded = DECODER.decode(encoded).ok()?;
+        BasicCredentials::decoded(DECODER.decode(encoded).ok()?)
+    }
+
+    /// Credentials of these bytes, which are not encoded any more.
+    pub fn decoded(decoded: Vec<u8>) -> Option<BasicCredentials> {
         let colon = memchr::memchr(b':', &decoded)?;
         let is_short = colon <= MAX_USER && decoded.len() - colon - 1 <= MAX_PASSWORD;
         let is_plain = !decoded.iter().any(u8::is_ascii_control);

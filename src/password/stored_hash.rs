@@ -142,7 +142,8 @@ fn check_argon2id(text: &str) -> Result<(), String> {
 
 /// `"$5$" | "$6$" ["rounds=" number "$"] salt "$" hash`. The hash has 43 or 86 characters.
 fn check_sha_crypt(text: &str) -> Result<(), String> {
-    let (length, rest) = if text.starts_with("$5$") { (43, &text[3..]) } else { (86, &text[3..]) };
+    let length = if text.starts_with("$5$") { 43 } else { 86 };
+    let rest = text.get(3..).unwrap_or_default();
     let rest = match rest.strip_prefix("rounds=") {
         None => rest,
         Some(rest) => {

@@ -16,6 +16,7 @@
 //! 9. Header rules, see [`ruled_fields`].
 
 mod answer;
+pub mod auth;
 pub mod by_name;
 mod cache_control;
 mod cors;
@@ -435,6 +436,10 @@ mod tests {
     impl JobWaiter for NoJobs {
         fn wait(&mut self, _: &Completion) -> Result<Now, GaveUp> {
             panic!("the answer takes a job");
+        }
+
+        fn pause(&mut self, _: u32) -> Result<Now, GaveUp> {
+            panic!("the answer takes time");
         }
     }
 }
