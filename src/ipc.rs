@@ -5,12 +5,14 @@
 //!
 //! ```text
 //! master → child   "drain " and one byte a listener: k keep, c close, s close soon
+//!                  "users " and the number of a users file, with the file in memory
 //!                  "logs " and the number of the first one, with the descriptors of reopened logs
 //! child → master   "ready"   "moved"   "listens"   "failed " and the reason
 //! ```
 
 const DRAIN: &[u8] = b"drain ";
 const LOGS: &[u8] = b"logs ";
+const USERS: &[u8] = b"users ";
 const READY: &[u8] = b"ready";
 const MOVED: &[u8] = b"moved";
 const LISTENS: &[u8] = b"listens";
@@ -51,6 +53,8 @@ pub enum ToChild {
     /// Logs were reopened. Their descriptors come along; the first is that of the log with this number. 0 is
     /// the error log, and the access logs follow.
     Logs(u16),
+    /// The users file with this number has changed. Its descriptor comes along.
+    Users(u16),
 }
 
 impl ToChild {
@@ -61,21 +65,21 @@ impl ToChild {
                 DRAIN.iter().copied().chain(listeners.iter().map(|drain| drain.byte())).collect()
             }
             ToChild::Logs(first) => [LOGS, &first.to_be_bytes()].concat(),
+            ToChild::Users(file) => [USERS, &file.to_be_bytes()].concat(),
         }
     }
 
     /// The message with these bytes; `None` for bytes that no message has.
     pub fn parse(bytes: &[u8]) -> Option<ToChild> {
-        match bytes.strip_prefix(DRAIN) {
-            Some(listeners) => {
-                let listeners = listeners.iter().map(|byte| ListenerDrain::of_byte(*byte));
-                listeners.collect::<Option<_>>().map(ToChild::Drain)
-            }
-            None => {
-                let first = bytes.strip_prefix(LOGS)?.try_into().ok()?;
-                Some(ToChild::Logs(u16::from_be_bytes(first)))
-            }
+        let number = |bytes: &[u8]| bytes.try_into().ok().map(u16::from_be_bytes);
+        if let Some(listeners) = bytes.strip_prefix(DRAIN) {
+            let listeners = listeners.iter().map(|byte| ListenerDrain::of_byte(*byte));
+            return listeners.collect::<Option<_>>().map(ToChild::Drain);
         }
+        if let Some(file) = bytes.strip_prefix(USERS) {
+            return number(file).map(ToChild::Users);
+        }
+        number(bytes.strip_prefix(LOGS)?).map(ToChild::Logs)
     }
 }
 
@@ -126,9 +130,13 @@ mod tests {
     #[test]
     fn a_message_to_a_child_is_read_as_it_was_written() {
         let drain = vec![ListenerDrain::Keep, ListenerDrain::CloseSoon, ListenerDrain::Close];
-        for message in
-            [ToChild::Logs(0), ToChild::Logs(513), ToChild::Drain(Vec::new()), ToChild::Drain(drain)]
-        {
+        for message in [
+            ToChild::Logs(0),
+            ToChild::Logs(513),
+            ToChild::Users(7),
+            ToChild::Drain(Vec::new()),
+            ToChild::Drain(drain),
+        ] {
             assert_eq!(ToChild::parse(&message.encode()), Some(message));
         }
     }

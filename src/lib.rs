@@ -47,8 +47,8 @@ pub mod metrics;
 pub mod config;
 
 pub mod compression;
-pub mod routing;
 pub mod password;
+pub mod routing;
 
 pub mod http;
 pub mod time;
@@ -62,8 +62,7 @@ use std::process::ExitCode;
 
 use commands::Invocation;
 use commands::service::Outcome;
-use commands::{generate, healthcheck, inspect, kernel, precompress, service};
-use commands::{generate, healthcheck, inspect, kernel, password as password_command, service};
+use commands::{generate, healthcheck, inspect, kernel, password as password_command, precompress, service};
 use error::StartupError;
 use master::background::BackgroundStart;
 use sys::stream;

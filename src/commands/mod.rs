@@ -13,8 +13,8 @@ pub mod healthcheck;
 
 pub mod kernel;
 
-pub mod precompress;
 pub mod password;
+pub mod precompress;
 
 pub mod generate;
 

@@ -249,6 +249,20 @@ impl Settings {
         self.proxy_protocol.iter().filter(move |name| !opened(name))
     }
 
+    /// The users files that are named for the server, its hosts and its locations, each once.
+    pub fn users_files(&self) -> Vec<&Path> {
+        let of_hosts = self.hosts.iter().map(|host| &host.scope.auth);
+        let nearer = of_hosts.chain(self.all_locations().map(|(location, _)| &location.scope.auth));
+        let nearer = nearer.filter_map(|auth| auth.as_ref()?.as_ref());
+        let (mut files, mut known) = (Vec::new(), BTreeSet::new());
+        for auth in self.scope.auth.iter().chain(nearer) {
+            if known.insert(auth.users_file.as_path()) {
+                files.push(auth.users_file.as_path());
+            }
+        }
+        files
+    }
+
     /// True if files of some host or location are compressed while serving.
     pub fn compresses(&self) -> bool {
         self.scope.compress

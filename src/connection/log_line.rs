@@ -19,9 +19,11 @@ pub fn capture(
     connection: &mut Connection,
     client: PeerAddress,
     request: &Request<'_>,
+    user: Option<&[u8]>,
     since: Duration,
 ) {
     let asked = LoggedRequest {
+        user,
         line: request.line,
         referer: request.fields.first(Field::Referer),
         user_agent: request.fields.first(Field::UserAgent),
@@ -55,7 +57,7 @@ impl ActiveConnection<'_> {
         let line = self.read_buffer.bytes().trim_ascii_start();
         let line = &line[..memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len())];
         let since = self.connection.context.log_clock();
-        let asked = LoggedRequest { line, referer: None, user_agent: None, since };
+        let asked = LoggedRequest { user: None, line, referer: None, user_agent: None, since };
         capture_asked(&mut self.log_line, self.connection, self.client, &asked);
     }
 

@@ -64,7 +64,8 @@ impl ActiveConnection<'_> {
                 }
                 connection.log = answer.log;
                 if answer.log.is_some() {
-                    log_line::capture(log_line, connection, *client, &request, since);
+                    let user = answer.user.as_deref();
+                    log_line::capture(log_line, connection, *client, &request, user, since);
                 } else if !context.access.is_empty() {
                     // Before the request's body is read, which may end in a rejection.
                     log_line.mute();

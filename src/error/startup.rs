@@ -149,6 +149,13 @@ pub enum StartupError {
         /// The system error.
         source: io::Error,
     },
+    /// A users file could not be read, or has a fault.
+    UsersFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line.
+        why: String,
+    },
     /// A password can't be used for a line of a users file.
     Password {
         /// What is wrong.
@@ -202,6 +209,7 @@ impl StartupError {
             | Self::Log { .. }
             | Self::Kernel { .. }
             | Self::System { .. }
+            | Self::UsersFile { .. }
             | Self::Password { .. }
             | Self::PidFile { .. }
             | Self::Signal { .. }
@@ -262,6 +270,7 @@ impl fmt::Display for StartupError {
             }
             Self::Takeover { what } => write!(f, "cannot take over the listeners: {what}"),
             Self::System { step, source } => write!(f, "cannot {step}: {}", cause(source)),
+            Self::UsersFile { path, why } => write!(f, "cannot use the users file {}: {why}", shown(path)),
             Self::Password { why } => write!(f, "cannot use this password: {why}"),
             Self::Unhealthy { url, why } => write!(f, "{url:?} is not healthy: {why}"),
             Self::Proc { path, source } => {
@@ -292,6 +301,7 @@ impl Error for StartupError {
             | Self::Config { .. }
             | Self::Line { .. }
             | Self::NoListener { .. }
+            | Self::UsersFile { .. }
             | Self::Password { .. }
             | Self::User { .. }
             | Self::Kernel { .. }

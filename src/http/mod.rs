@@ -25,8 +25,8 @@ pub mod body;
 
 pub mod accept;
 pub mod accept_encoding;
-pub mod compressed_type;
 pub mod authorization;
+pub mod compressed_type;
 pub mod conditional;
 pub mod content_coding;
 pub mod etag;

@@ -34,6 +34,13 @@ const MAX_REST: usize = concat!(
 /// What a line has after fields that were cut.
 const TRUNCATED: &[u8] = b",\"truncated\":true";
 
+/// Writes the name of the user that has signed in, if one has.
+pub(super) fn write_user(out: &mut Vec<u8>, user: Option<&[u8]>) {
+    if user.is_some() {
+        write_text(out, "user", user);
+    }
+}
+
 /// Writes the fields that the client sent.
 pub(super) fn write_request(out: &mut Vec<u8>, asked: &LoggedRequest<'_>) {
     let (method, target, protocol) = split(asked.line);

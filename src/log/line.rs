@@ -58,7 +58,7 @@ impl PendingLine {
         self.muted = false;
         self.text.clear();
         let length = |field: Option<&[u8]>| field.map_or(0, <[u8]>::len);
-        let sent = asked.line.len() + length(asked.referer) + length(asked.user_agent);
+        let sent = asked.line.len() + length(asked.user) + length(asked.referer) + length(asked.user_agent);
         // Reserve once. To grow step by step takes longer than all the rest, and fragments the heap for a
         // long line.
         let long = (USUAL_LINE + escape::GROWTH * sent).min(LONG_LINE);
@@ -69,6 +69,7 @@ impl PendingLine {
             self.write_text(format, origin, asked, fits);
         } else {
             json_line::write_origin(&mut self.text, origin, "request");
+            json_line::write_user(&mut self.text, asked.user);
             if fits {
                 json_line::write_request(&mut self.text, asked);
             } else {
@@ -90,7 +91,8 @@ impl PendingLine {
         fits: bool,
     ) {
         text_line::write_or_dash(&mut self.text, origin.peer.as_bytes());
-        self.text.extend_from_slice(b" - - ");
+        self.text.extend_from_slice(b" - ");
+        text_line::write_user(&mut self.text, asked.user);
         self.peer_end = self.text.len();
         let has_client = format == AccessFormat::Combined;
         if !fits {
@@ -222,7 +224,7 @@ mod tests {
         referer: Option<&'a [u8]>,
         user_agent: Option<&'a [u8]>,
     ) -> LoggedRequest<'a> {
-        LoggedRequest { line, referer, user_agent, since: Duration::from_millis(500) }
+        LoggedRequest { user: None, line, referer, user_agent, since: Duration::from_millis(500) }
     }
 
     fn response(status: u16, bytes: u64, end: Option<&'static str>) -> LoggedResponse {
@@ -294,6 +296,8 @@ mod tests {
             request: u64::MAX,
             peer: Peer::new(PeerAddress::Ip("1111:2222:3333:4444:5555:6666:7777:8888".parse().unwrap())),
         };
+        // The longest name, of which no byte is letters.
+        let user = b" \xff\"".repeat(85);
         let text = written(&format!("long-{format:?}-{length}"), |buffer| {
             let mut pending = PendingLine::default();
             for field in fields(length) {
@@ -305,8 +309,9 @@ mod tests {
                         (Some(&field[..length / 4]), Some(&field[..])),
                     ] {
                         for (origin, end) in [(worst, Some("handshake_timeout")), (origin(1), None)] {
-                            let asked =
-                                LoggedRequest { line: &line, referer, user_agent, since: Duration::ZERO };
+                            let user = end.map(|_| &user[..]);
+                            let since = Duration::ZERO;
+                            let asked = LoggedRequest { user, line: &line, referer, user_agent, since };
                             pending.capture(format, &origin, &asked);
                             let (bytes, until) = (u64::MAX, Duration::MAX);
                             pending.finish(

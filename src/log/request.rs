@@ -20,6 +20,8 @@ pub struct RequestOrigin {
 /// What the log keeps of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct LoggedRequest<'a> {
+    /// The name of the user that has signed in, which may be any bytes but control characters.
+    pub user: Option<&'a [u8]>,
     /// The request line without its end, which may be any bytes.
     pub line: &'a [u8],
     /// The Referer field's value.

@@ -62,6 +62,22 @@ fn write_cut(out: &mut Vec<u8>, field: &[u8], most: Option<usize>) {
     }
 }
 
+/// Writes the name of a user, or a dash, and a space. A space in the name would look like its end.
+pub(super) fn write_user(out: &mut Vec<u8>, user: Option<&[u8]>) {
+    match user {
+        None | Some(b"") => out.push(b'-'),
+        Some(user) => {
+            for (nth, word) in user.split(|&byte| byte == b' ').enumerate() {
+                if nth > 0 {
+                    out.extend_from_slice(b"\\x20");
+                }
+                escape::hex(out, word);
+            }
+        }
+    }
+    out.push(b' ');
+}
+
 /// Writes Referer and User-Agent.
 pub(super) fn write_client(out: &mut Vec<u8>, referer: Option<&[u8]>, user_agent: Option<&[u8]>) {
     out.extend_from_slice(b" \"");

@@ -162,14 +162,14 @@ impl Children {
         messages
     }
 
-    /// Sends a child a message, with descriptors or without.
-    pub fn send(&mut self, id: ChildId, message: &ToChild, descriptors: &[BorrowedFd<'_>]) {
-        if let Some(child) = self.child(id)
-            && !link::send(&child.link, &message.encode(), descriptors)
-        {
+    /// Sends a child a message, with descriptors or without. False if it does not read its messages.
+    pub fn send(&mut self, id: ChildId, message: &ToChild, descriptors: &[BorrowedFd<'_>]) -> bool {
+        let sent = self.child(id).is_none_or(|child| link::send(&child.link, &message.encode(), descriptors));
+        if !sent {
             // It is ending or hangs. Its exit or the watchdog will show that.
             ::log::debug!("{id} does not read its messages");
         }
+        sent
     }
 
     /// Every worker's name, and the time of its last heartbeat.

@@ -9,6 +9,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::listeners::Listeners;
 use super::open_root::{self, OpenRoot};
+use super::users_file::UsersFile;
 use super::{identity, worker_limits};
 use crate::config::{self, Settings};
 use crate::error::{StartupError, cause};
@@ -35,6 +36,8 @@ pub struct Generation {
     /// The site's root, if it has one, and then the directories of locations as [`Settings::directories`] has
     /// them.
     pub roots: Vec<OpenRoot>,
+    /// The users files, as [`Settings::users_files`] has them.
+    pub users: Vec<UsersFile>,
     identity: Option<Identity>,
     /// The most open connections of a worker.
     connections: usize,
@@ -51,7 +54,8 @@ impl Generation {
     /// The first step that failed.
     pub fn open(number: u32, settings: Settings, others: &[&Listeners]) -> Result<Generation, StartupError> {
         let roots = open_root::open_roots(&settings)?;
-        Generation::with_roots(number, settings, roots, others)
+        let users = open_users(&settings)?;
+        Generation::with_roots(number, settings, (roots, users), others)
     }
 
     /// The next generation after the path of a root has moved: with this number of workers and otherwise the
@@ -73,7 +77,9 @@ impl Generation {
             next.map_err(|source| StartupError::Root { path: root.path.clone(), source })
         });
         let settings = Settings { workers, ..self.settings.clone() };
-        Generation::with_roots(number, settings, roots.collect::<Result<_, _>>()?, others)
+        // A version with a fault, which counts for nothing, must not keep the roots where they are.
+        let opened = (roots.collect::<Result<_, _>>()?, self.users.clone());
+        Generation::with_roots(number, settings, opened, others)
     }
 
     /// Replaces the roots by the directories that were found, since the workers have replaced theirs already.
@@ -93,7 +99,7 @@ impl Generation {
     fn with_roots(
         number: u32,
         mut settings: Settings,
-        roots: Vec<OpenRoot>,
+        (roots, users): (Vec<OpenRoot>, Vec<UsersFile>),
         others: &[&Listeners],
     ) -> Result<Generation, StartupError> {
         let sandbox = sandbox(&settings)?;
@@ -113,6 +119,7 @@ impl Generation {
             log: None,
             access: Vec::new(),
             roots,
+            users,
             identity,
             connections,
             watches,
@@ -174,6 +181,7 @@ impl Generation {
             directories,
             identity: self.identity.take(),
             access: std::mem::take(&mut self.access),
+            users: self.users.iter().map(UsersFile::users).collect(),
             max_connections: self.connections,
             watches: self.watches,
             sandbox: self.sandbox,
@@ -232,8 +240,14 @@ fn access_failed(setting: &config::AccessLogTarget, source: io::Error) -> Startu
 pub fn check(settings: &Settings) -> Result<(), StartupError> {
     sandbox(settings)?;
     open_root::open_roots(settings)?;
+    open_users(settings)?;
     identity::look_up(settings)?;
     Ok(())
+}
+
+/// Reads the users files.
+fn open_users(settings: &Settings) -> Result<Vec<UsersFile>, StartupError> {
+    settings.users_files().into_iter().map(UsersFile::open).collect()
 }
 
 /// How the workers are confined, by the settings and what this kernel supports.

@@ -34,6 +34,8 @@ pub mod steering;
 pub mod supervisor;
 pub mod systemd;
 pub mod upgrade;
+pub mod users_file;
+pub mod users_watch;
 pub mod watchdog;
 pub mod worker_limits;
 
@@ -114,6 +116,7 @@ impl Master {
         }
         let mut events = self.check_heartbeats();
         events.extend(self.check_roots());
+        self.check_users();
         if !events.is_empty() {
             return events;
         }
@@ -128,8 +131,9 @@ impl Master {
     /// Waits until a signal has come, a child has sent a message or the next deadline has passed. Returns the
     /// children with a message; `None` if waiting failed.
     fn wait_readable(&self) -> Option<Vec<ChildId>> {
-        let due = [self.supervisor.deadline(), self.watchdog.due(), self.systemd.due(), self.roots_due()];
-        let deadline = due.into_iter().flatten().min();
+        let of_files = [self.roots_due(), self.users_due()];
+        let due = [self.supervisor.deadline(), self.watchdog.due(), self.systemd.due()];
+        let deadline = due.into_iter().chain(of_files).flatten().min();
         let timeout = deadline.map(|at| at.saturating_sub(timer::monotonic()));
         let links = self.children.links();
         let fds: Vec<BorrowedFd<'_>> =

@@ -124,6 +124,7 @@ impl Master {
             systemd,
             root_watch,
             inputs: _,
+            users_watch: _,
             first_actions: _,
             caused_events: _,
             supervisor: _,

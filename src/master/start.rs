@@ -17,6 +17,7 @@ use super::state::Master;
 use super::steering::Steering;
 use super::supervisor::Supervisor;
 use super::systemd::ServiceManager;
+use super::users_watch::UsersWatch;
 use super::watchdog::Watchdog;
 use crate::config::load::Inputs;
 use crate::config::{self, Settings};
@@ -66,6 +67,7 @@ impl Master {
             children: Children::default(),
             steering,
             root_watch: RootWatch::default(),
+            users_watch: UsersWatch::default(),
             admin,
             metrics,
             pid_file,

@@ -11,6 +11,7 @@ use super::steering::Steering;
 use super::supervisor::Supervisor;
 use super::supervisor::event::{Action, Event};
 use super::systemd::ServiceManager;
+use super::users_watch::UsersWatch;
 use super::watchdog::Watchdog;
 use crate::config::load::Inputs;
 use crate::metrics::Table;
@@ -29,6 +30,7 @@ pub(super) struct Master {
     pub(super) watchdog: Watchdog,
     pub(super) steering: Steering,
     pub(super) root_watch: RootWatch,
+    pub(super) users_watch: UsersWatch,
     pub(super) admin: AdminProcess,
     /// The counters, in memory that all processes share.
     pub(super) metrics: Table,

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use super::stored_hash::StoredHash;
 use crate::http::authorization::MAX_USER;
 
-/// The most bytes of a file, some 40,000 users.
-pub const MAX_FILE: usize = 4 << 20;
+/// The most bytes of a file, some 14,000 users. A worker reads them in some ms, in which it does nothing else.
+pub const MAX_FILE: usize = 1 << 20;
 
 /// The most bytes of a line, without its end.
 pub const MAX_LINE: usize = 1024;

@@ -16,4 +16,6 @@ pub struct Answer {
     /// The number of the access log that has the request, if one has it; see
     /// [`Settings::access_logs`](crate::config::Settings::access_logs).
     pub log: Option<u16>,
+    /// The name of the user that has signed in.
+    pub user: Option<Box<[u8]>>,
 }

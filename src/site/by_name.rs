@@ -88,7 +88,7 @@ impl NameSearch<'_> {
                 NamedFile::NotFound => break,
                 NamedFile::Unavailable => return Err(Miss::Overloaded),
             };
-            if !rules.locations.closes(location, &file) && !rules.is_site_file(location, &file) {
+            if !rules.closes(location, &file) && !rules.is_site_file(location, &file) {
                 let key = Key { path: &by_name.key(&file), is_directory: false };
                 match store.get(key, &by_name.directory, now, waiter) {
                     // A link that leads nowhere, outside or to a directory; a file that has just gone.

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use super::answer::SiteResponse;
 use crate::config::scope::Scope;
+use crate::http::response::FieldBlock;
 use crate::http::status::Status;
 use crate::http::{date, response_head};
 use crate::time::Now;
@@ -42,5 +44,62 @@ impl CacheControl {
             response_head::field(out, "Expires", &date::render(now.wall + lifetime));
         }
         out.extend_from_slice(&self.field);
+    }
+}
+
+/// Keeps caches that clients share from keeping a response: adds `private` (RFC 9111 §5.2.2.7) unless it or
+/// `no-store` is there. It holds also beside `public`, because each of these forbids what another allows.
+pub fn make_private(response: &mut SiteResponse) {
+    let fields = std::mem::replace(&mut response.fields, FieldBlock::Owned(Vec::new()));
+    let mut fields = match fields {
+        FieldBlock::Owned(fields) => fields,
+        FieldBlock::Of(entry) => entry.whole_fields().to_vec(),
+    };
+    if !forbids_sharing(&fields) {
+        fields.extend_from_slice(b"Cache-Control: private\r\n");
+    }
+    response.fields = FieldBlock::Owned(fields);
+}
+
+/// True if rendered fields keep shared caches from keeping the response.
+fn forbids_sharing(fields: &[u8]) -> bool {
+    const NAME: &[u8] = b"cache-control:";
+    let lines = fields.split(|&byte| byte == b'\n');
+    let values = lines.filter_map(|line| {
+        let (name, value) = line.split_at_checked(NAME.len())?;
+        name.eq_ignore_ascii_case(NAME).then_some(value)
+    });
+    values.flat_map(|value| value.split(|&byte| byte == b',')).any(|directive| {
+        let directive = directive.trim_ascii();
+        // With names of fields, private="set-cookie", it would be about those fields alone.
+        directive.eq_ignore_ascii_case(b"private") || directive.eq_ignore_ascii_case(b"no-store")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::response::{Body, Response};
+
+    #[test]
+    fn a_private_response_is_made_so_once() {
+        for (fields, is_added) in [
+            ("", true),
+            ("A: private\r\n", true),
+            ("Cache-Control: max-age=60\r\n", true),
+            ("Cache-Control: public\r\n", true),
+            ("Cache-Control: private=\"a\"\r\n", true),
+            ("X-Cache-Control: private\r\n", true),
+            ("Cache-Control: private\r\n", false),
+            ("cache-control:max-age=60, Private\r\nA: b\r\n", false),
+            ("Cache-Control: max-age=5\r\nCache-Control: no-store\r\n", false),
+        ] {
+            let block = FieldBlock::Owned(fields.as_bytes().to_vec());
+            let mut response = Response { status: Status::OK, fields: block, body: Body::Empty };
+            make_private(&mut response);
+            let FieldBlock::Owned(found) = response.fields else { panic!("{fields}") };
+            let added = if is_added { "Cache-Control: private\r\n" } else { "" };
+            assert_eq!(String::from_utf8(found).unwrap(), format!("{fields}{added}"));
+        }
     }
 }

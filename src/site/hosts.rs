@@ -34,6 +34,8 @@ impl Hosts {
     pub fn new(settings: &Settings) -> Hosts {
         let directories: HashMap<&Path, usize> =
             settings.directories().into_iter().enumerate().map(|(nth, path)| (path, nth + 1)).collect();
+        let users_files = settings.users_files().into_iter().enumerate();
+        let users_files: HashMap<&Path, usize> = users_files.map(|(nth, path)| (path, nth)).collect();
         let logs = settings.access_logs();
         let number_of = |log: &AccessLogTarget| {
             let number = logs.iter().position(|other| *other == log)?;
@@ -46,6 +48,7 @@ impl Hosts {
             root: 0,
             key_prefix: b"",
             directories: &directories,
+            users_files: &users_files,
             number: 0,
             tables: &tables,
         };
@@ -62,6 +65,7 @@ impl Hosts {
                 root: root.unwrap_or(0),
                 key_prefix: &key_prefix,
                 directories: &directories,
+                users_files: &users_files,
                 number,
                 tables: &tables,
             };

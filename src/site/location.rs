@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::answer::SiteResponse;
+use super::auth::protection::Protection;
 use super::cache_control::CacheControl;
 use super::cors::Cors;
 use super::error_page;
@@ -74,6 +75,8 @@ pub struct Location {
     cache_control: CacheControl,
     /// Which scripts of other sites may read responses.
     pub cors: Option<Cors>,
+    /// What it asks of requests, if anything.
+    protection: Option<Protection>,
 }
 
 /// What a location has of its host.
@@ -87,6 +90,8 @@ pub struct HostPart<'a> {
     /// The directories of [`Settings::directories`](crate::config::Settings::directories), each with its
     /// number.
     pub directories: &'a HashMap<&'a Path, usize>,
+    /// The files of [`Settings::users_files`](crate::config::Settings::users_files), each with its number.
+    pub users_files: &'a HashMap<&'a Path, usize>,
     /// The number of its access log, if it has one.
     pub log: Option<u16>,
     /// The number of the location, which no other one of any host has.
@@ -152,6 +157,11 @@ impl Location {
             site_files: scope.site_files,
             fields,
             cache_control: CacheControl::new(&scope),
+            protection: scope.auth.as_ref().map(|auth| {
+                // The map has every file. With a number of none, nothing would be let in.
+                let file = host.users_files.get(auth.users_file.as_path());
+                Protection::new(auth, file.copied().unwrap_or(usize::MAX))
+            }),
         }
     }
 
@@ -180,6 +190,23 @@ impl Location {
         self.fixed.is_some() || !self.access.0.is_empty()
     }
 
+    /// True if a client that is let in here may not be let in at `other`: that asks for the credentials of
+    /// another users file.
+    pub fn lets_in_more_than(&self, other: &Location) -> bool {
+        let Some(asked) = &other.protection else { return false };
+        self.protection.as_ref().is_none_or(|own| !own.admits_as(asked))
+    }
+
+    /// True if this path needs no sign-in although the others do.
+    pub fn opens(&self, path: &SitePath<'_>) -> bool {
+        self.protection.as_ref().is_some_and(|protection| !protection.covers(path))
+    }
+
+    /// What a request of this path needs to be let in.
+    pub fn protection(&self, path: &SitePath<'_>) -> Option<&Protection> {
+        self.protection.as_ref().filter(|protection| protection.covers(path))
+    }
+
     /// The path beneath the location's root of what is at a site path.
     pub fn file_path<'a>(&self, path: &'a SitePath<'_>) -> &'a [u8] {
         let rest = &path.as_bytes()[self.alias_length..];
@@ -199,12 +226,22 @@ impl Location {
         query?.strip_prefix(b"=").filter(|_| path.as_bytes() == &*self.prefix)
     }
 
+    /// True if the access list lets this client in.
+    pub fn allows(&self, client: PeerAddress) -> bool {
+        self.access.allows(client.ip())
+    }
+
+    /// The response that needs no file.
+    pub fn fixed_response(&self) -> Option<SiteResponse> {
+        self.fixed.as_ref().map(PreparedResponse::response)
+    }
+
     /// The response that needs no file: 403 for a client that the access list refuses, or the fixed response.
     pub fn own_response(&self, client: PeerAddress) -> Option<SiteResponse> {
-        if !self.access.allows(client.ip()) {
+        if !self.allows(client) {
             return Some(error_page::response(Status::FORBIDDEN, b""));
         }
-        self.fixed.as_ref().map(PreparedResponse::response)
+        self.fixed_response()
     }
 
     /// The page that the settings have for a response of this location, if it is an error without a text of
@@ -326,6 +363,7 @@ mod tests {
             root: 0,
             key_prefix: b"",
             directories: &directories,
+            users_files: &directories,
             log: None,
             number: 0,
             tables: &RuleTables::default(),

@@ -34,11 +34,12 @@ impl Locations {
     }
 
     /// True if a search by name in `location` must not find `file`, a path beneath the location's root: the
-    /// file's own path belongs to another location, which has a fixed response or an access list.
-    pub fn closes(&self, location: &Location, file: &[u8]) -> bool {
+    /// file's own path belongs to another location, which has a fixed response or an access list, or lets in
+    /// other users. `fallback` is the location of paths that belong to none of these.
+    pub fn closes(&self, location: &Location, file: &[u8], fallback: &Location) -> bool {
         let path = location.site_path(file);
-        let owner = self.of_key(Key { path: &path, is_directory: false });
-        owner.is_some_and(|owner| !std::ptr::eq(owner, location) && owner.is_restricted())
+        let owner = self.of_key(Key { path: &path, is_directory: false }).unwrap_or(fallback);
+        !std::ptr::eq(owner, location) && (owner.is_restricted() || location.lets_in_more_than(owner))
     }
 
     /// The numbers of the store's roots whose files are found by name.
@@ -60,6 +61,7 @@ mod tests {
     use crate::config::Settings;
     use crate::config::location::{self as setting, Files, FixedResponse};
     use crate::config::network::{AccessList, AccessRule, Network};
+    use crate::config::scope::auth::AuthSettings;
     use crate::site::hosts::Hosts;
     use crate::store::directory::Directory;
 
@@ -158,8 +160,8 @@ mod tests {
             Some(FixedResponse { status: 404, body: None, media_type: "a/b".to_owned() });
         settings.locations[3].scope.expires = Some(Some(Duration::from_secs(1)));
         settings.locations[5].access = AccessList(all(false));
-        let locations = of(&settings);
-        let at = |path: &str| locations.of(&SitePath::parse(path.as_bytes()).unwrap()).unwrap();
+        let rules = Hosts::new(&settings).into_default();
+        let at = |path: &str| rules.location(&SitePath::parse(path.as_bytes()).unwrap());
         for (location, file, closed) in [
             ("/", "x", false),
             ("/", "closed/x", true),
@@ -177,7 +179,41 @@ mod tests {
             ("/root/", "closed/x", true),
             ("/root/", "root/x", false),
         ] {
-            assert_eq!(locations.closes(at(location), file.as_bytes()), closed, "{location} {file}");
+            assert_eq!(rules.closes(at(location), file.as_bytes()), closed, "{location} {file}");
+        }
+    }
+
+    #[test]
+    fn what_lets_in_other_users_is_not_found_by_its_name() {
+        let auth = |file: &str| AuthSettings {
+            realm: "staff".to_owned(),
+            users_file: file.into(),
+            ..AuthSettings::default()
+        };
+        let mut settings = settings(&[
+            ("/open", Files::Site),
+            ("/staff", Files::Site),
+            ("/admin", Files::Site),
+            ("/other", Files::Root("/y".into())),
+        ]);
+        settings.scope.auth = Some(auth("/users"));
+        settings.locations[0].scope.auth = Some(None);
+        settings.locations[2].scope.auth = Some(Some(auth("/admins")));
+        let rules = Hosts::new(&settings).into_default();
+        let at = |path: &str| rules.location(&SitePath::parse(path.as_bytes()).unwrap());
+        for (location, file, closed) in [
+            ("/open/", "open/x", false),
+            ("/open/", "x", true),
+            ("/open/", "staff/x", true),
+            ("/open/", "admin/x", true),
+            ("/staff/", "x", false),
+            ("/staff/", "open/x", false),
+            ("/staff/", "admin/x", true),
+            ("/admin/", "x", true),
+            ("/", "staff/x", false),
+            ("/", "admin/x", true),
+        ] {
+            assert_eq!(rules.closes(at(location), file.as_bytes()), closed, "{location} {file}");
         }
     }
 

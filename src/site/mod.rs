@@ -6,14 +6,16 @@
 //! 1. The host: which one the request names, else 421 where unknown ones are rejected.
 //! 2. The method: GET and HEAD only, else 405; OPTIONS has a response without a file.
 //! 3. The path: the target's path becomes a site path, else 400.
-//! 4. The location: its access list may refuse the client (403), or it has a fixed response.
-//! 5. Redirects and rewrites; after a rewrite step 4 comes again, see [`routing`].
-//! 6. The cache entry: from the store, by path or by name. Names that begin with a dot are hidden.
-//! 7. The response: of the file, in the form that the client accepts best (RFC 9110 §12.5.3), after
+//! 4. The location: its access list may refuse the client (403).
+//! 5. The sign-in, where the location asks for one (401). It counts before the method too.
+//! 6. Redirects and rewrites; after a rewrite steps 4 and 5 come again, see [`routing`].
+//! 7. The cache entry, unless the location has a fixed response: from the store, by path or by name. Names
+//!    that begin with a dot are hidden.
+//! 8. The response: of the file, in the form that the client accepts best (RFC 9110 §12.5.3), after
 //!    preconditions (§13.2.2) and range (§14); or of why there is none: a listing, a redirect or a status. An
 //!    error may have a page of the settings.
-//! 8. The location's header fields.
-//! 9. Header rules, see [`ruled_fields`].
+//! 9. The location's header fields.
+//! 10. Header rules, see [`ruled_fields`].
 
 mod answer;
 pub mod auth;
@@ -58,6 +60,8 @@ use crate::store::open::{Miss, UnindexedDirectory};
 use crate::sys::socket::PeerAddress;
 use crate::time::Now;
 
+use auth::SignIns;
+use auth::protection::{Protection, SignInTools};
 use by_name::NameSearch;
 use fallback::is_navigation_path;
 use file_lookup::{FileLookup, FoundFile};
@@ -76,6 +80,10 @@ pub use answer::{Answer, SiteResponse};
 /// The methods that are allowed, which a 405 must name (RFC 9110 §15.5.6), as a line.
 const ALLOW: &[u8] = b"Allow: GET, HEAD, OPTIONS\r\n";
 
+fn wrong_method() -> SiteResponse {
+    error_page::response(Status::METHOD_NOT_ALLOWED, ALLOW)
+}
+
 /// The site that a worker serves.
 pub struct Site {
     /// What the settings say, by host.
@@ -84,13 +92,21 @@ pub struct Site {
     pub store: Store,
     /// The listings of its directories.
     listings: Listings,
+    /// The users of locations that ask for a sign-in. Without them no request is let in there.
+    pub sign_ins: Option<SignIns>,
 }
 
 impl Site {
-    /// A site of these settings, whose files are in `store`.
+    /// A site of these settings, whose files are in `store`, without users.
     pub fn new(settings: &Settings, store: Store) -> Site {
         let listings = Listings::new(settings, store.background);
-        Site { hosts: Hosts::new(settings), store, listings }
+        Site { hosts: Hosts::new(settings), store, listings, sign_ins: None }
+    }
+
+    /// The same site with the users of its locations.
+    #[must_use]
+    pub fn with_sign_ins(self, sign_ins: Option<SignIns>) -> Site {
+        Site { sign_ins, ..self }
     }
 
     /// Answers a request of `client`, the address that access lists apply to. Waits, by `waiter`, only where
@@ -105,35 +121,81 @@ impl Site {
         // 1. The host.
         let Some(rules) = self.hosts.of(request) else {
             let response = error_page::response(Status::MISDIRECTED_REQUEST, b"");
-            return Answer { response, log: self.hosts.default_rules().log };
+            return Answer { response, log: self.hosts.default_rules().log, user: None };
         };
         let path = SitePath::parse(request.target.path);
         // 2. The method.
-        if matches!(request.method, Method::Options | Method::Other) {
-            return without_file(rules, path.ok().as_ref(), request);
+        if request.method == Method::Options {
+            return options_response(rules, path.ok().as_ref(), request);
         }
+        let is_served = request.method != Method::Other;
         // 3. The path.
         let Ok(path) = path else {
-            return Answer { response: error_page::response(Status::BAD_REQUEST, b""), log: rules.log };
+            let response =
+                if is_served { error_page::response(Status::BAD_REQUEST, b"") } else { wrong_method() };
+            return Answer { response, log: rules.log, user: None };
         };
         // 4. The location.
         let location = rules.location(&path);
-        let files = rules.site_files.as_ref().map(|files| files.rules(&self.store, &mut now, waiter));
-        if location.routes.is_some() || location.header_rules.is_some() || files.is_some() {
-            let routing = Routing { site: self, rules, files: files.as_deref(), request, client };
-            let response = routing.respond(&path, location, &mut now, waiter);
-            return Answer { response, log: rules.log_of(location) };
+        let log = rules.log_of(location);
+        if let Some(protection) = location.protection(&path).filter(|_| location.allows(client)) {
+            let parts = (rules, location);
+            return self.answer_protected(protection, parts, &path, (request, client), (&mut now, waiter));
         }
-        let parts = (rules, location);
-        let response = match location.own_response(client) {
-            Some(response) => response,
-            None => self.content(parts, &path, request, None, (&mut now, waiter)),
-        };
-        let response = self.finish(response, parts, request, (&mut now, waiter));
-        Answer { response, log: rules.log_of(location) }
+        if !is_served {
+            return Answer { response: wrong_method(), log, user: None };
+        }
+        let response = self.respond((rules, location), &path, (request, client), (&mut now, waiter));
+        Answer { response, log, user: None }
     }
 
-    /// Steps 6 and 7. `found` is the entry if it is known already.
+    /// Step 5, and all after it.
+    #[inline(never)]
+    fn answer_protected(
+        &self,
+        protection: &Protection,
+        parts: (&Rules, &Location),
+        path: &SitePath<'_>,
+        (request, client): (&Request<'_>, PeerAddress),
+        (now, waiter): (&mut Now, &mut dyn JobWaiter),
+    ) -> Answer {
+        let signed_in = protection.admit(request, client, now, self.sign_in_tools(waiter));
+        let mut response = match &signed_in {
+            Err(outcome) => self.finish(protection.refusal(*outcome), parts, request, (now, waiter)),
+            Ok(_) if request.method == Method::Other => wrong_method(),
+            Ok(_) => self.respond(parts, path, (request, client), (now, waiter)),
+        };
+        cache_control::make_private(&mut response);
+        Answer { response, log: parts.0.log_of(parts.1), user: signed_in.ok() }
+    }
+
+    fn sign_in_tools<'a>(&'a self, waiter: &'a mut dyn JobWaiter) -> SignInTools<'a> {
+        SignInTools { sign_ins: self.sign_ins.as_ref(), background: self.store.background, waiter }
+    }
+
+    /// The steps after the sign-in.
+    #[inline]
+    fn respond(
+        &self,
+        parts: (&Rules, &Location),
+        path: &SitePath<'_>,
+        (request, client): (&Request<'_>, PeerAddress),
+        (now, waiter): (&mut Now, &mut dyn JobWaiter),
+    ) -> SiteResponse {
+        let (rules, location) = parts;
+        let files = rules.site_files.as_ref().map(|files| files.rules(&self.store, now, waiter));
+        if location.routes.is_some() || location.header_rules.is_some() || files.is_some() {
+            let routing = Routing { site: self, rules, files: files.as_deref(), request, client };
+            return routing.respond(path, location, now, waiter);
+        }
+        let response = match location.own_response(client) {
+            Some(response) => response,
+            None => self.content(parts, path, request, None, (now, waiter)),
+        };
+        self.finish(response, parts, request, (now, waiter))
+    }
+
+    /// Steps 7 and 8. `found` is the entry if it is known already.
     #[inline]
     fn content(
         &self,
@@ -143,9 +205,9 @@ impl Site {
         found: Option<Result<FoundFile, Miss>>,
         (now, waiter): (&mut Now, &mut dyn JobWaiter),
     ) -> SiteResponse {
-        // 6. The entry.
+        // 7. The entry.
         let found = found.unwrap_or_else(|| self.entry(parts, path, request, now, waiter));
-        // 7. The response.
+        // 8. The response.
         match found {
             Ok(FoundFile::Here(entry)) => file_response(entry, request, &self.store, *now),
             Ok(FoundFile::Elsewhere(path)) => redirect::to_path(&path, request),
@@ -153,7 +215,7 @@ impl Site {
         }
     }
 
-    /// The rest of step 7, and step 8.
+    /// The rest of step 8, and step 9.
     #[inline]
     fn finish(
         &self,
@@ -165,12 +227,12 @@ impl Site {
         if let Some(page) = location.error_page(&response) {
             page.replace(&mut response, |path| self.page(rules, path, now, waiter));
         }
-        // 8. The location's header fields.
+        // 9. The location's header fields.
         location.complete(&mut response, request, *now);
         response
     }
 
-    /// Step 7, where there is no file.
+    /// Step 8, where there is no file.
     #[inline(never)]
     fn respond_to_miss(
         &self,
@@ -214,7 +276,7 @@ impl Site {
         self.store.get(key, &location.directory, now, waiter)
     }
 
-    /// Step 6. `now` becomes the time after a wait, so that no field of the response is of before it.
+    /// Step 7. `now` becomes the time after a wait, so that no field of the response is of before it.
     fn entry(
         &self,
         (rules, location): (&Rules, &Location),
@@ -223,7 +285,8 @@ impl Site {
         now: &mut Now,
         waiter: &mut dyn JobWaiter,
     ) -> Result<FoundFile, Miss> {
-        if let Some(by_name) = &location.by_name {
+        // A path that is open to all leads to no file elsewhere.
+        if let Some(by_name) = location.by_name.as_ref().filter(|_| !location.opens(path)) {
             let search = NameSearch { store: &self.store, rules, location, by_name };
             return search.find(path, request.target.query, now, waiter).map(FoundFile::Here);
         }
@@ -311,20 +374,17 @@ impl Site {
     }
 }
 
-/// The response to a method that gets no file: 204 for OPTIONS (RFC 9110 §9.3.7), else 405.
+/// The response to OPTIONS (RFC 9110 §9.3.7). Browsers send it without credentials.
 #[inline(never)]
-fn without_file(rules: &Rules, path: Option<&SitePath<'_>>, request: &Request<'_>) -> Answer {
+fn options_response(rules: &Rules, path: Option<&SitePath<'_>>, request: &Request<'_>) -> Answer {
     let location = path.map(|path| rules.location(path));
-    let log = location.map_or(rules.log, |location| rules.log_of(location));
-    if request.method == Method::Other {
-        return Answer { response: error_page::response(Status::METHOD_NOT_ALLOWED, ALLOW), log };
-    }
     let mut fields = ALLOW.to_vec();
     if let Some(cors) = location.and_then(|location| location.cors.as_ref()) {
         cors.write(&mut fields, request);
     }
     let fields = FieldBlock::Owned(fields);
-    Answer { response: Response { status: Status::NO_CONTENT, fields, body: Body::Empty }, log }
+    let response = Response { status: Status::NO_CONTENT, fields, body: Body::Empty };
+    Answer { response, log: location.map_or(rules.log, |location| rules.log_of(location)), user: None }
 }
 
 #[cfg(test)]
@@ -358,12 +418,12 @@ mod tests {
             // 4. The location. Its access list comes before its fixed response.
             ("GET /denied/x HTTP/1.1", 403, "Content-Type: text/html\r\n"),
             ("GET /fixed HTTP/1.1", 410, "Content-Type: text/plain\r\n"),
-            // 6. and 7. The welcome page, which is all that a site without a root has.
+            // 7. and 8. The welcome page, which is all that a site without a root has.
             ("GET / HTTP/1.1", 200, "Content-Type: text/html\r\n"),
             ("HEAD / HTTP/1.0", 200, "Content-Type: text/html\r\n"),
             ("GET /absent HTTP/1.1", 404, "Content-Type: text/html\r\n"),
             ("GET /.hidden HTTP/1.1", 404, "Content-Type: text/html\r\n"),
-            // 8. Fields of the location.
+            // 9. Fields of the location.
             ("GET /fixed/x HTTP/1.1", 410, "X-Location: fixed\r\n"),
         ] {
             check(line, status, line_of_fields);

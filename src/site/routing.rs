@@ -9,7 +9,7 @@ use super::file_response::page_response;
 use super::location::Location;
 use super::rules::Rules;
 use super::site_files::SiteFileRules;
-use super::{Site, error_page, ruled_fields};
+use super::{Site, cache_control, error_page, ruled_fields};
 use crate::background::JobWaiter;
 use crate::http::fields::Field;
 use crate::http::request::Request;
@@ -56,7 +56,7 @@ struct RewrittenTarget {
 }
 
 impl Routing<'_> {
-    /// Steps 4 to 9 of [`Site::answer`]. `asked` is the location of the path.
+    /// Steps 4 to 10 of [`Site::answer`]. `asked` is the location of the path.
     #[inline(never)]
     pub fn respond(
         &self,
@@ -71,7 +71,7 @@ impl Routing<'_> {
         response
     }
 
-    /// Steps 4 to 8.
+    /// Steps 4 to 9.
     fn follow(&self, path: &SitePath<'_>, now: &mut Now, waiter: &mut dyn JobWaiter) -> SiteResponse {
         let Routing { site, rules, client, .. } = *self;
         let mut rewritten: Option<RewrittenTarget> = None;
@@ -81,6 +81,14 @@ impl Routing<'_> {
             let target = rewritten.as_ref().and_then(|target| SitePath::parse(&target.path).ok());
             let path = target.as_ref().unwrap_or(path);
             let parts = (rules, rules.location(path));
+            if rewritten.is_some()
+                && let Some(protection) = parts.1.protection(path)
+                && let Err(outcome) = protection.admit(request, client, now, site.sign_in_tools(waiter))
+            {
+                let mut response = site.finish(protection.refusal(outcome), parts, request, (now, waiter));
+                cache_control::make_private(&mut response);
+                return response;
+            }
             let response = match parts.1.own_response(client) {
                 Some(response) => response,
                 None => {
@@ -107,7 +115,7 @@ impl Routing<'_> {
         site.finish(response, (rules, rules.location(path)), self.request, (now, waiter))
     }
 
-    /// Step 5. `find` looks for the file at the path.
+    /// Step 6. `find` looks for the file at the path.
     fn route(
         &self,
         (location, path): (&Location, &SitePath<'_>),

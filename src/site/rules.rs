@@ -66,6 +66,11 @@ impl Rules {
         Cow::Owned([&*self.key_prefix, b"/", path.as_bytes()].concat())
     }
 
+    /// True if a search by name in `location` must not find `file`; see [`Locations::closes`].
+    pub fn closes(&self, location: &Location, file: &[u8]) -> bool {
+        self.locations.closes(location, file, &self.fallback)
+    }
+
     /// True if `path` must not be served: it has a name that begins with a dot, or is a file of rules.
     pub fn hides(&self, path: &SitePath<'_>, location: &Location) -> bool {
         if !self.dotfiles && path.has_hidden_segment_from(location.shown) {

@@ -17,6 +17,7 @@ pub mod landlock;
 pub mod limits;
 pub mod link;
 pub mod lock;
+pub mod memory_file;
 pub mod notify;
 pub mod pidfd;
 pub mod privileges;

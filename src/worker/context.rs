@@ -14,6 +14,7 @@ use crate::connection::rendered_time::RenderedTime;
 use crate::connection::socket_timers::SocketTimers;
 use crate::connection::timeouts::Timeouts;
 use crate::site::Site;
+use crate::site::auth::SignIns;
 use crate::store::Store;
 use crate::store::root::OpenedRoot;
 
@@ -22,13 +23,14 @@ pub fn build(
     start: &mut WorkerStart,
     (root, directories): (Option<OpenedRoot>, Vec<OpenedRoot>),
     background: &'static Background,
+    sign_ins: Option<SignIns>,
 ) -> Context {
     let timers = SocketTimers::start(start.slot);
     let now = timers.clock.now();
     let settings = &start.settings;
     let store = Store::new(settings, root, directories, start.metrics, background, now);
     Context {
-        site: Site::new(settings, store),
+        site: Site::new(settings, store).with_sign_ins(sign_ins),
         timers,
         rendered_time: RenderedTime::at(now.wall),
         trusted_proxies: TrustedProxies::new(settings),

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
 
 use may::io::{CoIo, WaitIo};
 
@@ -13,7 +14,9 @@ use super::exit::exit;
 use crate::connection::context::Context;
 use crate::ipc::{FromChild, ToChild};
 use crate::log;
+use crate::password::users::{self, Users};
 use crate::sys::link::{self, Incoming};
+use crate::sys::memory_file;
 use crate::sys::signal::{SignalRequest, Signals};
 
 /// The coroutines that handle messages and signals.
@@ -51,10 +54,11 @@ fn handle_messages(acceptors: &'static Acceptors, link: &CoIo<OwnedFd>) {
             Incoming::Message(message, descriptors) => match ToChild::parse(&message) {
                 Some(ToChild::Drain(listeners)) => acceptors.drain(listeners),
                 Some(ToChild::Logs(first)) => change_logs(acceptors.context, first, &descriptors),
+                Some(ToChild::Users(file)) => change_users(acceptors.context, file, &descriptors),
                 None => {}
             },
             // The master sends no such message, but descriptors are lost when there is no room for them.
-            Incoming::TooLong => ::log::error!("cannot change to the reopened log: no descriptor is left"),
+            Incoming::TooLong => ::log::error!("cannot take what the master has sent: no descriptor is left"),
             Incoming::Closed => exit(acceptors.context),
             Incoming::Empty => {
                 link.wait_io();
@@ -72,6 +76,16 @@ fn handle_signals(context: &Context, signals: &CoIo<Signals>) {
                 signals.wait_io();
             }
         }
+    }
+}
+
+/// Continues with another version of a users file, which the master has checked.
+fn change_users(context: &Context, file: u16, descriptors: &[OwnedFd]) {
+    let read = |fd: &OwnedFd| memory_file::contents(fd.as_fd(), users::MAX_FILE).ok();
+    let users = descriptors.first().and_then(read).and_then(|bytes| Users::parse(&bytes).ok());
+    match (users, &context.site.sign_ins) {
+        (Some(users), Some(sign_ins)) => sign_ins.replace(usize::from(file), Arc::new(users)),
+        _ => ::log::error!("cannot change to the new users file"),
     }
 }
 

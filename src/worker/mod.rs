@@ -33,6 +33,7 @@ use crate::connection::context::Context;
 use crate::ipc::FromChild;
 use crate::log::{self, Label};
 use crate::sandbox::{self, Sandbox};
+use crate::site::auth::SignIns;
 use crate::store::root::OpenedRoot;
 use crate::sys::allowed_calls::AllowedCalls;
 use crate::sys::file::Root;
@@ -100,7 +101,8 @@ fn serve(mut start: WorkerStart) -> Result<(), StepError> {
     let background = Background::start(disk_threads, cpu_threads, start.metrics)
         .map_err(|e| ("start background threads", e))?;
     let background: &'static Background = Box::leak(Box::new(background));
-    let context = context::build(&mut start, (root, directories), background);
+    let sign_ins = sign_ins(&mut start).map_err(|e| ("make a random key", e))?;
+    let context = context::build(&mut start, (root, directories), background, sign_ins);
     if confined {
         context.site.store.pin_roots();
     }
@@ -114,6 +116,12 @@ fn serve(mut start: WorkerStart) -> Result<(), StepError> {
     let (link, listeners, sandbox) = (start.link, start.listeners, start.sandbox);
     let parts = Parts { acceptors, signals, link, listeners, sandbox, watches: start.watches - for_names };
     start_scheduler(parts).map_err(|e| ("start the scheduler", e))
+}
+
+/// What decides on sign-ins, if there are users files.
+fn sign_ins(start: &mut WorkerStart) -> io::Result<Option<SignIns>> {
+    let users = std::mem::take(&mut start.users);
+    if users.is_empty() { Ok(None) } else { SignIns::new(users).map(Some) }
 }
 
 /// Takes on what is the worker's own: counts, CPU, user.

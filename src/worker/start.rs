@@ -2,10 +2,12 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::log::access;
 use crate::metrics::Row;
+use crate::password::users::Users;
 use crate::sandbox::Sandbox;
 use crate::sys::file::Root;
 use crate::sys::process::Identity;
@@ -37,6 +39,8 @@ pub struct WorkerStart {
     pub identity: Option<Identity>,
     /// The access logs, as [`Settings::access_logs`] has them.
     pub access: Vec<access::AccessLogOutput>,
+    /// The users files, as [`Settings::users_files`] has them.
+    pub users: Vec<Arc<Users>>,
     /// The most connections at once.
     pub max_connections: usize,
     /// The most inotify watches at once.

@@ -7,6 +7,7 @@ use super::error_pages::{self, ErrorPages};
 use super::{ScopeSettings, has_age};
 use crate::config::choice::MissingIndex;
 use crate::config::file_value::{FileValue, invalid};
+use crate::config::scope::auth::{self, AuthSettings};
 use crate::config::scope::header_tables::HeaderTables;
 use crate::config::scope::headers::{self, Headers};
 use crate::config::scope::routes::{self, Routes};
@@ -127,6 +128,15 @@ pub const KEYS: &[TableKey<ScopeSettings>] = &[
         takes: cors::TAKES,
         read: ReadKey::Value(|s, _, full, value| put(&mut s.cors, CorsSettings::read(full, value).map(Some))),
         show: |s| s.cors.as_ref().map(|cors| CorsSettings::show(cors.as_ref())),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "auth",
+        takes: auth::TAKES,
+        read: ReadKey::Value(|s, places, full, value| {
+            put(&mut s.auth, AuthSettings::read(places, full, value).map(Some))
+        }),
+        show: |s| s.auth.as_ref().map(AuthSettings::show),
         ..TableKey::EMPTY
     },
     TableKey {

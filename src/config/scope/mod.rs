@@ -5,6 +5,7 @@
 //! what holds in effect. A new one is a line of `scope!` below, a row in [`keys`] (and one of the table of
 //! flags if it has a flag), and its use.
 
+pub mod auth;
 pub mod cors;
 pub mod error_pages;
 pub mod header_tables;
@@ -15,6 +16,7 @@ pub mod routes;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::auth::AuthSettings;
 use self::cors::CorsSettings;
 use self::error_pages::ErrorPages;
 use self::header_tables::HeaderTables;
@@ -112,6 +114,8 @@ scope! {
     header_tables: HeaderTables = HeaderTables::default();
     /// True if `_redirects` and `_headers` in the root are read.
     site_files: bool = false;
+    /// Who is let in; `None` lets in all.
+    auth: Option<AuthSettings> = None;
 }
 
 impl Scope {

@@ -14,6 +14,7 @@
 
 mod digest;
 mod failures;
+pub mod protection;
 mod remembered;
 mod verifications;
 
@@ -91,20 +92,20 @@ impl SignIns {
     ///
     /// # Errors
     /// See getrandom(2).
-    pub fn new(files: Vec<Users>) -> io::Result<SignIns> {
+    pub fn new(files: Vec<Arc<Users>>) -> io::Result<SignIns> {
         let state = SignInState {
             remembered: RememberedSignIns::new(),
             failures: SignInFailures::new(),
             verifications: Verifications::default(),
         };
-        let files = files.into_iter().map(|users| Mutex::new(Arc::new(users))).collect();
+        let files = files.into_iter().map(Mutex::new).collect();
         Ok(SignIns { key: DigestKey::random()?, files, state: Mutex::new(state) })
     }
 
     /// Takes up a new version of a file. What is remembered of users who have the same hash as before stays.
-    pub fn replace(&self, file: usize, users: Users) {
+    pub fn replace(&self, file: usize, users: Arc<Users>) {
         if let Some(place) = self.files.get(file) {
-            *lock(place) = Arc::new(users);
+            *lock(place) = users;
         }
     }
 
@@ -349,9 +350,9 @@ mod tests {
         assert!(step("anna:64").is_ok(), "those that are done leave room");
     }
 
-    fn users(lines: &[(&str, &str)]) -> Users {
+    fn users(lines: &[(&str, &str)]) -> Arc<Users> {
         let lines: Vec<String> = lines.iter().map(|(user, hash)| format!("{user}:{hash}\n")).collect();
-        Users::parse(lines.concat().as_bytes()).unwrap()
+        Arc::new(Users::parse(lines.concat().as_bytes()).unwrap())
     }
 
     fn read(credentials: &str) -> BasicCredentials {

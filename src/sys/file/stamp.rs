@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Stat, StatxFlags};
 use rustix::io::Errno;
@@ -80,6 +81,14 @@ pub(super) fn kind_and_stamp(stat: &Stat) -> (Kind, Stamp) {
         links: u64::from(stat.st_nlink),
     };
     (kind, stamp)
+}
+
+/// Kind and stamp of what a path leads to.
+///
+/// # Errors
+/// See stat(2).
+pub fn stat_path(path: &Path) -> io::Result<(Kind, Stamp)> {
+    Ok(kind_and_stamp(&rustix::fs::stat(path)?))
 }
 
 /// The stamp of an open file as this kernel has it, without a question to another machine (statx(2)
