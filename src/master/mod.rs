@@ -34,6 +34,7 @@ pub mod steering;
 pub mod supervisor;
 pub mod systemd;
 pub mod upgrade;
+pub mod users;
 pub mod users_file;
 pub mod users_watch;
 pub mod watchdog;

@@ -131,7 +131,7 @@ mod tests {
             fs::rename(&next, &path).unwrap();
         };
         let absent = UsersFile::open(&path).unwrap_err().to_string();
-        assert!(absent.contains("users file") && absent.contains("No such file"), "{absent}");
+        assert!(absent.contains("users file") && absent.contains("no such file"), "{absent}");
         replace("anna:plain\n");
         let faulty = UsersFile::open(&path).unwrap_err().to_string();
         assert!(faulty.contains("users: line 1: the hash of user anna"), "{faulty}");
@@ -150,7 +150,7 @@ mod tests {
             assert_eq!((file.check(), count(&file)), (None, 2));
         }
         fs::remove_file(&path).unwrap();
-        assert!(matches!(file.check(), Some(FileChange::Faulty(why)) if why.contains("No such file")));
+        assert!(matches!(file.check(), Some(FileChange::Faulty(why)) if why.contains("no such file")));
         assert_eq!((file.check(), count(&file)), (None, 2));
         fs::create_dir(&path).unwrap();
         assert!(matches!(file.check(), Some(FileChange::Faulty(why)) if why.contains("regular")));

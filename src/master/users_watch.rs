@@ -1,70 +1,42 @@
-//! Looks for changes of users files, and hands new versions to the workers that run.
+//! When the users files are looked at. Pure.
 
-use std::os::fd::AsFd;
 use std::time::Duration;
-
-use super::state::Master;
-use super::supervisor::event::ChildKind;
-use super::users_file::{FileChange, UsersFile};
-use crate::error::cause;
-use crate::ipc::ToChild;
-use crate::sys::memory_file;
-use crate::sys::timer;
 
 /// How often the files are looked at.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// When the files are looked at next, on the monotonic clock.
+/// When the files are looked at next. All times are on one monotonic clock.
 #[derive(Debug, Default)]
-pub struct UsersWatch(Duration);
+pub struct UsersWatch {
+    next: Duration,
+}
 
-impl Master {
-    /// When the users files are to be looked at, if there are any.
-    pub(super) fn users_due(&self) -> Option<Duration> {
-        let mut files = self.generations.iter().flat_map(|generation| &generation.users);
-        files.any(UsersFile::is_watched).then_some(self.users_watch.0)
+impl UsersWatch {
+    /// When that is due.
+    pub fn due(&self) -> Duration {
+        self.next
     }
 
-    /// Looks at the users files of all generations, if that is due. Workers that drain get new versions too.
-    pub(super) fn check_users(&mut self) {
-        let now = timer::monotonic();
-        if now < self.users_watch.0 {
-            return;
+    /// True when it is due; it counts as done.
+    pub fn begin(&mut self, now: Duration) -> bool {
+        let due = now >= self.next;
+        if due {
+            self.next = now + PERIOD;
         }
-        self.users_watch.0 = now + PERIOD;
-        for index in 0..self.generations.len() {
-            for file in 0..self.generations[index].users.len() {
-                self.check_users_file(index, file);
-            }
-        }
+        due
     }
+}
 
-    fn check_users_file(&mut self, index: usize, number: usize) {
-        let generation = &mut self.generations[index];
-        let Some(file) = generation.users.get_mut(number) else { return };
-        let (path, number) = (file.path().display().to_string(), u16::try_from(number).unwrap_or(u16::MAX));
-        let bytes = match file.check() {
-            None => return,
-            Some(FileChange::Faulty(why)) => {
-                ::log::error!("cannot use the users file {path}: {why}; its users stay as they were");
-                return;
-            }
-            Some(FileChange::New(bytes)) => bytes,
-        };
-        ::log::info!("the users file {path} has changed: {} users", file.users().count());
-        let workers = self.children.ids().into_iter().filter(|id| id.kind == ChildKind::Worker);
-        let workers = workers.filter(|id| id.generation == generation.number);
-        let sent = memory_file::sealed("users", &bytes).map(|memory| {
-            let message = ToChild::Users(number);
-            // All of them, also after one that does not read its messages.
-            workers.filter(|id| !self.children.send(*id, &message, &[memory.as_fd()])).count() == 0
-        });
-        if let Err(error) = &sent {
-            ::log::error!("cannot hand the users file {path} to the workers: {}", cause(error));
-        }
-        if !sent.unwrap_or(false) {
-            // Again at the next check.
-            file.forget_stamp();
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_are_looked_at_once_a_second() {
+        let mut watch = UsersWatch::default();
+        let at = Duration::from_millis;
+        assert!(watch.begin(at(5000)) && !watch.begin(at(5000)) && !watch.begin(at(5999)));
+        assert_eq!(watch.due(), at(6000));
+        assert!(watch.begin(at(6000)));
     }
 }

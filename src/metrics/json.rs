@@ -245,7 +245,7 @@ mod tests {
             r#""cache":{"hits":4,"misses":3,"stale":6,"entries":2,"watches":5},"compressed":{"hits":7,"entries":2,"bytes":900},"jobs":{"open":{"#,
             r#""jobs":{"open":{"queued":21,"waiting":2,"running":3,"#,
             r#""ended":{"done":10,"panicked":1,"dropped":5,"refused":4},"wait_seconds":1.000000007,"run_seconds":2.5},"#,
-            r#""compress":{"queued":0,"waiting":0,"running":0,"ended":{"done":0,"panicked":0,"dropped":0,"refused":0},"wait_seconds":0,"run_seconds":0}}},{"worker":1,"up":false,"pid":null,"#,
+            r#""password":{"queued":0,"waiting":0,"running":0,"ended":{"done":0,"panicked":0,"dropped":0,"refused":0},"wait_seconds":0,"run_seconds":0}}},{"worker":1,"up":false,"pid":null,"#,
         ] {
             assert_eq!(text.matches(part).count(), 1, "{part} in {text}");
         }

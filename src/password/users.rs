@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::stored_hash::StoredHash;
 use crate::http::authorization::MAX_USER;
 
-/// The most bytes of a file, some 14,000 users. A worker reads them in some ms, in which it does nothing else.
+/// The most bytes of a file, some 14,000 users. A worker reads them in some ms, and does nothing else then.
 pub const MAX_FILE: usize = 1 << 20;
 
 /// The most bytes of a line, without its end.

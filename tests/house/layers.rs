@@ -14,8 +14,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "master",
         &[
-            "worker", "admin", "capacity", "sandbox", "ipc", "config", "log", "metrics", "http", "time",
-            "sys", "error",
+            "worker", "admin", "capacity", "sandbox", "ipc", "config", "log", "metrics", "password", "http",
+            "time", "sys", "error",
         ],
     ),
     (
@@ -30,6 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "log",
             "metrics",
+            "password",
             "http",
             "time",
             "sys",

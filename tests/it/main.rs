@@ -26,6 +26,7 @@ mod watchdog;
 mod persistence;
 mod pipelining;
 
+mod auth;
 mod cache;
 mod files;
 mod find_by_name;

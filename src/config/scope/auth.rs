@@ -1,5 +1,5 @@
-//! Sign-in by name and password, `auth` in the settings file: `{ realm = "staff", users_file = "/etc/users" }`,
-//! or `false` where what is inherited does not hold.
+//! Sign-in by name and password, `auth` in the settings file: a table with realm and users file, or `false`
+//! where what is inherited does not hold.
 
 use std::path::PathBuf;
 

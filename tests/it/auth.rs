@@ -1,0 +1,451 @@
+//! Sign-in by name and password: who is let in where, what hostile credentials get, and how a users file that
+//! changes is taken up.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::PathBuf;
+
+use rustix::process::Signal;
+
+use crate::support::configured::{Configured, refused, serve};
+use crate::support::exposition::Exposition;
+use crate::support::launch::run_with;
+use crate::support::{Response, Server, Tree, eventually, skipped};
+
+/// anna has "right", ben has "other"; by SHA-256-crypt, which is quick with so few rounds.
+const ANNA: &str = "anna:$5$rounds=1000$right$r2egymy6H9DAes98MXhT0pxgEXaMlrzxdYP28.M1orB";
+const BEN: &str = "ben:$5$rounds=1000$other$5U0XBcGnplQ0pNbIlW2Cf2I4nGQuqRQ6y9R.h.PD0O9";
+/// "user:password", encoded.
+const RIGHT: &str = "Authorization: Basic YW5uYTpyaWdodA==\r\n";
+const OTHER: &str = "Authorization: Basic YmVuOm90aGVy\r\n";
+const WRONG: &str = "Authorization: Basic YW5uYTp3cm9uZw==\r\n";
+/// zoe, who does not exist.
+const UNKNOWN: &str = "Authorization: Basic em9lOnJpZ2h0\r\n";
+
+const CHALLENGE: &str = "Basic realm=\"staff\", charset=\"UTF-8\"";
+
+/// A server and its users files.
+struct Protected {
+    server: Configured,
+    /// `users` and, where the settings name it, `others`.
+    files: Tree,
+}
+
+impl std::ops::Deref for Protected {
+    type Target = Server;
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl Protected {
+    /// A site with files in several places. `USERS` in the settings is the directory of the users files.
+    #[track_caller]
+    fn start(settings: &str, flags: &[&str]) -> Protected {
+        let tree = Tree::empty();
+        for name in ["index.html", "a.txt", "open/o.txt", "staff/s.txt", "health", "staff/deep/index.html"] {
+            tree.file(name, format!("{name}\n"));
+        }
+        let files = Tree::empty();
+        files.file("users", format!("# staff\n{ANNA}\n{BEN}\n"));
+        files.file("others", format!("{BEN}\n"));
+        let text = settings.replace("USERS", files.path().to_str().unwrap());
+        Protected { server: serve(tree, &text, flags), files }
+    }
+
+    /// Replaces a file at once, as an editor does.
+    fn replace(&self, name: &str, text: &str) {
+        let next = self.files.file("next", text);
+        fs::rename(next, self.files.at(name)).unwrap();
+    }
+
+    /// Waits until a request has this status.
+    #[track_caller]
+    fn becomes(&self, target: &str, fields: &str, status: u16) {
+        eventually(&format!("{target} is {status}"), || {
+            (self.get_with(target, fields).status == status).then_some(())
+        });
+    }
+
+    /// How many passwords were verified.
+    fn verified(&self) -> f64 {
+        let series = "mayhttpd_background_jobs_total{worker=\"0\",kind=\"password\",outcome=\"done\"}";
+        Exposition::of(self.admin_address()).value(series)
+    }
+}
+
+const STAFF: &str = "auth = { realm = 'staff', users_file = 'USERS/users' }\n";
+
+/// Checks a 401.
+#[track_caller]
+fn is_refused(response: &Response) {
+    response.has_status(&[401]);
+    assert_eq!(response.all("www-authenticate"), [CHALLENGE]);
+    assert_eq!(response.all("cache-control"), ["private"]);
+}
+
+#[test]
+fn each_level_says_who_is_let_in_and_a_location_may_let_in_all() {
+    let settings = format!(
+        "{STAFF}[[location]]\npath = '/open'\nauth = false\n\
+         [[location]]\npath = '/staff'\nauth = {{ realm = 'few', users_file = 'USERS/others' }}\n\
+         [[location]]\npath = '/fixed'\nreturn = {{ status = 302, url = '/elsewhere' }}\n\
+         [[location]]\npath = '/denied'\ndeny = 'all'\n\
+         [[host]]\nnames = ['free.example']\nauth = false\n\
+         [[host]]\nnames = ['own.example']\n[[host.location]]\npath = '/open'\nauth = false\n"
+    );
+    let server = Protected::start(&settings, &[]);
+    for target in ["/", "/a.txt", "/absent", "/%61.txt", "/open/../a.txt", "/x/..//a.txt", "/fixed"] {
+        is_refused(&server.get(target));
+        is_refused(&server.get_with(target, WRONG));
+    }
+    for (target, fields, status) in [
+        ("/a.txt", RIGHT, 200),
+        ("/a.txt", OTHER, 200),
+        ("/absent", RIGHT, 404),
+        ("/fixed", RIGHT, 302),
+        ("/open/o.txt", "", 200),
+        ("/open/o.txt", WRONG, 200),
+        ("/staff/../open/o.txt", "", 200),
+        ("/staff/s.txt", RIGHT, 401),
+        ("/staff/s.txt", OTHER, 200),
+        ("/open/../staff/s.txt", "", 401),
+        ("/staff", OTHER, 301),
+        ("/staff", "", 401),
+        // Before a password is looked at.
+        ("/denied", RIGHT, 403),
+        ("/denied", "", 403),
+        ("/a.txt", "Host: free.example\r\n", 200),
+    ] {
+        let host = if fields.starts_with("Host") { "" } else { "Host: a\r\n" };
+        let response = server.ask(format!("GET {target} HTTP/1.1\r\n{host}{fields}\r\n"));
+        assert_eq!(response.status, status, "{target} {fields}");
+    }
+    for (host, target, status) in [("own.example", "/a.txt", 401), ("own.example", "/open/o.txt", 200)] {
+        server.ask(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).has_status(&[status]);
+    }
+}
+
+#[test]
+fn every_method_needs_the_sign_in() {
+    let server = Protected::start(STAFF, &[]);
+    let ask = |method: &str, fields: &str| {
+        let mut client = server.client();
+        client.send(format!("{method} /a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n{fields}\r\n"));
+        if method == "HEAD" { client.response_to_head() } else { client.response() }
+    };
+    for method in ["GET", "HEAD", "POST", "OPTIONS", "DELETE"] {
+        is_refused(&ask(method, ""));
+        let status = ask(method, RIGHT).status;
+        assert_eq!(status, if matches!(method, "GET" | "HEAD") { 200 } else { 405 }, "{method}");
+    }
+}
+
+#[test]
+fn shared_caches_keep_nothing_of_a_protected_path() {
+    let settings = format!(
+        "{STAFF}cache_control = 'public'\nexpires = '1h'\n\
+         [[location]]\npath = '/staff'\ncache_control = 'no-store'\nexpires = 'off'\n\
+         [[location]]\npath = '/open'\nauth = false\n"
+    );
+    let server = Protected::start(&settings, &[]);
+    let response = server.get_with("/a.txt", RIGHT);
+    assert_eq!(response.all("cache-control"), ["public, max-age=3600", "private"]);
+    let tag = response["etag"].to_owned();
+    let response = server.get_with("/a.txt", &format!("{RIGHT}If-None-Match: {tag}\r\n"));
+    response.has_status(&[304]);
+    assert!(response.all("cache-control").contains(&"private"));
+    assert_eq!(server.get_with("/absent", RIGHT).all("cache-control"), ["private"]);
+    assert_eq!(server.get_with("/staff/s.txt", RIGHT).all("cache-control"), ["no-store"]);
+    assert_eq!(server.get("/open/o.txt").all("cache-control"), ["public, max-age=3600"]);
+}
+
+#[test]
+fn health_paths_need_no_sign_in_and_open_nothing_else() {
+    let settings = "auth = { realm = 'staff', users_file = 'USERS/users', health = ['/health', '/no/'] }\n\
+                    [[location]]\npath = '/'\nfind_by_name = true\n";
+    let server = Protected::start(settings, &[]);
+    server.get("/health").is(200, "health\n");
+    assert_eq!(server.get("/health").field("cache-control"), None);
+    server.get("/%68ealth").has_status(&[200]);
+    server.get("/no").has_status(&[404]);
+    for target in ["/health/x", "/healthy", "/Health", "/", "/?=health", "/x/health"] {
+        is_refused(&server.get(target));
+    }
+    server.get_with("/x/health", RIGHT).has_status(&[200]);
+}
+
+#[test]
+fn a_search_by_name_finds_nothing_that_needs_another_sign_in() {
+    let settings = format!(
+        "{STAFF}[[location]]\npath = '/open'\nauth = false\nfind_by_name = true\n\
+         [[location]]\npath = '/staff'\nauth = {{ realm = 'few', users_file = 'USERS/others' }}\n\
+         [[location]]\npath = '/find'\nfind_by_name = true\n"
+    );
+    let server = Protected::start(&settings, &[]);
+    for (target, fields, status) in [
+        ("/open/x/o.txt", "", 200),
+        ("/open/x/a.txt", "", 404),
+        ("/open/x/s.txt", "", 404),
+        ("/open?=s.txt", "", 404),
+        ("/find/a.txt", "", 401),
+        ("/find/a.txt", RIGHT, 200),
+        ("/find/o.txt", RIGHT, 200),
+        ("/find/s.txt", RIGHT, 404),
+    ] {
+        let response = server.get_with(target, fields);
+        assert_eq!(response.status, status, "{target} {fields}");
+    }
+}
+
+#[test]
+fn hostile_credentials_are_refused_without_a_verification() {
+    let server = Protected::start(STAFF, &["--admin", "0"]);
+    let long = "A".repeat(20_000);
+    let double = RIGHT.repeat(2);
+    for fields in [
+        "Authorization:\r\n",
+        "Authorization: Basic\r\n",
+        "Authorization: Basic \r\n",
+        "Authorization: Basic ====\r\n",
+        "Authorization: Basic YW5uYQ==\r\n",
+        "Authorization: Basic OnJpZ2h0\r\n",
+        "Authorization: Bearer YW5uYTpyaWdodA==\r\n",
+        "Authorization: Digest username=\"anna\"\r\n",
+        "Authorization: Basic YW5uYTpyaWdodA==, Basic YW5uYTpyaWdodA==\r\n",
+        // "anna:right" with a line feed, and with a NUL.
+        "Authorization: Basic YW5uYTpyaWdodAo=\r\n",
+        "Authorization: Basic YW5uYTpyaWdodAA=\r\n",
+        "Authorization: Basic \u{fc}\r\n",
+        "Proxy-Authorization: Basic YW5uYTpyaWdodA==\r\n",
+        &format!("Authorization: Basic {long}\r\n"),
+        &double,
+    ] {
+        is_refused(&server.get_with("/a.txt", fields));
+    }
+    assert_eq!(server.verified(), 0.0);
+    server.get_with("/a.txt", "authorization: bAsIc   YW5uYTpyaWdodA\r\n").has_status(&[200]);
+}
+
+#[test]
+fn a_right_answer_is_remembered_and_a_wrong_one_is_verified_again() {
+    let server = Protected::start(STAFF, &["--admin", "0"]);
+    for _ in 0..5 {
+        server.get_with("/a.txt", RIGHT).has_status(&[200]);
+    }
+    assert_eq!(server.verified(), 1.0);
+    for (verified, fields) in [(2.0, WRONG), (3.0, UNKNOWN), (4.0, WRONG)] {
+        is_refused(&server.get_with("/a.txt", fields));
+        assert_eq!(server.verified(), verified);
+    }
+    server.get_with("/a.txt", RIGHT).has_status(&[200]);
+    assert_eq!(server.verified(), 4.0);
+}
+
+#[test]
+fn a_client_that_fails_again_and_again_is_sent_away_and_others_are_served() {
+    let server = Protected::start(STAFF, &["--admin", "0"]);
+    server.get_with("/a.txt", RIGHT).has_status(&[200]);
+    for attempt in 0..5 {
+        let field = ["Authorization: Basic YW5uYTox", "Mg==", "Mw==", "NA==", "NQ=="];
+        let field =
+            if attempt == 0 { field[0].to_owned() } else { format!("{}{}", field[0], field[attempt]) };
+        is_refused(&server.get_with("/a.txt", &format!("{field}\r\n")));
+    }
+    // All at once, each with another password.
+    let mut clients: Vec<_> = (0..12).map(|_| server.client()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        let credentials = ["YTph", "YTpi", "YTpj", "YTpk", "YTpl", "YTpm"];
+        let more = ["Yjph", "Yjpi", "Yjpj", "Yjpk", "Yjpl", "Yjpm"];
+        let credentials = credentials.iter().chain(&more).nth(number).unwrap();
+        client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic {credentials}\r\n\r\n"));
+    }
+    // What is remembered, and what needs no sign-in, is not delayed.
+    server.get_with("/a.txt", RIGHT).has_status(&[200]);
+    let responses: Vec<Response> = clients.iter_mut().map(|client| client.response()).collect();
+    let sent_away: Vec<&Response> = responses.iter().filter(|response| response.status == 429).collect();
+    assert!(!sent_away.is_empty(), "all wait");
+    for response in sent_away {
+        let seconds: u64 = response["retry-after"].parse().unwrap();
+        assert!((1..60).contains(&seconds), "{seconds}");
+    }
+    assert!(responses.iter().all(|response| matches!(response.status, 401 | 429)));
+    assert!(server.verified() < 1.0 + 5.0 + 12.0);
+}
+
+#[test]
+fn a_changed_file_is_taken_up_and_a_faulty_one_leaves_the_users_as_they_were() {
+    let server = Protected::start(STAFF, &["--admin", "0"]);
+    let pid = server.workers()[0].pid;
+    server.get_with("/a.txt", RIGHT).has_status(&[200]);
+    server.get_with("/a.txt", OTHER).has_status(&[200]);
+    let verified = server.verified();
+    server.replace("users", &format!("{BEN}\n"));
+    server.becomes("/a.txt", RIGHT, 401);
+    server.says("how many users there are", |line| line.contains("has changed: 1 users"));
+
+    let before = server.verified();
+    server.get_with("/a.txt", OTHER).has_status(&[200]);
+    assert!(server.verified() == before && before >= verified, "who has not changed is remembered");
+
+    server.replace("users", "ben:plain\n");
+    server.says("the file, the line and the reason", |line| {
+        line.contains("/users: line 1: the hash of user ben is DES, plain text or an unknown format")
+            && line.contains("its users stay as they were")
+    });
+    server.get_with("/a.txt", OTHER).has_status(&[200]);
+    fs::remove_file(server.files.at("users")).unwrap();
+    server.says("that it has gone", |line| line.contains("/users: no such file"));
+    server.get_with("/a.txt", OTHER).has_status(&[200]);
+    server.replace("users", &format!("{ANNA}\n"));
+    server.becomes("/a.txt", OTHER, 401);
+    assert_eq!(server.log().matches("line 1:").count(), 1);
+    assert!(!server.log().contains("plain\""));
+    assert_eq!(server.workers()[0].pid, pid, "no worker was started again");
+    // A worker that starts later has what was taken up.
+    server.replace_worker();
+    server.becomes("/a.txt", RIGHT, 200);
+    server.get_with("/a.txt", OTHER).has_status(&[401]);
+}
+
+#[test]
+fn a_faulty_file_keeps_a_server_from_its_start_and_a_reload_from_its_end() {
+    let files = Tree::empty();
+    let path = files.at("users");
+    let settings = STAFF.replace("USERS", files.path().to_str().unwrap());
+    for (text, why) in [
+        (None, "no such file"),
+        (Some(format!("{ANNA}\n{ANNA}\n")), "line 2: user anna stands in line 1 already"),
+        (Some("\nanna".to_owned()), "line 2: there is no colon"),
+        (Some("anna:$2y$31$".to_owned()), "line 1: the hash of user anna"),
+    ] {
+        if let Some(text) = text {
+            fs::write(&path, text).unwrap();
+        }
+        let error = refused(&settings);
+        let start = format!("mayhttpd: cannot use the users file {}: ", path.display());
+        assert!(error.starts_with(&start) && error.contains(why), "{error}");
+    }
+    let server = Protected::start(STAFF, &[]);
+    server.replace("users", "anna");
+    server.signal(Signal::HUP);
+    server.says("why it does not reload", |line| line.contains("line 1: there is no colon"));
+    server.get_with("/a.txt", RIGHT).has_status(&[200]);
+    server.replace("users", &format!("{ANNA}\n"));
+    server.signal(Signal::HUP);
+    server.becomes("/a.txt", OTHER, 401);
+    server.get_with("/a.txt", RIGHT).has_status(&[200]);
+}
+
+#[test]
+fn mistakes_are_said_with_their_place() {
+    for (text, error) in [
+        ("auth = true", "FILE:1:8: auth: is a boolean (expected false or a table: "),
+        ("auth = '/etc/users'", "FILE:1:8: auth: is a string (expected false or a table: "),
+        ("auth = {}", "FILE:1:8: auth: needs realm (expected "),
+        ("auth = { realm = 'a' }", "FILE:1:8: auth: needs users_file (expected "),
+        ("auth = { users_file = 'a' }", "FILE:1:8: auth: needs realm (expected "),
+        ("auth = { realm = '', users_file = 'a' }", "FILE:1:18: auth.realm: invalid value \"\""),
+        ("auth = { realm = 1, users_file = 'a' }", "FILE:1:18: auth.realm: is an integer"),
+        ("auth = { realm = \"a\\nb\", users_file = 'a' }", "FILE:1:18: auth.realm: invalid value"),
+        ("auth = { realm = 'a', users_file = '' }", "FILE:1:36: auth.users_file: invalid value \"\""),
+        ("auth = { realm = 'a', user_file = 'a' }", "auth.user_file: unknown key (did you mean users_file?)"),
+        ("auth = { realm = 'a', users_file = 'a', health = '/x' }", "auth.health: is a string"),
+        ("auth = { realm = 'a', users_file = 'a', health = ['x'] }", "auth.health: invalid value \"x\""),
+        ("auth = { realm = 'a', users_file = 'a', health = [] }", "auth.health: is empty"),
+    ] {
+        let refusal = refused(&format!("{text}\n"));
+        assert!(refusal.contains(error), "{text}: {refusal}");
+    }
+}
+
+#[test]
+fn the_access_log_has_the_user() {
+    let logs = Tree::empty();
+    let log = logs.at("access.log");
+    let spaced = BEN.replacen("ben", "ben b", 1);
+    for (format, anna, none, spaced_name) in [
+        ("combined", " - anna [", " - - [", " - ben\\x20b ["),
+        ("json", "\"user\":\"anna\",", "\"method\":\"GET\"", "\"user\":\"ben b\","),
+    ] {
+        let flags = ["--access-log", log.to_str().unwrap(), "--access-format", format];
+        let server = Protected::start(STAFF, &flags);
+        server.replace("users", &format!("{ANNA}\n{spaced}\n"));
+        server.becomes("/a.txt", "Authorization: Basic YmVuIGI6b3RoZXI=\r\n", 200);
+        server.get_with("/a.txt?anna", RIGHT).has_status(&[200]);
+        server.get_with("/a.txt?none", WRONG).has_status(&[401]);
+        let has = |target: &str, wanted: &str| {
+            eventually(&format!("{wanted} in the line of {target}"), || {
+                let text = fs::read_to_string(&log).unwrap_or_default();
+                text.lines().any(|line| line.contains(target) && line.contains(wanted)).then_some(())
+            });
+        };
+        has("?anna", anna);
+        has("?none", none);
+        has("/a.txt", spaced_name);
+        let text = fs::read_to_string(&log).unwrap();
+        assert!(!text.lines().any(|line| line.contains("?none") && line.contains("anna")), "{text}");
+        fs::remove_file(&log).unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_only_root_may_read_serves_workers_of_another_user() {
+    let test = "a_file_that_only_root_may_read_serves_workers_of_another_user";
+    if !rustix::process::geteuid().is_root() {
+        skipped(test, "not root");
+        return;
+    }
+    let server = Protected::start(&format!("user = 'nobody'\n{STAFF}"), &[]);
+    let path: PathBuf = server.files.at("users");
+    let lock = |path: &PathBuf| {
+        chown(path, Some(0), Some(0)).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    };
+    lock(&path);
+    assert_ne!(server.workers()[0].user(), 0);
+    server.get_with("/a.txt", RIGHT).has_status(&[200]);
+    let next = server.files.file("next", format!("{BEN}\n"));
+    lock(&next);
+    fs::rename(next, &path).unwrap();
+    server.becomes("/a.txt", RIGHT, 401);
+    server.get_with("/a.txt", OTHER).has_status(&[200]);
+}
+
+#[test]
+fn a_line_of_the_command_lets_its_user_in() {
+    let tree = Tree::empty();
+    tree.file("a.txt", "a");
+    let files = Tree::empty();
+    let mut lines = String::new();
+    for kind in [&["password", "bcrypt"][..], &["password", "argon2id", "--argon2id"]] {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_mayhttpd"));
+        child.args([&kind[..1], &kind[2..], &kind[1..2]].concat());
+        let input = files.file("input", "right\n");
+        child.stdin(fs::File::open(input).unwrap());
+        lines.push_str(&String::from_utf8(child.output().unwrap().stdout).unwrap());
+    }
+    files.file("users", lines);
+    let server = serve(tree, &STAFF.replace("USERS", files.path().to_str().unwrap()), &[]);
+    // "bcrypt:right", "argon2id:right", "argon2id:wrong".
+    for (credentials, status) in
+        [("YmNyeXB0OnJpZ2h0", 200), ("YXJnb24yaWQ6cmlnaHQ=", 200), ("YXJnb24yaWQ6d3Jvbmc=", 401)]
+    {
+        let response = server.get_with("/a.txt", &format!("Authorization: Basic {credentials}\r\n"));
+        assert_eq!(response.status, status, "{credentials}");
+    }
+}
+
+#[test]
+fn a_dump_has_what_was_set() {
+    let files = Tree::empty();
+    let file = files.file(
+        "may.toml",
+        "[[location]]\npath = '/a'\nauth = { realm = 'a\"b', users_file = '/u', health = ['/x'] }\n\
+         [[location]]\npath = '/b'\nauth = false\n",
+    );
+    let dump = run_with(&["-T", "-c", file.to_str().unwrap()]).output;
+    for line in ["auth = { realm = \"a\\\"b\", users_file = \"/u\", health = [\"/x\"] }", "auth = false"] {
+        assert!(dump.contains(line), "{dump}");
+    }
+}
