@@ -44,8 +44,8 @@ impl UsersFile {
         let failed = |why| StartupError::UsersFile { path: path.to_owned(), why };
         let (stamp, bytes) = read(path).map_err(|error| failed(cause(&error)))?;
         let users = Users::parse(&bytes).map_err(|fault| failed(fault.to_string()))?;
-        let local = filesystem::path_is_local(path);
-        Ok(UsersFile { path: path.to_owned(), seen: Some(Ok(stamp)), local, users: Arc::new(users) })
+        let (local, users) = (is_local(path), Arc::new(users));
+        Ok(UsersFile { path: path.to_owned(), seen: Some(Ok(stamp)), local, users })
     }
 
     /// The path.
@@ -98,6 +98,16 @@ impl UsersFile {
     }
 }
 
+/// True if to look at a path, and to read what it leads to, waits for no network.
+fn is_local(path: &Path) -> bool {
+    let is_beside = |path: &Path| path.parent().is_some_and(filesystem::path_is_local);
+    let written = std::path::absolute(path);
+    let real = std::fs::canonicalize(path);
+    // Also of the file itself, which may be mounted alone.
+    let is_own = std::fs::File::open(path).and_then(|file| filesystem::is_local(file.as_fd()));
+    is_own.unwrap_or(false) && [written, real].into_iter().all(|path| path.is_ok_and(|path| is_beside(&path)))
+}
+
 /// The bytes of a file, and its stamp after they were read.
 fn read(path: &Path) -> io::Result<(Stamp, Vec<u8>)> {
     // A FIFO would keep the open waiting.
@@ -138,7 +148,6 @@ mod tests {
 
         replace(A);
         let mut file = UsersFile::open(&path).unwrap();
-        file.local = true;
         let count = |file: &UsersFile| file.users().count();
         assert_eq!((file.check(), count(&file)), (None, 1));
         replace(&[A, B].concat());

@@ -129,7 +129,8 @@ impl std::ops::Index<&str> for Response {
 #[track_caller]
 fn field(line: &str) -> (String, String) {
     let (name, value) = line.split_once(": ").unwrap_or_else(|| panic!("bad field line {line:?}"));
-    assert!(name == "ETag" || name.split('-').all(is_capitalised), "unusual casing of {name:?}");
+    let special = matches!(name, "ETag" | "WWW-Authenticate");
+    assert!(special || name.split('-').all(is_capitalised), "unusual casing of {name:?}");
     assert!(value == value.trim() && !value.is_empty(), "stray space in {line:?}");
     (name.to_owned(), value.to_owned())
 }
