@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use super::class::StatusClass;
 use super::close_reason::CloseReason;
 use super::histogram::BOUNDS;
+use super::hosts::HostSnapshot;
 use super::job_kind::JobKind;
 use super::job_outcome::JobOutcome;
 use super::method_label::METHOD_LABELS;
@@ -30,7 +31,7 @@ pub fn render(snapshot: &Snapshot) -> String {
 
 /// The whole document. The members of each object appear in the order of the fields.
 #[derive(Serialize)]
-struct Document {
+struct Document<'a> {
     version: &'static str,
     now: Milliseconds,
     started: Milliseconds,
@@ -39,7 +40,17 @@ struct Document {
     generation: u64,
     admin_restarts: u64,
     bounds: Vec<Nanoseconds>,
+    /// Left out without hosts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hosts: Vec<HostRecord<'a>>,
     workers: Vec<SlotRecord>,
+}
+
+#[derive(Serialize)]
+struct HostRecord<'a> {
+    host: &'a str,
+    requests: ByLabel<u64>,
+    sent_bytes: u64,
 }
 
 /// A slot. A member is `null` if the slot has no worker now, or if the value is unknown.
@@ -144,7 +155,7 @@ impl ByLabel<u64> {
     }
 }
 
-fn document(snapshot: &Snapshot) -> Document {
+fn document(snapshot: &Snapshot) -> Document<'_> {
     Document {
         version: snapshot.version,
         now: Milliseconds(snapshot.now),
@@ -154,7 +165,16 @@ fn document(snapshot: &Snapshot) -> Document {
         generation: snapshot.generation,
         admin_restarts: snapshot.admin_restarts,
         bounds: BOUNDS.iter().map(|&bound| Nanoseconds(bound)).collect(),
+        hosts: snapshot.hosts.iter().map(host_record).collect(),
         workers: snapshot.slots.iter().enumerate().map(|(index, slot)| slot_record(index, slot)).collect(),
+    }
+}
+
+fn host_record(host: &HostSnapshot) -> HostRecord<'_> {
+    HostRecord {
+        host: &host.name,
+        requests: ByLabel::of(StatusClass::ALL, StatusClass::label, &host.requests),
+        sent_bytes: host.sent,
     }
 }
 
@@ -236,7 +256,8 @@ mod tests {
         for part in [
             r#"{"version":"1.2.3","now":1700000060.5,"started":1700000000,"state":"serving","health":"ready","#,
             r#""bounds":[0.000001,0.000002,"#,
-            r#","workers":[{"worker":0,"up":true,"pid":42,"generation":1,"started":1700000000.25,"heartbeat_age":0.08,"#,
+            r#"],"hosts":[{"host":"(none)","requests":{"2xx":0,"3xx":0,"4xx":2,"5xx":0},"sent_bytes":600},{"host":"*.example.org","#,
+            r#"],"workers":[{"worker":0,"up":true,"pid":42,"generation":1,"started":1700000000.25,"heartbeat_age":0.08,"#,
             r#""cpu_seconds":1.23,"memory_bytes":8192,"restarts":0,"draining":0,"accepted":9,"sent_bytes":4096,"#,
             r#""open":{"handshake":0,"idle":2,"#,
             r#""linger":0},"in_idle_set":1,"ended":{"#,
@@ -251,6 +272,12 @@ mod tests {
         }
         assert!(text.ends_with("}}}]}\n"));
         assert!(!text.contains(",}") && !text.contains(",]") && !text.contains("{,") && !text.contains("[,"));
+    }
+
+    #[test]
+    fn without_hosts_nothing_is_said_of_them() {
+        let text = render(&Snapshot { hosts: Vec::new(), ..sample() });
+        assert!(text.contains(r#"],"workers":["#) && !text.contains("hosts"), "{text}");
     }
 
     #[test]

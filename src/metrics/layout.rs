@@ -3,6 +3,12 @@
 /// The most slots of a table, which is the most workers of a generation.
 pub const MAX_SLOTS: usize = 1024;
 
+/// The most hosts that are counted apart, with those of requests that name none and of all others.
+pub const MAX_HOSTS: usize = 1024;
+
+/// The words of a host's name: its bytes, which are 255 at most, and zeros.
+pub(super) const HOST_NAME_WORDS: usize = 32;
+
 /// Offsets in a row. The first cache line has the counts that change with every request.
 pub(super) mod at {
     use super::super::class::StatusClass;
@@ -12,6 +18,7 @@ pub(super) mod at {
     use super::super::job_outcome::JobOutcome;
     use super::super::method_label::METHODS;
     use super::super::phase::Phase;
+    use super::MAX_HOSTS;
 
     /// Words in a cache line.
     const LINE: usize = 8;
@@ -46,17 +53,24 @@ pub(super) mod at {
     pub const GENERATION: usize = PID + 1;
     pub const STARTED: usize = GENERATION + 1;
     pub const SLOT: usize = STARTED + 1;
-    pub const END: usize = SLOT + 1;
+    /// At the end, a cache line a host: without hosts the memory of these words is never touched.
+    pub const HOSTS: usize = (SLOT + 1).next_multiple_of(LINE);
+    pub const HOST_WORDS: usize = LINE;
+    pub const END: usize = HOSTS + MAX_HOSTS * HOST_WORDS;
+
+    /// Offsets in the words of a host.
+    pub const HOST_REQUESTS: usize = 0;
+    pub const HOST_SENT: usize = HOST_REQUESTS + StatusClass::ALL.len();
 
     /// True for a counter, which only grows and is kept after the process has ended. Other words describe a
     /// living process.
     pub const fn is_counter(at: usize) -> bool {
-        !(at < SENT
+        let is_gauge = at < SENT
             || matches!(
                 at,
                 CACHE_ENTRIES | CACHE_WATCHES | COMPRESSED_ENTRIES | COMPRESSED_BYTES | IN_IDLE_SET
-            )
-            || at >= JOBS_WAITING)
+            );
+        !is_gauge && (at < JOBS_WAITING || at >= HOSTS)
     }
 }
 
@@ -73,6 +87,10 @@ pub(super) mod head {
     pub const USED_ROWS: usize = 5;
     /// Odd while the counts of an ended process are moved into the sums. It grows with each move.
     pub const MOVES: usize = 6;
-    pub const RESTARTS: usize = 7;
+    /// The number of sums at the start of the table that were ever used.
+    pub const USED_SUMS: usize = 7;
+    /// How many numbers of hosts are in use; 0 if there was never a host.
+    pub const HOSTS: usize = 8;
+    pub const RESTARTS: usize = 9;
     pub const END: usize = RESTARTS + MAX_SLOTS;
 }

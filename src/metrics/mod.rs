@@ -1,7 +1,7 @@
 //! Counts, in a table in memory that master, workers and admin process share.
 //!
 //! - [`table`] has a row for each worker process and a sum for each slot, [`row`] is what a worker writes,
-//!   `layout` says which word is what.
+//!   `layout` says which word is what, [`hosts`] has the counts of each host by its [`host_number`].
 //! - [`connection_counter`] counts one connection. [`phase`], [`close_reason`], [`class`], [`method_label`],
 //!   [`job_kind`], [`job_outcome`] and [`state`] are the labels, [`histogram`] has the buckets of request
 //!   times.
@@ -35,6 +35,8 @@ pub mod phase;
 pub mod state;
 
 pub mod histogram;
+pub mod host_number;
+pub mod hosts;
 mod layout;
 pub mod row;
 pub mod table;
@@ -45,6 +47,7 @@ pub mod json;
 pub mod prometheus;
 pub mod snapshot;
 
+pub use host_number::HostNumber;
 pub use job_kind::JobKind;
 pub use row::Row;
 pub use state::State;

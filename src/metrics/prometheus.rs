@@ -28,6 +28,7 @@ pub fn render(snapshot: &Snapshot) -> String {
     text.workers();
     text.connections();
     text.requests();
+    text.hosts();
     text.cache();
     text.compressed();
     text.background();
@@ -159,6 +160,24 @@ impl Text<'_> {
             text.part("_sum", &[id], seconds(slot.counts.nanoseconds));
             text.part("_count", &[id], total);
         });
+    }
+
+    /// Without hosts there are no such families.
+    fn hosts(&mut self) {
+        let hosts = &self.snapshot.hosts;
+        if hosts.is_empty() {
+            return;
+        }
+        self.family("mayhttpd_host_requests_total", "counter", "Requests, by host and class of status.");
+        for host in hosts {
+            for (class, count) in StatusClass::ALL.iter().zip(host.requests) {
+                self.line(&[("host", &host.name), ("status", class.label())], count);
+            }
+        }
+        self.family("mayhttpd_host_sent_bytes_total", "counter", "Bytes of responses by host, with heads.");
+        for host in hosts {
+            self.line(&[("host", &host.name)], host.sent);
+        }
     }
 
     fn cache(&mut self) {
@@ -351,6 +370,25 @@ mod tests {
                  {name}_sum{{worker=\"0\"}} 1.500000003\n{name}_count{{worker=\"0\"}} 7"
             ),
         );
+    }
+
+    #[test]
+    fn hosts_are_counted_by_class_of_status_if_there_are_any() {
+        let text = render(&sample());
+        has(
+            &text,
+            "# TYPE mayhttpd_host_requests_total counter\n\
+             mayhttpd_host_requests_total{host=\"(none)\",status=\"2xx\"} 0\n\
+             mayhttpd_host_requests_total{host=\"(none)\",status=\"3xx\"} 0\n\
+             mayhttpd_host_requests_total{host=\"(none)\",status=\"4xx\"} 2",
+        );
+        has(&text, "mayhttpd_host_requests_total{host=\"*.example.org\",status=\"3xx\"} 1");
+        has(
+            &text,
+            "mayhttpd_host_sent_bytes_total{host=\"(none)\"} 600\n\
+             mayhttpd_host_sent_bytes_total{host=\"*.example.org\"} 3000",
+        );
+        assert!(!render(&Snapshot { hosts: Vec::new(), ..sample() }).contains("mayhttpd_host"));
     }
 
     #[test]

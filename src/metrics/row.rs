@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::class::StatusClass;
 use super::histogram::bucket;
+use super::host_number::HostNumber;
 use super::job_kind::JobKind;
 use super::job_outcome::JobOutcome;
 use super::layout::at;
@@ -62,6 +63,16 @@ impl Row {
     /// Counts bytes that were sent.
     pub fn sent(self, bytes: u64) {
         self.add(at::SENT, bytes);
+    }
+
+    /// Counts a request of this host that is answered with this status.
+    pub fn host_request(self, host: HostNumber, code: u16) {
+        self.add(host_words(host) + at::HOST_REQUESTS + StatusClass::of(code) as usize, 1);
+    }
+
+    /// Counts bytes that were sent in a response of this host.
+    pub fn host_sent(self, host: HostNumber, bytes: u64) {
+        self.add(host_words(host) + at::HOST_SENT, bytes);
     }
 
     /// Counts a path that was found in the cache.
@@ -161,6 +172,11 @@ impl Row {
     pub fn last_beat(self) -> Duration {
         Duration::from_millis(self.0[at::HEARTBEAT].load(Relaxed))
     }
+}
+
+/// The offset of the words of a host.
+fn host_words(host: HostNumber) -> usize {
+    at::HOSTS + host.index() * at::HOST_WORDS
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::class::StatusClass;
 use super::close_reason::CloseReason;
 use super::histogram::BUCKETS;
+use super::hosts::HostSnapshot;
 use super::job_kind::JobKind;
 use super::job_outcome::JobOutcome;
 use super::layout::{MAX_SLOTS, at, head};
@@ -46,6 +47,8 @@ pub struct Snapshot {
     pub admin_restarts: u64,
     /// The slots, in order.
     pub slots: Vec<SlotSnapshot>,
+    /// The hosts, in the order of their numbers; none if the settings never had one.
+    pub hosts: Vec<HostSnapshot>,
 }
 
 /// A slot: its worker, and the counts of all its workers so far.
@@ -256,6 +259,7 @@ impl Table {
                 .unwrap_or(State::Stopping),
             admin_restarts: word(head::ADMIN_RESTARTS),
             slots: self.slots(slots, now, usage),
+            hosts: self.hosts(),
         }
     }
 
@@ -339,6 +343,10 @@ pub(super) mod tests {
             slots: vec![
                 SlotSnapshot { restarts: 0, worker: Some(worker), draining: 0, counts },
                 SlotSnapshot { restarts: 3, ..SlotSnapshot::default() },
+            ],
+            hosts: vec![
+                HostSnapshot { name: "(none)".to_owned(), requests: [0, 0, 2, 0], sent: 600 },
+                HostSnapshot { name: "*.example.org".to_owned(), requests: [5, 1, 0, 0], sent: 3000 },
             ],
         }
     }

@@ -1,4 +1,4 @@
-//! The shared table: a head, a row for each worker process, and a sum for each slot.
+//! The shared table: a head, a row for each worker process, a sum for each slot, and the names of hosts.
 //!
 //! The master writes the head, and which process has a row. A worker writes the counts in its row. When a
 //! process has ended, the master adds its counts to the sums of its slot, and the row is free.
@@ -11,7 +11,7 @@ use std::sync::atomic::{
 };
 use std::time::{Duration, SystemTime};
 
-use super::layout::{MAX_SLOTS, at, head};
+use super::layout::{HOST_NAME_WORDS, MAX_HOSTS, MAX_SLOTS, at, head};
 use super::row::{Row, milliseconds};
 use super::state::State;
 use crate::sys::shm::{self, Block};
@@ -29,6 +29,8 @@ pub struct Table {
     rows: &'static [Block<{ at::END }>],
     /// For each slot the counts of its ended processes, in the layout of a row.
     pub(super) sums: &'static [Block<{ at::END }>],
+    /// The names of hosts, in the order of their numbers.
+    pub(super) host_names: &'static [AtomicU64],
 }
 
 impl Table {
@@ -38,7 +40,8 @@ impl Table {
     /// The error of mmap(2), such as `ENOMEM`.
     pub fn new(slots: usize) -> io::Result<Table> {
         let (head, rows, sums) = (&shm::map(1)?[0].0, shm::map(MAX_WORKERS)?, shm::map(MAX_SLOTS)?);
-        let table = Table { head, rows, sums };
+        let host_names = &shm::map::<{ MAX_HOSTS * HOST_NAME_WORDS }>(1)?[0].0;
+        let table = Table { head, rows, sums, host_names };
         table.head[head::STARTED].store(wall_milliseconds(), Relaxed);
         table.head[head::GENERATION].store(1, Relaxed);
         table.set_slots(slots);
@@ -111,11 +114,16 @@ impl Table {
             // A reader that sees a part of the move sees an odd number, and reads again.
             self.head[head::MOVES].fetch_add(1, Relaxed);
             fence(Release);
-            for (offset, word) in block.0.iter().enumerate() {
-                if at::is_counter(offset) {
-                    Row(&self.sums[slot].0).add(offset, word.load(Relaxed));
+            self.head[head::USED_SUMS].fetch_max(slot as u64 + 1, Relaxed);
+            for (offset, word) in block.0[..self.used_words()].iter().enumerate() {
+                let count = word.load(Relaxed);
+                // A write takes memory for its page.
+                if count != 0 {
+                    if at::is_counter(offset) {
+                        Row(&self.sums[slot].0).add(offset, count);
+                    }
+                    word.store(0, Relaxed);
                 }
-                word.store(0, Relaxed);
             }
             self.head[head::MOVES].fetch_add(1, Release);
         }
