@@ -112,7 +112,7 @@ impl Served {
         let metrics = Row::alone().unwrap();
         let background = Box::leak(Box::new(Background::start(0, 0, metrics).unwrap()));
         let store = Store::new(settings, root, Vec::new(), metrics, background, now());
-        Site::new(settings, store)
+        Site::new(settings, &[], store)
     }
 }
 

@@ -43,6 +43,7 @@ use crate::http::proxy_header::Source;
 use crate::log::line;
 use crate::log::peer::Peer;
 use crate::log::request::RequestOrigin;
+use crate::metrics::HostNumber;
 use crate::metrics::close_reason::CloseReason;
 use crate::metrics::connection_counter::ConnectionCounter;
 use crate::metrics::phase::Phase;
@@ -79,6 +80,8 @@ pub struct Connection {
     empty_lines: u8,
     /// The number of the access log that the last request belongs to, if it has one.
     log: Option<u16>,
+    /// The host that the current request is counted by, if the settings have hosts.
+    counted: Option<HostNumber>,
     /// The close reason that the access log has already.
     logged_close: Option<CloseReason>,
     /// Held until the socket is closed.
@@ -143,6 +146,7 @@ impl Connection {
             stage: if proxy_header { Stage::ProxyHeader } else { Stage::FirstRequest },
             empty_lines: 0,
             log: context.access.default,
+            counted: context.site.counted_first(),
             logged_close: None,
             _permit: permit,
             idle_handle: None,

@@ -63,6 +63,7 @@ impl ActiveConnection<'_> {
                     return Next::Close(reason);
                 }
                 connection.log = answer.log;
+                connection.counted = answer.counted;
                 if answer.log.is_some() {
                     let user = answer.user.as_deref();
                     log_line::capture(log_line, connection, *client, &request, user, since);

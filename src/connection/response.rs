@@ -13,6 +13,7 @@ use crate::http::request::Request;
 use crate::http::response::{Body, FieldBlock};
 use crate::http::response_head;
 use crate::http::status::Status;
+use crate::metrics::HostNumber;
 use crate::metrics::close_reason::CloseReason;
 use crate::site::{Answer, SiteResponse, error_page};
 use crate::store::entry::Entry;
@@ -83,6 +84,9 @@ impl OutgoingResponse {
         let date = context.rendered_time.date();
         response_head::write(writer.out(connection), status, &context.server, &date, self.keep_alive, fields);
         connection.counter.row().request(self.method, status.code());
+        if let Some(host) = connection.counted {
+            connection.counter.row().host_request(host, status.code());
+        }
     }
 
     /// Writes the body, unless the request was HEAD.
@@ -112,11 +116,26 @@ impl ActiveConnection<'_> {
     /// Writes a response and the access log's line. Code that needs much stack is in functions of its own,
     /// because the coroutine may wait for the client while it sends the body.
     pub(super) fn send_response(&mut self, response: &OutgoingResponse) -> Result<(), CloseReason> {
+        let before_head = self.connection.sent + self.writer.gathered();
         response.write_head(self.connection, &mut self.writer);
         let before_body = self.connection.sent + self.writer.gathered();
         let result = response.write_body(self.connection, &mut self.writer);
+        if let Some(host) = self.connection.counted {
+            self.count_sent_by_host(host, before_head, result.is_ok());
+        }
         self.finish_log_line(response, before_body, result.err());
         result
+    }
+
+    /// Counts the bytes of a response by its host. `before_head` is the number of bytes that the connection had
+    /// sent, or gathered to send, before the response. What has gathered counts as sent if `is_whole`.
+    fn count_sent_by_host(&mut self, host: HostNumber, before_head: u64, is_whole: bool) {
+        let connection = &mut *self.connection;
+        let gathered = if is_whole { self.writer.gathered() } else { 0 };
+        let sent = (connection.sent + gathered).saturating_sub(before_head);
+        connection.counter.row().host_sent(host, sent);
+        // What the client sends next may be rejected before it names a host.
+        connection.counted = connection.context.site.counted_first();
     }
 }
 

@@ -15,7 +15,7 @@ use crate::config::{self, Settings};
 use crate::error::{StartupError, cause};
 use crate::log::ErrorLog;
 use crate::log::access::AccessLogOutput;
-use crate::metrics::Row;
+use crate::metrics::{HostNumber, Row, Table};
 use crate::sandbox::Sandbox;
 use crate::sys::file::Root;
 use crate::sys::process::Identity;
@@ -38,6 +38,8 @@ pub struct Generation {
     pub roots: Vec<OpenRoot>,
     /// The users files, as [`Settings::users_files`] has them.
     pub users: Vec<UsersFile>,
+    /// The numbers that its hosts are counted by, in the order of the settings, once they have any.
+    host_numbers: Vec<HostNumber>,
     identity: Option<Identity>,
     /// The most open connections of a worker.
     connections: usize,
@@ -120,11 +122,20 @@ impl Generation {
             access: Vec::new(),
             roots,
             users,
+            host_numbers: Vec::new(),
             identity,
             connections,
             watches,
             sandbox,
         })
+    }
+
+    /// Has the table count the hosts of these settings, each by its first name.
+    pub fn number_hosts(&mut self, metrics: Table) {
+        let hosts = self.settings.hosts.iter();
+        let names: Vec<String> =
+            hosts.map(|host| host.names.first().map_or_else(String::new, ToString::to_string)).collect();
+        self.host_numbers = metrics.number_hosts(&names);
     }
 
     /// Opens the logs. This comes last, since it creates the files.
@@ -186,6 +197,7 @@ impl Generation {
             watches: self.watches,
             sandbox: self.sandbox,
             metrics,
+            host_numbers: self.host_numbers,
             settings: self.settings,
         })
     }

@@ -42,7 +42,8 @@ impl Master {
     }
 
     /// Adds a prepared generation. The event has the supervisor start it.
-    pub(super) fn add_generation(&mut self, generation: Generation, admin: AdminChange) -> Event {
+    pub(super) fn add_generation(&mut self, mut generation: Generation, admin: AdminChange) -> Event {
+        generation.number_hosts(self.metrics);
         let settings = &generation.settings;
         let event =
             Event::Prepared { workers: settings.workers, drain_timeout: settings.drain_timeout, admin };

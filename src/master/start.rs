@@ -51,6 +51,7 @@ impl Master {
         generation.open_logs()?;
         let metrics = Table::new(generation.settings.workers)
             .map_err(|source| StartupError::System { step: "map the counters", source })?;
+        generation.number_hosts(metrics);
         let pid_file = pid_file.as_deref().map(PidFile::write).transpose()?;
         ::log::info!("sandbox: {}", generation.sandbox);
         let now = timer::monotonic();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::http::response::Response;
+use crate::metrics::HostNumber;
 use crate::store::entry::Entry;
 
 /// A response whose content may be a file of the store.
@@ -18,4 +19,6 @@ pub struct Answer {
     pub log: Option<u16>,
     /// The name of the user that has signed in.
     pub user: Option<Box<[u8]>>,
+    /// The host that the request is counted by, if the settings have hosts.
+    pub counted: Option<HostNumber>,
 }

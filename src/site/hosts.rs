@@ -14,6 +14,7 @@ use crate::config::{AccessLogTarget, Settings, UnknownHosts};
 use crate::http::fields::Field;
 use crate::http::host;
 use crate::http::request::Request;
+use crate::metrics::HostNumber;
 
 /// All hosts of a site.
 #[derive(Debug)]
@@ -30,8 +31,9 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// The hosts of these settings.
-    pub fn new(settings: &Settings) -> Hosts {
+    /// The hosts of these settings. `numbers` has the number that each is counted by, in their order; without
+    /// it they are not counted.
+    pub fn new(settings: &Settings, numbers: &[HostNumber]) -> Hosts {
         let directories: HashMap<&Path, usize> =
             settings.directories().into_iter().enumerate().map(|(nth, path)| (path, nth + 1)).collect();
         let users_files = settings.users_files().into_iter().enumerate();
@@ -52,7 +54,8 @@ impl Hosts {
             number: 0,
             tables: &tables,
         };
-        let default = Rules::new(&settings.locations, part, settings.dotfiles);
+        let counted = (!numbers.is_empty()).then_some(HostNumber::NONE);
+        let default = Rules::new(&settings.locations, part, settings.dotfiles).counted_by(counted);
         let mut number = settings.locations.len() + 1;
         let mut rules = |(nth, host): (usize, &HostSettings)| {
             let scope = settings.scope.with(&host.scope);
@@ -70,7 +73,7 @@ impl Hosts {
                 tables: &tables,
             };
             number += host.locations.len() + 1;
-            Rules::new(&host.locations, part, settings.dotfiles)
+            Rules::new(&host.locations, part, settings.dotfiles).counted_by(numbers.get(nth).copied())
         };
         let hosts = settings.hosts.iter().enumerate().map(&mut rules).collect();
         let (mut exact, mut wildcards) = (HashMap::new(), HashMap::new());
@@ -140,7 +143,7 @@ mod tests {
             ..HostSettings::default()
         };
         let hosts = names.iter().map(host).collect();
-        Hosts::new(&Settings { hosts, unknown_hosts, ..Settings::default() })
+        Hosts::new(&Settings { hosts, unknown_hosts, ..Settings::default() }, &[])
     }
 
     /// The number of the host that an authority names; `None` for the rules of those that name none.

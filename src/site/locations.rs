@@ -66,7 +66,7 @@ mod tests {
     use crate::store::directory::Directory;
 
     fn of(settings: &Settings) -> Locations {
-        Hosts::new(settings).into_default().locations
+        Hosts::new(settings, &[]).into_default().locations
     }
 
     fn settings(locations: &[(&str, Files)]) -> Settings {

@@ -53,6 +53,7 @@ use crate::http::request::Request;
 use crate::http::response::{Body, FieldBlock, Response};
 use crate::http::status::Status;
 use crate::http::target::SitePath;
+use crate::metrics::HostNumber;
 use crate::store::Store;
 use crate::store::cache::Key;
 use crate::store::entry::Entry;
@@ -97,16 +98,22 @@ pub struct Site {
 }
 
 impl Site {
-    /// A site of these settings, whose files are in `store`, without users.
-    pub fn new(settings: &Settings, store: Store) -> Site {
+    /// A site of these settings, whose files are in `store`, without users. `numbers` has the number that each
+    /// host is counted by, in their order; without it they are not counted.
+    pub fn new(settings: &Settings, numbers: &[HostNumber], store: Store) -> Site {
         let listings = Listings::new(settings, store.background);
-        Site { hosts: Hosts::new(settings), store, listings, sign_ins: None }
+        Site { hosts: Hosts::new(settings, numbers), store, listings, sign_ins: None }
     }
 
     /// The same site with the users of its locations.
     #[must_use]
     pub fn with_sign_ins(self, sign_ins: Option<SignIns>) -> Site {
         Site { sign_ins, ..self }
+    }
+
+    /// The number that a request is counted by before its host is known, if the settings have hosts.
+    pub fn counted_first(&self) -> Option<HostNumber> {
+        self.hosts.default_rules().counted
     }
 
     /// Answers a request of `client`, the address that access lists apply to. Waits, by `waiter`, only where
@@ -121,8 +128,10 @@ impl Site {
         // 1. The host.
         let Some(rules) = self.hosts.of(request) else {
             let response = error_page::response(Status::MISDIRECTED_REQUEST, b"");
-            return Answer { response, log: self.hosts.default_rules().log, user: None };
+            let Rules { log, counted, .. } = *self.hosts.default_rules();
+            return Answer { response, log, user: None, counted };
         };
+        let counted = rules.counted;
         let path = SitePath::parse(request.target.path);
         // 2. The method.
         if request.method == Method::Options {
@@ -133,7 +142,7 @@ impl Site {
         let Ok(path) = path else {
             let response =
                 if is_served { error_page::response(Status::BAD_REQUEST, b"") } else { wrong_method() };
-            return Answer { response, log: rules.log, user: None };
+            return Answer { response, log: rules.log, user: None, counted };
         };
         // 4. The location.
         let location = rules.location(&path);
@@ -143,10 +152,10 @@ impl Site {
             return self.answer_protected(protection, parts, &path, (request, client), (&mut now, waiter));
         }
         if !is_served {
-            return Answer { response: wrong_method(), log, user: None };
+            return Answer { response: wrong_method(), log, user: None, counted };
         }
         let response = self.respond((rules, location), &path, (request, client), (&mut now, waiter));
-        Answer { response, log, user: None }
+        Answer { response, log, user: None, counted }
     }
 
     /// Step 5, and all after it.
@@ -166,7 +175,8 @@ impl Site {
             Ok(_) => self.respond(parts, path, (request, client), (now, waiter)),
         };
         cache_control::make_private(&mut response);
-        Answer { response, log: parts.0.log_of(parts.1), user: signed_in.ok() }
+        let (log, counted) = (parts.0.log_of(parts.1), parts.0.counted);
+        Answer { response, log, user: signed_in.ok(), counted }
     }
 
     fn sign_in_tools<'a>(&'a self, waiter: &'a mut dyn JobWaiter) -> SignInTools<'a> {
@@ -384,7 +394,8 @@ fn options_response(rules: &Rules, path: Option<&SitePath<'_>>, request: &Reques
     }
     let fields = FieldBlock::Owned(fields);
     let response = Response { status: Status::NO_CONTENT, fields, body: Body::Empty };
-    Answer { response, log: location.map_or(rules.log, |location| rules.log_of(location)), user: None }
+    let log = location.map_or(rules.log, |location| rules.log_of(location));
+    Answer { response, log, user: None, counted: rules.counted }
 }
 
 #[cfg(test)]
@@ -487,7 +498,7 @@ mod tests {
         let metrics = Row::alone().unwrap();
         let background = Box::leak(Box::new(Background::start(0, 0, metrics).unwrap()));
         let store = Store::new(&settings, None, Vec::new(), metrics, background, NOW);
-        Site::new(&settings, store)
+        Site::new(&settings, &[], store)
     }
 
     /// The connection of a request that is answered at once.

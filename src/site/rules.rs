@@ -8,6 +8,7 @@ use super::locations::Locations;
 use super::site_files::SiteFiles;
 use crate::config::location::LocationSettings;
 use crate::http::target::SitePath;
+use crate::metrics::HostNumber;
 
 /// What the settings say about one host, or about all requests that name none.
 #[derive(Debug)]
@@ -24,10 +25,13 @@ pub struct Rules {
     pub log: Option<u16>,
     /// `_redirects` and `_headers` in its root, if any of its locations uses them.
     pub site_files: Option<SiteFiles>,
+    /// The number that its requests are counted by, if the settings have hosts.
+    pub counted: Option<HostNumber>,
 }
 
 impl Rules {
-    /// The rules of a host with these locations, of which the first has the number of `host`.
+    /// The rules of a host with these locations, of which the first has the number of `host`. Its requests are
+    /// not counted.
     pub fn new(locations: &[LocationSettings], mut host: HostPart<'_>, dotfiles: bool) -> Rules {
         let fallback = Location::fallback(&host);
         let location = |setting: &LocationSettings| {
@@ -36,10 +40,20 @@ impl Rules {
         };
         let locations: Vec<Location> = locations.iter().map(location).collect();
         let has_site_files = fallback.site_files || locations.iter().any(|location| location.site_files);
-        let site_files = has_site_files.then(|| SiteFiles::new(host.root));
-        let key_prefix = host.key_prefix.into();
-        let locations = Locations::new(locations);
-        Rules { locations, dotfiles, fallback, key_prefix, log: host.log, site_files }
+        Rules {
+            locations: Locations::new(locations),
+            dotfiles,
+            fallback,
+            key_prefix: host.key_prefix.into(),
+            log: host.log,
+            site_files: has_site_files.then(|| SiteFiles::new(host.root)),
+            counted: None,
+        }
+    }
+
+    /// The same, with the number that its requests are counted by.
+    pub fn counted_by(self, counted: Option<HostNumber>) -> Rules {
+        Rules { counted, ..self }
     }
 
     /// The location of a path.
@@ -49,7 +63,8 @@ impl Rules {
 
     /// The names that listings leave out.
     pub fn hidden_names(&self) -> HiddenNames {
-        HiddenNames { shows_dotfiles: self.dotfiles, others: &[] }
+        let others: &[&str] = if self.site_files.is_some() { &["_redirects", "_headers"] } else { &[] };
+        HiddenNames { shows_dotfiles: self.dotfiles, others }
     }
 
     /// The number of the access log that has the requests of a location, if one has them.

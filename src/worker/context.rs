@@ -30,7 +30,7 @@ pub fn build(
     let settings = &start.settings;
     let store = Store::new(settings, root, directories, start.metrics, background, now);
     Context {
-        site: Site::new(settings, store).with_sign_ins(sign_ins),
+        site: Site::new(settings, &start.host_numbers, store).with_sign_ins(sign_ins),
         timers,
         rendered_time: RenderedTime::at(now.wall),
         trusted_proxies: TrustedProxies::new(settings),

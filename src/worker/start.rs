@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::log::access;
-use crate::metrics::Row;
+use crate::metrics::{HostNumber, Row};
 use crate::password::users::Users;
 use crate::sandbox::Sandbox;
 use crate::sys::file::Root;
@@ -49,6 +49,8 @@ pub struct WorkerStart {
     pub sandbox: Sandbox,
     /// The row that the worker counts in.
     pub metrics: Row,
+    /// The numbers that it counts the hosts by, in the order of the settings.
+    pub host_numbers: Vec<HostNumber>,
     /// The settings of its generation.
     pub settings: Settings,
 }
