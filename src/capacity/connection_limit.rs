@@ -2,9 +2,11 @@
 //!
 //! The limit by memory is in [`memory`](super::memory).
 
-/// Descriptors of a worker beside its connections, its cache and the jobs of its background threads: standard
-/// streams, logs, listeners, epoll, timers, the eventfd of those threads, and a few for files that are sent
-/// after they left the cache. There can be more of those files, up to one a connection. Then the cache closes
+use crate::config::Settings;
+
+/// Descriptors of a worker beside its connections, its cache and what [`WorkerParts`] has: standard streams,
+/// the error log, listeners, epoll, timers, the eventfd of the background threads, and a few for files that are
+/// sent after they left the cache. There can be more of those files, up to one a connection. Then the cache closes
 /// its files, and a request that still finds no descriptor gets 503. Descriptors for the worst case would
 /// halve the number of connections.
 const OTHER_DESCRIPTORS: u64 = 48;
@@ -44,18 +46,35 @@ pub struct ConnectionLimit {
     pub cache_entries: usize,
 }
 
-/// Computes the limit of a worker from the settings, its background threads, its descriptors
-/// (`RLIMIT_NOFILE`) and its maps (`vm.max_map_count`).
+/// What a worker has besides connections and cache, and the settings can make numerous.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerParts {
+    /// Background threads.
+    pub threads: usize,
+    /// Directories and access logs, each of which is open as long as the worker runs.
+    pub open_files: usize,
+}
+
+impl WorkerParts {
+    /// Those of a worker with these settings.
+    pub fn of(settings: &Settings) -> WorkerParts {
+        let open_files = settings.directories().len() + settings.access_logs().len();
+        WorkerParts { threads: settings.background_threads(), open_files }
+    }
+}
+
+/// Computes the limit of a worker from the settings, its parts, its descriptors (`RLIMIT_NOFILE`) and its maps
+/// (`vm.max_map_count`).
 pub fn decide(
     asked: Option<u32>,
     cache_entries: usize,
-    threads: usize,
+    parts: WorkerParts,
     descriptors: u64,
     maps: u64,
 ) -> ConnectionLimit {
     let cache = (cache_entries as u64).min(descriptors / 4).max(1);
-    let by_descriptors = descriptors.saturating_sub(other_descriptors(threads) + cache).max(1);
-    let by_maps = (maps.saturating_sub(other_maps(threads)) / MAPS_PER_STACK).max(1);
+    let by_descriptors = descriptors.saturating_sub(other_descriptors(parts) + cache).max(1);
+    let by_maps = (maps.saturating_sub(other_maps(parts)) / MAPS_PER_STACK).max(1);
     let asked = asked.map_or(u64::MAX, u64::from);
     let (connections, limited_by) = if asked <= by_descriptors.min(by_maps) {
         (asked, LimitedBy::Setting)
@@ -71,24 +90,24 @@ pub fn decide(
     }
 }
 
-/// Memory maps of a worker with this many connections and background threads.
-pub fn maps_for(connections: u32, threads: usize) -> u64 {
-    other_maps(threads) + u64::from(connections) * MAPS_PER_STACK
+/// Memory maps of a worker with this many connections and these parts.
+pub fn maps_for(connections: u32, parts: WorkerParts) -> u64 {
+    other_maps(parts) + u64::from(connections) * MAPS_PER_STACK
 }
 
-/// Descriptors that a worker needs for this many connections and background threads. The cache takes at most
-/// a quarter of them.
-pub fn descriptors_for(connections: u32, cache_entries: usize, threads: usize) -> u64 {
-    let others = u64::from(connections) + other_descriptors(threads);
+/// Descriptors that a worker with these parts needs for this many connections. The cache takes at most a
+/// quarter of them.
+pub fn descriptors_for(connections: u32, cache_entries: usize, parts: WorkerParts) -> u64 {
+    let others = u64::from(connections) + other_descriptors(parts);
     (others + (cache_entries as u64).max(1)).min((others - 1) * 4 / 3 + 1)
 }
 
-fn other_descriptors(threads: usize) -> u64 {
-    OTHER_DESCRIPTORS + threads as u64 * DESCRIPTORS_PER_THREAD
+fn other_descriptors(parts: WorkerParts) -> u64 {
+    OTHER_DESCRIPTORS + parts.threads as u64 * DESCRIPTORS_PER_THREAD + parts.open_files as u64
 }
 
-fn other_maps(threads: usize) -> u64 {
-    OTHER_MAPS + threads as u64 * MAPS_PER_THREAD
+fn other_maps(parts: WorkerParts) -> u64 {
+    OTHER_MAPS + parts.threads as u64 * MAPS_PER_THREAD
 }
 
 /// The most inotify watches of a worker, out of the `all` that its user may have. Two generations of workers
@@ -101,13 +120,16 @@ pub fn watch_limit(all: u64, workers: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::AccessLogTarget;
+    use crate::config::host::HostSettings;
+    use crate::config::host::name::HostName;
 
     /// As many as by default.
-    const THREADS: usize = 17;
+    const PARTS: WorkerParts = WorkerParts { threads: 17, open_files: 0 };
 
     #[track_caller]
     fn check(asked: Option<u32>, descriptors: u64, maps: u64, connections: u32, limited_by: LimitedBy) {
-        let limit = decide(asked, 4096, THREADS, descriptors, maps);
+        let limit = decide(asked, 4096, PARTS, descriptors, maps);
         assert_eq!((limit.connections, limit.limited_by), (connections, limited_by));
     }
 
@@ -123,10 +145,33 @@ mod tests {
 
     #[test]
     fn each_background_thread_takes_descriptors_and_maps() {
-        let connections =
-            |threads, descriptors, maps| decide(None, 4096, threads, descriptors, maps).connections;
+        let connections = |threads, descriptors, maps| {
+            decide(None, 4096, WorkerParts { threads, open_files: 0 }, descriptors, maps).connections
+        };
         assert_eq!(connections(1, 1 << 40, 65_530) - connections(272, 1 << 40, 65_530), 271 * 6 / 2);
         assert_eq!(connections(1, 20_000, 1 << 40) - connections(272, 20_000, 1 << 40), 271);
+    }
+
+    #[test]
+    fn each_directory_and_each_access_log_takes_a_descriptor() {
+        let named = |text: &str| HostName::read(text).unwrap();
+        let log = AccessLogTarget::File("/var/log/a.log".into());
+        let host = |name: &str, root: &str, access_log: AccessLogTarget| HostSettings {
+            names: vec![named(name)],
+            root: Some(root.into()),
+            access_log: Some(access_log),
+            ..HostSettings::default()
+        };
+        let hosts = vec![
+            host("a", "/srv/a", log.clone()),
+            host("b", "/srv/b", log),
+            host("c", "/srv/b", AccessLogTarget::Off),
+        ];
+        let settings = Settings { hosts, access_log: AccessLogTarget::Stdout, ..Settings::default() };
+        let parts = WorkerParts::of(&settings);
+        assert_eq!((parts.threads, parts.open_files), (17, 4));
+        let connections = |parts| decide(None, 4096, parts, 20_000, 1 << 40).connections;
+        assert_eq!(connections(PARTS) - connections(parts), 4);
     }
 
     #[test]
@@ -141,17 +186,17 @@ mod tests {
     fn there_is_always_room_for_a_connection() {
         check(None, 0, 0, 1, LimitedBy::Descriptors);
         check(None, 64, 65_530, 1, LimitedBy::Descriptors);
-        assert_eq!(decide(None, 4096, THREADS, 64, 65_530).cache_entries, 16);
+        assert_eq!(decide(None, 4096, PARTS, 64, 65_530).cache_entries, 16);
     }
 
     #[test]
     fn the_needed_descriptors_and_maps_are_just_enough() {
         for connections in [1, 2, 500, 703, 5000, 32_202, 500_000] {
             for cache in [1, 100, 4096] {
-                let descriptors = descriptors_for(connections, cache, THREADS);
-                let maps = maps_for(connections, THREADS);
+                let descriptors = descriptors_for(connections, cache, PARTS);
+                let maps = maps_for(connections, PARTS);
                 let connections_with =
-                    |descriptors, maps| decide(Some(1 << 30), cache, THREADS, descriptors, maps).connections;
+                    |descriptors, maps| decide(Some(1 << 30), cache, PARTS, descriptors, maps).connections;
                 assert_eq!(connections_with(descriptors, 1 << 40), connections, "{cache}");
                 assert_eq!(connections_with(1 << 40, maps), connections);
                 if connections > 1 {

@@ -9,7 +9,7 @@
 use std::fmt;
 
 use crate::capacity::cgroup;
-use crate::capacity::connection_limit;
+use crate::capacity::connection_limit::{self, WorkerParts};
 use crate::capacity::proc::Proc;
 use crate::config::Settings;
 
@@ -39,6 +39,10 @@ const CONNECTION: u64 = 32 << 10;
 
 /// Bytes of a file that is held open: the entry, and the inode, file and watches in the kernel.
 const OPEN_FILE: u64 = 4 << 10;
+
+/// Bytes of a directory or an access log of many: what a file takes that is held open, and as much for rules or
+/// for lines that are not written yet.
+const DIRECTORY_OR_LOG: u64 = 8 << 10;
 
 /// The lowest defaults of a worker, even if the memory limit is too small for them.
 const MINIMUM: WorkerShare = WorkerShare { cache_size: 256 << 10, cache_entries: 16, connections: 64 };
@@ -176,9 +180,9 @@ fn share(settings: &Settings, bytes: Option<u64>, limits: u32) -> WorkerShare {
 fn limits(settings: &Settings, proc: &Proc) -> u32 {
     let entries = settings.cache_entries.unwrap_or(CACHE_ENTRIES);
     let descriptors = proc.max_descriptors().unwrap_or(u64::MAX);
-    let threads = settings.background_threads();
+    let parts = WorkerParts::of(settings);
     let maps = proc.max_map_count();
-    connection_limit::decide(settings.max_connections, entries, threads, descriptors, maps).connections
+    connection_limit::decide(settings.max_connections, entries, parts, descriptors, maps).connections
 }
 
 /// The most bytes that all processes use during a reload, if each worker uses its whole share.
@@ -190,10 +194,13 @@ pub fn need(settings: &Settings, share: WorkerShare) -> u64 {
     worker.saturating_mul(GENERATIONS * settings.workers as u64).saturating_add(MASTER)
 }
 
-/// Bytes of a worker with its threads and what it has compressed, an empty cache and no connection.
+/// Bytes of a worker with its threads, its directories and access logs and what it has compressed, an empty
+/// cache and no connection.
 fn empty_worker(settings: &Settings) -> u64 {
+    let parts = WorkerParts::of(settings);
     let compressed = if settings.compresses() { settings.compress_cache } else { 0 };
-    compressed.saturating_add(WORKER + settings.background_threads() as u64 * THREAD)
+    let open_files = parts.open_files as u64 * DIRECTORY_OR_LOG;
+    compressed.saturating_add(WORKER + parts.threads as u64 * THREAD + open_files)
 }
 
 /// Bytes that these settings would use in unlimited memory.

@@ -1,5 +1,6 @@
 //! The limits of a worker, within what the machine and the kernel allow.
 
+use crate::capacity::connection_limit::WorkerParts;
 use crate::capacity::proc::Proc;
 use crate::capacity::{self, connection_limit, memory};
 use crate::config::Settings;
@@ -19,15 +20,8 @@ pub fn resolve(settings: &mut Settings) -> usize {
         ::log::warn!("{warning}");
     }
     let entries = settings.cache_entries.unwrap_or(memory::CACHE_ENTRIES);
-    // Each directory of a location stays open.
-    let free = descriptors.saturating_sub(settings.directories().len() as u64);
-    let limit = connection_limit::decide(
-        settings.max_connections,
-        entries,
-        settings.background_threads(),
-        free,
-        maps,
-    );
+    let parts = WorkerParts::of(settings);
+    let limit = connection_limit::decide(settings.max_connections, entries, parts, descriptors, maps);
     if let Some(asked) = asked
         && asked > limit.connections
     {

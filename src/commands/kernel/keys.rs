@@ -5,7 +5,7 @@
 
 use std::io::ErrorKind;
 
-use crate::capacity::connection_limit;
+use crate::capacity::connection_limit::{self, WorkerParts};
 use crate::capacity::memory;
 use crate::capacity::proc::Proc;
 use crate::capacity::value::{RaiseRule, Value};
@@ -28,15 +28,15 @@ pub struct RequiredKey {
 pub fn required(mut key: RecommendedKey, settings: &Settings) -> RequiredKey {
     let connections = settings.max_connections;
     let entries = settings.cache_entries.unwrap_or(memory::CACHE_ENTRIES);
-    let threads = settings.background_threads();
+    let parts = WorkerParts::of(settings);
     let asked = connections.map_or(String::new(), |n| format!("--max-connections {n} needs "));
     let (least, by) = match key.name {
         "net.core.somaxconn" => {
             (u64::from(settings.backlog), format!("--backlog {} needs ", settings.backlog))
         }
-        "vm.max_map_count" => (connections.map_or(0, |n| connection_limit::maps_for(n, threads)), asked),
+        "vm.max_map_count" => (connections.map_or(0, |n| connection_limit::maps_for(n, parts)), asked),
         "fs.nr_open" => {
-            let needed = |n| connection_limit::descriptors_for(n, entries, threads);
+            let needed = |n| connection_limit::descriptors_for(n, entries, parts);
             (connections.map_or(0, needed), asked)
         }
         _ => (0, String::new()),

@@ -4,7 +4,7 @@
 //! A limit of the control group that cannot be read counts as no limit.
 
 use crate::capacity::cgroup;
-use crate::capacity::connection_limit;
+use crate::capacity::connection_limit::{self, WorkerParts};
 use crate::capacity::memory::{self, Memory, mebibytes};
 use crate::capacity::proc::{DEFAULT_MAP_COUNT, Proc};
 use crate::capacity::tasks;
@@ -26,17 +26,17 @@ pub fn rows(proc: &Proc, settings: &Settings) -> Vec<CheckRow> {
 /// Descriptors of a worker. Without `--max-connections`, enough for the connections that the kernel's default
 /// of maps allows.
 fn descriptors(proc: &Proc, settings: &Settings) -> CheckRow {
-    let threads = settings.background_threads();
+    let parts = WorkerParts::of(settings);
     let entries = settings.cache_entries.unwrap_or(memory::CACHE_ENTRIES);
-    let by_maps = |maps| connection_limit::decide(None, entries, threads, u64::MAX, maps).connections;
+    let by_maps = |maps| connection_limit::decide(None, entries, parts, u64::MAX, maps).connections;
     let connections = settings.max_connections.unwrap_or_else(|| by_maps(DEFAULT_MAP_COUNT));
-    let recommended = connection_limit::descriptors_for(connections, entries, threads);
+    let recommended = connection_limit::descriptors_for(connections, entries, parts);
     let running = proc.max_descriptors();
     let (verdict, cost) = match running {
         None => (CheckVerdict::Unknown, String::new()),
         Some(running) if running >= recommended => (CheckVerdict::Fine, String::new()),
         Some(running) => {
-            let connections = connection_limit::decide(None, entries, threads, running, u64::MAX).connections;
+            let connections = connection_limit::decide(None, entries, parts, running, u64::MAX).connections;
             let verdict =
                 if settings.max_connections.is_some() { CheckVerdict::Matters } else { CheckVerdict::Low };
             let means = "ulimit -Hn, LimitNOFILE= and docker run --ulimit nofile= raise the limit";
