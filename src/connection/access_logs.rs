@@ -17,7 +17,9 @@ impl AccessLogs {
     /// The logs of these settings, open, in the same order.
     pub fn new(settings: &Settings, outputs: Vec<AccessLogOutput>) -> AccessLogs {
         let default = (settings.access_log != AccessLogTarget::Off && !outputs.is_empty()).then_some(0);
-        AccessLogs { logs: outputs.into_iter().map(|log| Mutex::new(Buffer::new(log))).collect(), default }
+        let count = outputs.len();
+        let buffer = |log| Mutex::new(Buffer::one_of(count, log));
+        AccessLogs { logs: outputs.into_iter().map(buffer).collect(), default }
     }
 
     /// True if there is no log.

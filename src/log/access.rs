@@ -20,6 +20,12 @@ use crate::sys::{file, timer};
 /// The bytes that a worker gathers before it writes: with lines of 100 bytes, one write for 650 lines.
 pub const CAPACITY: usize = 64 * 1024;
 
+/// The least that it gathers where it has many logs.
+const LEAST_CAPACITY: usize = 2 * MAX_LINE;
+
+/// The bytes that it gathers in all logs together, unless they are so many that each has the least.
+const TOTAL_CAPACITY: usize = 16 * CAPACITY;
+
 /// An open access log. Clones share the descriptor. The master opens it before it forks.
 #[derive(Debug, Clone)]
 pub struct AccessLogOutput {
@@ -64,6 +70,8 @@ impl AccessLogOutput {
 pub struct Buffer {
     log: AccessLogOutput,
     lines: Vec<u8>,
+    /// The most bytes in `lines`.
+    capacity: usize,
     wait_budget: WaitBudget,
     /// Lines that were lost since the caller last reset this count.
     pub dropped: u64,
@@ -72,7 +80,13 @@ pub struct Buffer {
 impl Buffer {
     /// Makes an empty buffer. Its memory is taken for the first line, and kept for the life of the worker.
     pub fn new(log: AccessLogOutput) -> Self {
-        Self { log, lines: Vec::new(), wait_budget: WaitBudget::default(), dropped: 0 }
+        Self::one_of(1, log)
+    }
+
+    /// Makes an empty buffer of a worker that has this many logs, among which the memory is shared out.
+    pub fn one_of(logs: usize, log: AccessLogOutput) -> Self {
+        let capacity = (TOTAL_CAPACITY / logs.max(1)).clamp(LEAST_CAPACITY, CAPACITY);
+        Self { log, lines: Vec::new(), capacity, wait_budget: WaitBudget::default(), dropped: 0 }
     }
 
     /// Adds one line with its end. If the buffer is full, it is written first.
@@ -84,11 +98,11 @@ impl Buffer {
     pub(super) fn push_pieces(&mut self, pieces: &[&[u8]]) {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         debug_assert!(length <= MAX_LINE, "a line of {length} bytes");
-        if self.lines.len() + length > CAPACITY {
+        if self.lines.len() + length > self.capacity {
             self.flush();
         }
         if self.lines.capacity() == 0 {
-            self.lines.reserve_exact(CAPACITY);
+            self.lines.reserve_exact(self.capacity);
         }
         for piece in pieces {
             self.lines.extend_from_slice(piece);
@@ -227,6 +241,16 @@ mod tests {
         buffer.push(b"dropped\n");
         drop(buffer);
         assert!(taken(path).ends_with(b"x\nlast\ndropped\n"));
+    }
+
+    #[test]
+    fn many_logs_share_the_memory_for_lines_out() {
+        for (logs, capacity) in [(0, CAPACITY), (1, CAPACITY), (16, CAPACITY), (17, 61_680), (5000, 8192)] {
+            let fd = File::options().write(true).open("/dev/null").unwrap();
+            let mut buffer = Buffer::one_of(logs, AccessLogOutput { fd: Arc::new(fd.into()) });
+            buffer.push(b"line\n");
+            assert_eq!((buffer.capacity, buffer.lines.capacity()), (capacity, capacity), "{logs}");
+        }
     }
 
     #[test]
