@@ -50,10 +50,11 @@ impl ActiveConnection<'_> {
         if !self.log_line.is_empty() {
             return;
         }
-        self.connection.log = self.connection.context.access.default;
-        if self.connection.log.is_none() {
+        let Some(log) = self.connection.context.access.default else {
+            self.log_line.mute();
             return;
-        }
+        };
+        self.connection.log = Some(log);
         let line = self.read_buffer.bytes().trim_ascii_start();
         let line = &line[..memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len())];
         let since = self.connection.context.log_clock();

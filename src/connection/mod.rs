@@ -78,7 +78,8 @@ pub struct Connection {
     stage: Stage,
     /// Empty lines since the last request.
     empty_lines: u8,
-    /// The number of the access log that the last request belongs to, if it has one.
+    /// The number of the access log that has the last request of those that are logged; before there is one,
+    /// that of the server, if it is on.
     log: Option<u16>,
     /// The host that the current request is counted by, if the settings have hosts.
     counted: Option<HostNumber>,

@@ -62,9 +62,9 @@ impl ActiveConnection<'_> {
                 if let Some(reason) = waiter.failed {
                     return Next::Close(reason);
                 }
-                connection.log = answer.log;
                 connection.counted = answer.counted;
                 if answer.log.is_some() {
+                    connection.log = answer.log;
                     let user = answer.user.as_deref();
                     log_line::capture(log_line, connection, *client, &request, user, since);
                 } else if !context.access.is_empty() {

@@ -9,8 +9,11 @@ use super::supervisor::event::{ChildKind, Event, Operation};
 use crate::ipc::ToChild;
 use crate::log::{self, ErrorLog};
 use crate::metrics::State;
-use crate::sys::link::MAX_DESCRIPTORS;
 use crate::sys::signal::SignalRequest;
+
+/// How many descriptors of logs a message has. A worker that holds as many connections as it may has room for
+/// these; it closes them before it takes the next message.
+const LOGS_AT_ONCE: usize = 16;
 
 impl Master {
     /// Handles a signal at once, or returns the events for the supervisor.
@@ -83,9 +86,8 @@ impl Master {
             let descriptors = generation.logs();
             let workers = self.children.ids().into_iter().filter(|id| id.kind == ChildKind::Worker);
             for id in workers.filter(|id| id.generation == generation.number) {
-                for (first, logs) in
-                    (0_u16..).step_by(MAX_DESCRIPTORS).zip(descriptors.chunks(MAX_DESCRIPTORS))
-                {
+                let firsts = (0_u16..).step_by(LOGS_AT_ONCE);
+                for (first, logs) in firsts.zip(descriptors.chunks(LOGS_AT_ONCE)) {
                     self.children.send(id, &ToChild::Logs(first), logs);
                 }
             }
