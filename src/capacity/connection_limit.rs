@@ -5,10 +5,10 @@
 use crate::config::Settings;
 
 /// Descriptors of a worker beside its connections, its cache and what [`WorkerParts`] has: standard streams,
-/// the error log, listeners, epoll, timers, the eventfd of the background threads, and a few for files that are
-/// sent after they left the cache. There can be more of those files, up to one a connection. Then the cache closes
-/// its files, and a request that still finds no descriptor gets 503. Descriptors for the worst case would
-/// halve the number of connections.
+/// the error log, listeners, epoll, timers, the eventfd of the background threads, logs on their way to be
+/// replaced, and a few for files that are sent after they left the cache. There can be more of those files, up
+/// to one a connection. Then the cache closes its files, and a request that still finds no descriptor gets
+/// 503. Descriptors for the worst case would halve the number of connections.
 const OTHER_DESCRIPTORS: u64 = 48;
 
 /// Memory maps of a worker beside its coroutine stacks.
@@ -63,8 +63,8 @@ impl WorkerParts {
     }
 }
 
-/// Computes the limit of a worker from the settings, its parts, its descriptors (`RLIMIT_NOFILE`) and its maps
-/// (`vm.max_map_count`).
+/// Computes the limit of a worker from the settings, its parts, its descriptors (`RLIMIT_NOFILE`) and its
+/// maps (`vm.max_map_count`).
 pub fn decide(
     asked: Option<u32>,
     cache_entries: usize,

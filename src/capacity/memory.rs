@@ -40,8 +40,8 @@ const CONNECTION: u64 = 32 << 10;
 /// Bytes of a file that is held open: the entry, and the inode, file and watches in the kernel.
 const OPEN_FILE: u64 = 4 << 10;
 
-/// Bytes of a directory or an access log of many: what a file takes that is held open, and as much for rules or
-/// for lines that are not written yet.
+/// Bytes of a directory or an access log: what a file takes that is held open, and as much for rules or for
+/// lines that are not written yet.
 const DIRECTORY_OR_LOG: u64 = 8 << 10;
 
 /// The lowest defaults of a worker, even if the memory limit is too small for them.

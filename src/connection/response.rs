@@ -127,8 +127,8 @@ impl ActiveConnection<'_> {
         result
     }
 
-    /// Counts the bytes of a response by its host. `before_head` is the number of bytes that the connection had
-    /// sent, or gathered to send, before the response. What has gathered counts as sent if `is_whole`.
+    /// Counts the bytes of a response by its host. `before_head` is the number of bytes that the connection
+    /// had sent, or gathered to send, before the response. What has gathered counts as sent if `is_whole`.
     fn count_sent_by_host(&mut self, host: HostNumber, before_head: u64, is_whole: bool) {
         let connection = &mut *self.connection;
         let gathered = if is_whole { self.writer.gathered() } else { 0 };

@@ -30,8 +30,8 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The rules of a host with these locations, of which the first has the number of `host`. Its requests are
-    /// not counted.
+    /// The rules of a host with these locations, of which the first has the number of `host`. Its requests
+    /// are not counted.
     pub fn new(locations: &[LocationSettings], mut host: HostPart<'_>, dotfiles: bool) -> Rules {
         let fallback = Location::fallback(&host);
         let location = |setting: &LocationSettings| {

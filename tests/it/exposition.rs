@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use openmetrics_parser::prometheus::parse_prometheus;
 use openmetrics_parser::{PrometheusType, PrometheusValue};
 
+use crate::support::configured::launched;
 use crate::support::exposition::Exposition;
 use crate::support::tree::PAGE;
 use crate::support::{Launch, Stop, eventually, plain};
@@ -75,7 +76,8 @@ fn bound(bound: f64) -> String {
 
 #[test]
 fn a_published_parser_reads_the_metrics_of_a_loaded_server_as_they_are_meant() {
-    let server = Launch::site().workers(2).flags(["--admin", "0"]).start();
+    let hosts = "[[host]]\nnames = ['test']\n[[host]]\nnames = ['*.example.org']\n";
+    let server = launched(Launch::site().workers(2).flags(["--admin", "0"]), hosts);
     let admin = server.admin_address();
     let scrape = || {
         let (status, text) = plain::get(admin, "/metrics").unwrap();
@@ -121,6 +123,8 @@ fn a_published_parser_reads_the_metrics_of_a_loaded_server_as_they_are_meant() {
     for (name, kind) in [
         ("mayhttpd_requests_total", PrometheusType::Counter),
         ("mayhttpd_sent_bytes_total", PrometheusType::Counter),
+        ("mayhttpd_host_requests_total", PrometheusType::Counter),
+        ("mayhttpd_host_sent_bytes_total", PrometheusType::Counter),
         ("mayhttpd_connections_open", PrometheusType::Gauge),
         ("mayhttpd_worker_resident_memory_bytes", PrometheusType::Gauge),
         ("mayhttpd_request_duration_seconds", PrometheusType::Histogram),
@@ -135,6 +139,7 @@ fn a_published_parser_reads_the_metrics_of_a_loaded_server_as_they_are_meant() {
         requests.filter(|((_, labels), _)| has(labels)).map(|(_, value)| value).sum()
     };
     assert_eq!((with("status", "2xx"), with("status", "4xx")), (asked as f64 / 2.0, asked as f64 / 2.0));
+    assert_eq!(sum(&series, "mayhttpd_host_requests_total"), asked as f64);
     assert!(sum(&series, "mayhttpd_worker_resident_memory_bytes") > 2e6);
     assert_eq!(sum(&series, "mayhttpd_worker_up"), 2.0);
 }

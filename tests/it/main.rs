@@ -72,6 +72,8 @@ mod exposition;
 mod forwarded;
 mod generate;
 mod healthcheck;
+mod host_logs;
+mod host_metrics;
 mod init;
 mod kernel;
 mod large;

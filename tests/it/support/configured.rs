@@ -29,9 +29,15 @@ pub fn site(settings: &str) -> Configured {
 /// A server of `tree` with a settings file of this text, and these flags.
 #[track_caller]
 pub fn serve(tree: impl Into<Arc<Tree>>, text: &str, flags: &[&str]) -> Configured {
+    launched(Launch::of(tree).flags(flags), text)
+}
+
+/// A server with a settings file of this text, started like this.
+#[track_caller]
+pub fn launched(launch: Launch, text: &str) -> Configured {
     let settings = Tree::empty();
     let file = settings.file("may.toml", text);
-    let server = Launch::of(tree).flags(["-c", file.to_str().unwrap()]).flags(flags).start();
+    let server = launch.flags(["-c", file.to_str().unwrap()]).start();
     Configured { server, settings }
 }
 
