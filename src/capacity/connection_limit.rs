@@ -5,8 +5,8 @@
 use crate::config::Settings;
 
 /// Descriptors of a worker beside its connections, its cache and what [`WorkerParts`] has: standard streams,
-/// the error log, listeners, epoll, timers, the eventfd of the background threads, logs on their way to be
-/// replaced, and a few for files that are sent after they left the cache. There can be more of those files, up
+/// the error log, listeners, epoll, timers, the eventfd of the background threads, logs that are about to be
+/// replaced, and a few for files that are sent after they left the cache. There can be more of such files, up
 /// to one a connection. Then the cache closes its files, and a request that still finds no descriptor gets
 /// 503. Descriptors for the worst case would halve the number of connections.
 const OTHER_DESCRIPTORS: u64 = 48;

@@ -86,9 +86,12 @@ impl Master {
             let descriptors = generation.logs();
             let workers = self.children.ids().into_iter().filter(|id| id.kind == ChildKind::Worker);
             for id in workers.filter(|id| id.generation == generation.number) {
-                let firsts = (0_u16..).step_by(LOGS_AT_ONCE);
-                for (first, logs) in firsts.zip(descriptors.chunks(LOGS_AT_ONCE)) {
-                    self.children.send(id, &ToChild::Logs(first), logs);
+                let mut messages = (0_u16..).step_by(LOGS_AT_ONCE).zip(descriptors.chunks(LOGS_AT_ONCE));
+                let sent = messages.all(|(first, logs)| self.children.send(id, &ToChild::Logs(first), logs));
+                if !sent {
+                    // A user may have no more descriptors on their way than it may have open (unix(7)
+                    // `ETOOMANYREFS`).
+                    ::log::warn!("{id} may not have taken up all logs; a further USR1 sends them again");
                 }
             }
         }
