@@ -55,6 +55,10 @@ known! {
     AccessControlRequestMethod = "Access-Control-Request-Method",
     /// `Authorization`, RFC 9110 §11.6.2.
     Authorization = "Authorization",
+    /// `Want-Repr-Digest`, RFC 9530 §4.
+    WantReprDigest = "Want-Repr-Digest",
+    /// `Want-Content-Digest`, RFC 9530 §4.
+    WantContentDigest = "Want-Content-Digest",
     /// `Referer`, RFC 9110 §10.1.3.
     Referer = "Referer",
     /// `User-Agent`, RFC 9110 §10.1.5.

@@ -29,10 +29,13 @@ pub mod authorization;
 pub mod compressed_type;
 pub mod conditional;
 pub mod content_coding;
+pub mod content_hash;
+pub mod digest_fields;
 pub mod etag;
 pub mod forwarded;
 pub mod range;
 
+pub mod charset;
 pub mod date;
 pub mod mime;
 pub mod multipart;
