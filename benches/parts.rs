@@ -94,6 +94,10 @@ impl JobWaiter for Alone {
     fn pause(&mut self, _: u32) -> Result<Now, GaveUp> {
         Err(GaveUp::ClientGone)
     }
+
+    fn wait_until(&mut self, job: &Completion, _: std::time::Duration) -> Result<Now, GaveUp> {
+        self.wait(job)
+    }
 }
 
 impl Served {

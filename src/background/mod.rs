@@ -11,11 +11,13 @@ mod finished;
 mod job;
 mod pool;
 mod queue;
+mod wait_limits;
 
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::metrics::Row;
 use crate::metrics::job_kind::JobKind;
@@ -29,6 +31,7 @@ pub use completion::{Completion, Wake};
 pub use job::{Job, JobHandle, JobOutcome};
 pub use pool::QueueFull;
 pub use queue::JobOrder;
+pub use wait_limits::{WaitLimit, WaitLimits};
 
 /// The niceness of threads that burn CPU: beside a busy serving thread on the same CPU they cost it at most
 /// some 6 % (measured; docs/design/background.md).
@@ -41,6 +44,8 @@ pub struct Background {
     /// For what burns CPU.
     cpu: Option<Pool>,
     finished: Arc<Finished>,
+    /// The waits that end before their jobs do.
+    pub limits: WaitLimits,
 }
 
 impl fmt::Debug for Background {
@@ -73,6 +78,13 @@ pub trait JobWaiter {
     /// # Errors
     /// [`GaveUp::ClientGone`].
     fn pause(&mut self, ticks: u32) -> Result<Now, GaveUp>;
+
+    /// [`JobWaiter::wait`] until `end` at most, a time of the monotonic clock. Whether the job is done then,
+    /// the job says.
+    ///
+    /// # Errors
+    /// See [`GaveUp`].
+    fn wait_until(&mut self, job: &Completion, end: Duration) -> Result<Now, GaveUp>;
 }
 
 impl Background {
@@ -92,12 +104,17 @@ impl Background {
         };
         let disk = pool("disk", 0, disk_threads, Share::ThreeQuarters)?;
         let cpu = pool("cpu", CPU_NICE, cpu_threads, Share::All)?;
-        Ok(Background { disk, cpu, finished })
+        Ok(Background { disk, cpu, finished, limits: WaitLimits::new()? })
     }
 
     /// False if files are read by the thread that serves (`--disk-threads 0`).
     pub fn has_disk_threads(&self) -> bool {
         self.disk.is_some()
+    }
+
+    /// False if nothing burns CPU beside the thread that serves (`--cpu-threads 0`).
+    pub fn has_cpu_threads(&self) -> bool {
+        self.cpu.is_some()
     }
 
     /// Has a thread do what may wait for a disk. `root` is the number of the root that it reads; no root has

@@ -1,13 +1,15 @@
 //! The next request: its head out of the read buffer, the site's answer to it, and the wait for a head that
 //! is not complete.
 
+use std::time::Duration;
+
 use super::active::{ActiveConnection, Stop};
 use super::response::OutgoingResponse;
-use super::socket::{Received, WaitError};
+use super::socket::{Received, Socket, WaitError};
 use super::timeouts::IDLE_SET_AFTER;
 use super::writer::Writer;
 use super::{Connection, Stage, log_line};
-use crate::background::{Completion, GaveUp, JobWaiter};
+use crate::background::{Completion, GaveUp, JobWaiter, WaitLimits};
 use crate::http::reject::Reject;
 use crate::http::request::{self, ParsedHead};
 use crate::log::line::PendingLine;
@@ -203,6 +205,14 @@ impl JobWaiter for FlushAndWait<'_> {
     fn pause(&mut self, ticks: u32) -> Result<Now, GaveUp> {
         self.begin(ticks)?;
         let waited = self.connection.socket.wait_for_deadline();
+        self.end(waited)
+    }
+
+    fn wait_until(&mut self, job: &Completion, end: Duration) -> Result<Now, GaveUp> {
+        let context = self.connection.context;
+        self.begin(context.timeouts.of(Phase::Send))?;
+        let limits = &context.site.store.background.limits;
+        let waited = self.connection.socket.wait_for_until(job, (limits, end));
         self.end(waited)
     }
 }

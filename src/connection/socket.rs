@@ -11,14 +11,15 @@
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use may::io::{CoIo, WaitIo, WaitIoWaker};
 
 use super::leadership::Leadership;
 use super::socket_timers::{SocketDeadline, SocketTimers};
-use crate::background::{Completion, Wake};
-use crate::sys::sendfile;
+use crate::background::{Completion, WaitLimits, Wake};
 use crate::sys::socket::{self, ENDING, READABLE, WRITABLE};
+use crate::sys::{sendfile, timer};
 
 /// The bit that may's waker adds to the epoll bits of a wait that it ends.
 const WOKEN: usize = 0x8000_0000;
@@ -251,6 +252,27 @@ impl Socket {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// [`Socket::wait_for`] until `end` at most, a time of the monotonic clock.
+    ///
+    /// # Errors
+    /// See [`WaitError`]. That `end` has come is none.
+    pub fn wait_for_until(
+        &mut self,
+        job: &Completion,
+        (limits, end): (&WaitLimits, Duration),
+    ) -> Result<(), WaitError> {
+        self.register()?;
+        let Registration::Watched(watched) = &self.registration else {
+            return Err(WaitError::Unwatchable);
+        };
+        let waker = || Box::new(SocketWaker(watched.0.waker()));
+        let (_waiting, _limit) = (job.add_waiter(waker()), limits.add(end, waker()));
+        while !job.is_done() && timer::monotonic() < end {
+            self.wait()?;
+        }
+        Ok(())
     }
 
     fn wait(&mut self) -> Result<usize, WaitError> {

@@ -512,5 +512,9 @@ mod tests {
         fn pause(&mut self, _: u32) -> Result<Now, GaveUp> {
             panic!("the answer takes time");
         }
+
+        fn wait_until(&mut self, job: &Completion, _: std::time::Duration) -> Result<Now, GaveUp> {
+            self.wait(job)
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The monotonic clock, periodic timers (timerfd_create(2)) and event counters (eventfd(2)).
+//! The monotonic clock, timers (timerfd_create(2)) and event counters (eventfd(2)).
 //!
 //! Timeouts follow the monotonic clock, which a change of the wall clock does not affect.
 
@@ -28,12 +28,31 @@ pub fn nanoseconds() -> u64 {
 /// # Errors
 /// See timerfd_create(2), such as `EMFILE`.
 pub fn periodic(first: Duration, period: Duration) -> io::Result<OwnedFd> {
-    let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+    let fd = one_shot()?;
+    set(&fd, first, period)?;
+    Ok(fd)
+}
+
+/// A descriptor that becomes readable once [`expire_at`] has set a time and that has come.
+///
+/// # Errors
+/// See timerfd_create(2), such as `EMFILE`.
+pub fn one_shot() -> io::Result<OwnedFd> {
+    Ok(timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?)
+}
+
+/// Makes a timer readable at `time` of the monotonic clock, or at once if that has passed.
+pub fn expire_at(timer: &OwnedFd, time: Duration) {
+    // Zero would stop it. No other time is an error.
+    let _ = set(timer, time.max(Duration::from_nanos(1)), Duration::ZERO);
+}
+
+fn set(timer: &OwnedFd, first: Duration, period: Duration) -> io::Result<()> {
     let timespec =
         |t: Duration| Timespec { tv_sec: t.as_secs().cast_signed(), tv_nsec: t.subsec_nanos().into() };
     let times = Itimerspec { it_interval: timespec(period), it_value: timespec(first) };
-    timerfd_settime(&fd, TimerfdTimerFlags::ABSTIME, &times)?;
-    Ok(fd)
+    timerfd_settime(timer, TimerfdTimerFlags::ABSTIME, &times)?;
+    Ok(())
 }
 
 /// Takes the expirations since the last call; false if there were none.

@@ -174,6 +174,7 @@ fn start_coroutines(parts: Parts) -> io::Result<()> {
     coroutines.start()?;
     let yield_queue = coroutines.yield_queue.resumer()?;
     let finished_jobs = background::listener(context.site.store.background)?;
+    let job_limits = background::limiter(context.site.store.background)?;
     let ticker = Ticker::new(acceptors, link::duplicate(&link)?)?;
     let control = Control::new(acceptors, link, signals)?;
     let acceptors = listeners.into_iter().map(|listener| Acceptor::new(acceptors, listener));
@@ -182,6 +183,7 @@ fn start_coroutines(parts: Parts) -> io::Result<()> {
     sandbox.confine_calls(AllowedCalls::Worker)?;
     start_permanent(yield_queue);
     start_permanent(finished_jobs);
+    start_permanent(job_limits);
     start_permanent(move || ticker.run());
     for acceptor in acceptors {
         start_permanent(move || acceptor.run());
