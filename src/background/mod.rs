@@ -112,11 +112,6 @@ impl Background {
         self.disk.is_some()
     }
 
-    /// False if nothing burns CPU beside the thread that serves (`--cpu-threads 0`).
-    pub fn has_cpu_threads(&self) -> bool {
-        self.cpu.is_some()
-    }
-
     /// Has a thread do what may wait for a disk. `root` is the number of the root that it reads; no root has
     /// more than three quarters of the threads that the others leave. The job is not done if its handles are
     /// dropped before it begins.

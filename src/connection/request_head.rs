@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::active::{ActiveConnection, Stop};
 use super::response::OutgoingResponse;
-use super::socket::{Received, Socket, WaitError};
+use super::socket::{Received, WaitError};
 use super::timeouts::IDLE_SET_AFTER;
 use super::writer::Writer;
 use super::{Connection, Stage, log_line};
-use crate::background::{Completion, GaveUp, JobWaiter, WaitLimits};
+use crate::background::{Completion, GaveUp, JobWaiter};
 use crate::http::reject::Reject;
 use crate::http::request::{self, ParsedHead};
 use crate::log::line::PendingLine;

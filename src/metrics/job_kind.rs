@@ -7,6 +7,8 @@ labelled! {
         Open = "open",
         /// A part of a long file is read into the kernel's memory, before it is sent.
         Read = "read",
+        /// A file is read to make a digest of its content.
+        Hash = "hash",
         /// A directory is read, and its listing rendered.
         List = "list",
         /// The path of a root is looked up, to see whether it still leads to the same directory.

@@ -399,7 +399,7 @@ pub(super) mod tests {
             run_nanoseconds: 12_000,
         };
         let none = JobCounts::default();
-        assert_eq!(counts.jobs, [none, none, jobs, none, none, none]);
+        assert_eq!(counts.jobs, [none, none, none, jobs, none, none, none, none]);
     }
 
     /// Four jobs of which one waits, one runs, one panicked and one was dropped, and one that was refused.

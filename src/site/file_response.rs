@@ -19,20 +19,25 @@ use crate::store::Store;
 use crate::store::entry::Entry;
 use crate::time::Now;
 
-/// The response to a request whose file is `entry`: 200, 206, 304, 406, 412 or 416.
-pub fn file_response(entry: Arc<Entry>, request: &Request<'_>, store: &Store, now: Now) -> SiteResponse {
+/// The form of the file of `entry` that a request gets, or the response 406.
+#[inline]
+pub fn choose_form(
+    entry: Arc<Entry>,
+    request: &Request<'_>,
+    store: &Store,
+) -> Result<Arc<Entry>, Box<SiteResponse>> {
     if entry.variants.is_empty() && !entry.is_compressible {
-        return form_response(entry, request, now);
+        return Ok(entry);
     }
     match negotiation::choose(&entry, &request.fields, store) {
-        Some(form) => form_response(form, request, now),
-        None => error_response(Status::NOT_ACCEPTABLE, &entry, Vec::new()),
+        Some(form) => Ok(form),
+        None => Err(Box::new(error_response(Status::NOT_ACCEPTABLE, &entry, Vec::new()))),
     }
 }
 
-/// The response that has this form of a file.
+/// The response to a request that gets this form of a file: 200, 206, 304, 412 or 416.
 #[inline]
-fn form_response(entry: Arc<Entry>, request: &Request<'_>, now: Now) -> SiteResponse {
+pub fn form_response(entry: Arc<Entry>, request: &Request<'_>, now: Now) -> SiteResponse {
     let validators = entry.validators();
     match conditional::evaluate(&request.fields, &validators) {
         Precondition::Proceed => {}

@@ -29,6 +29,7 @@ use crate::routing::header_rules::HeaderRules;
 use crate::routing::rule_table::RuleTable;
 use crate::store::cache::Key;
 use crate::store::directory::Directory;
+use crate::store::file_policy::FilePolicy;
 use crate::sys::socket::PeerAddress;
 use crate::time::Now;
 
@@ -138,6 +139,7 @@ impl Location {
                 index,
                 precompressed: scope.precompressed,
                 compress: scope.compress,
+                policy: FilePolicy::default(),
             },
             alias_length,
             shown: if directory.is_some() { names.len() } else { 0 },
@@ -296,6 +298,7 @@ fn fallback_roots(scope: &Scope, host: &HostPart<'_>) -> Vec<(Box<[u8]>, Directo
             index: Vec::new(),
             precompressed: scope.precompressed,
             compress: scope.compress,
+            policy: FilePolicy::default(),
         };
         Some((prefix, directory))
     };
@@ -321,8 +324,8 @@ impl ByName {
     fn new(root: usize, location: usize, scope: &Scope) -> ByName {
         let prefix: Box<[u8]> = [b"\0".as_slice(), location.to_string().as_bytes()].concat().into();
         let (prefix_length, precompressed) = (prefix.len(), scope.precompressed);
-        let compress = scope.compress;
-        let directory = Directory { root, prefix_length, index: Vec::new(), precompressed, compress };
+        let (index, compress, policy) = (Vec::new(), scope.compress, FilePolicy::default());
+        let directory = Directory { root, prefix_length, index, precompressed, compress, policy };
         ByName { directory, prefix }
     }
 

@@ -160,7 +160,7 @@ mod tests {
             Some(FixedResponse { status: 404, body: None, media_type: "a/b".to_owned() });
         settings.locations[3].scope.expires = Some(Some(Duration::from_secs(1)));
         settings.locations[5].access = AccessList(all(false));
-        let rules = Hosts::new(&settings).into_default();
+        let rules = Hosts::new(&settings, &[]).into_default();
         let at = |path: &str| rules.location(&SitePath::parse(path.as_bytes()).unwrap());
         for (location, file, closed) in [
             ("/", "x", false),
@@ -199,7 +199,7 @@ mod tests {
         settings.scope.auth = Some(auth("/users"));
         settings.locations[0].scope.auth = Some(None);
         settings.locations[2].scope.auth = Some(Some(auth("/admins")));
-        let rules = Hosts::new(&settings).into_default();
+        let rules = Hosts::new(&settings, &[]).into_default();
         let at = |path: &str| rules.location(&SitePath::parse(path.as_bytes()).unwrap());
         for (location, file, closed) in [
             ("/open/", "open/x", false),

@@ -22,6 +22,7 @@ pub mod auth;
 pub mod by_name;
 mod cache_control;
 mod cors;
+mod digest_fields;
 pub mod error_page;
 mod error_pages;
 mod fallback;
@@ -48,6 +49,7 @@ use std::sync::Arc;
 
 use crate::background::JobWaiter;
 use crate::config::Settings;
+use crate::http::digest_fields::WantedDigests;
 use crate::http::method::Method;
 use crate::http::request::Request;
 use crate::http::response::{Body, FieldBlock, Response};
@@ -64,9 +66,10 @@ use crate::time::Now;
 use auth::SignIns;
 use auth::protection::{Protection, SignInTools};
 use by_name::NameSearch;
+use digest_fields::DigestFields;
 use fallback::is_navigation_path;
 use file_lookup::{FileLookup, FoundFile};
-use file_response::file_response;
+use file_response::{choose_form, form_response};
 use hosts::Hosts;
 use listing::entries::ListedDirectory;
 use listing::{ListingRequest, Listings};
@@ -219,7 +222,7 @@ impl Site {
         let found = found.unwrap_or_else(|| self.entry(parts, path, request, now, waiter));
         // 8. The response.
         match found {
-            Ok(FoundFile::Here(entry)) => file_response(entry, request, &self.store, *now),
+            Ok(FoundFile::Here(entry)) => self.respond_with_file(entry, request, now, waiter),
             Ok(FoundFile::Elsewhere(path)) => redirect::to_path(&path, request),
             Err(miss) => self.respond_to_miss(miss, parts, path, request, (now, waiter)),
         }
@@ -242,6 +245,29 @@ impl Site {
         response
     }
 
+    /// Step 8, where there is a file.
+    #[inline]
+    fn respond_with_file(
+        &self,
+        entry: Arc<Entry>,
+        request: &Request<'_>,
+        now: &mut Now,
+        waiter: &mut dyn JobWaiter,
+    ) -> SiteResponse {
+        let form = match choose_form(entry, request, &self.store) {
+            Ok(form) => form,
+            Err(response) => return *response,
+        };
+        if form.awaits_digest() {
+            self.store.add_digest(&form, now, waiter);
+        }
+        let mut response = form_response(form, request, *now);
+        if let Some(wanted) = WantedDigests::of(&request.fields) {
+            DigestFields { store: &self.store, wanted }.add(&mut response, request, now, waiter);
+        }
+        response
+    }
+
     /// Step 8, where there is no file.
     #[inline(never)]
     fn respond_to_miss(
@@ -261,7 +287,7 @@ impl Site {
         let varies = page.is_some();
         if let Some(page) = page.filter(|_| fallback::takes_page(request)) {
             match self.page(rules, page, now, waiter) {
-                Ok(entry) => return fallback::with_vary(file_response(entry, request, &self.store, *now)),
+                Ok(entry) => return fallback::with_vary(self.respond_with_file(entry, request, now, waiter)),
                 Err(Miss::NotFound) => {}
                 Err(miss) => ::log::debug!("no fallback page: {}", miss.reason()),
             }

@@ -250,6 +250,7 @@ mod tests {
     use super::*;
     use crate::store::directory::FilePath;
     use crate::store::entry::Description;
+    use crate::store::file_policy::EtagSource;
     use crate::store::open;
     use crate::store::open_file::OpenFile;
     use crate::store::open_forms::OpenForms;
@@ -279,6 +280,7 @@ mod tests {
             with_variants: false,
             compress: false,
             background: None,
+            etag: EtagSource::Stamp,
             now,
         };
         let open = OpenFile { file, stamp, class: FileSystemClass::Memory };
@@ -304,6 +306,7 @@ mod tests {
             with_variants: true,
             compress: false,
             background: None,
+            etag: EtagSource::Stamp,
             now: Now { tick: 0, wall: SystemTime::UNIX_EPOCH },
         };
         let entry = Arc::new(Entry::load(open, description).unwrap());

@@ -285,6 +285,7 @@ mod tests {
 
     use super::*;
     use crate::store::entry::Description;
+    use crate::store::file_policy::EtagSource;
     use crate::store::open_file::OpenFile;
     use crate::store::open_forms::OpenForms;
     use crate::time::Now;
@@ -462,6 +463,7 @@ mod tests {
                 with_variants: false,
                 compress: true,
                 background: None,
+                etag: EtagSource::default(),
                 now: Now { tick: 1, wall: SystemTime::now() },
             };
             let entry = Entry::load(OpenForms::alone(open), description).unwrap();

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use crate::store::cache::Key;
+use crate::store::file_policy::FilePolicy;
 
 /// The directory that the keys of some paths lead to.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Directory {
     pub precompressed: bool,
     /// True if files are compressed that have no variant.
     pub compress: bool,
+    /// How the files are served.
+    pub policy: FilePolicy,
 }
 
 impl Directory {
@@ -58,13 +61,9 @@ mod tests {
 
     #[track_caller]
     fn check(prefix_length: usize, (path, is_directory): (&str, bool), expected: &str) {
-        let directory = Directory {
-            root: 0,
-            prefix_length,
-            index: b"index.html".to_vec(),
-            precompressed: true,
-            compress: false,
-        };
+        let (index, policy) = (b"index.html".to_vec(), FilePolicy::default());
+        let (precompressed, compress) = (true, false);
+        let directory = Directory { root: 0, prefix_length, index, precompressed, compress, policy };
         let file_path = directory.file_path(Key { path: path.as_bytes(), is_directory });
         assert_eq!(file_path.full(), expected.as_bytes(), "{path:?}");
     }

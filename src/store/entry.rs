@@ -7,17 +7,18 @@
 use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
-
-use twox_hash::XxHash3_128;
 
 use crate::background::{Background, JobHandle, JobOrder};
 use crate::http::conditional::Validators;
 use crate::http::content_coding::ContentCoding;
-use crate::http::{date, etag, response_head};
+use crate::http::digest_fields::Sha256Digest;
+use crate::http::{date, response_head};
 use crate::metrics::job_kind::JobKind;
 use crate::store::content::{Content, LoadedFile, QuickRead};
+use crate::store::entity_tag::{self, DigestTag};
+use crate::store::file_policy::EtagSource;
 use crate::store::open_forms::OpenForms;
 use crate::store::resident_parts::ResidentParts;
 use crate::sys::file::{self, Stamp};
@@ -69,6 +70,11 @@ pub struct Entry {
     whole_fields: Vec<u8>,
     /// Where the validators begin in the fields.
     validators_at: usize,
+    /// True until the digest of a long file has made its entity-tag, or can't.
+    awaits_digest: AtomicBool,
+    /// What replaces the entity-tag by the stamp, and the fields with it.
+    digest_tag: OnceLock<DigestTag>,
+    sha256: OnceLock<Sha256Digest>,
     checked: AtomicU32,
     used: AtomicU32,
 }
@@ -88,6 +94,8 @@ pub struct Description {
     pub compress: bool,
     /// Who closes the file if that may wait.
     pub background: Option<&'static Background>,
+    /// What the entity-tag is made of.
+    pub etag: EtagSource,
     /// The time before the file was opened.
     pub now: Now,
 }
@@ -143,6 +151,7 @@ impl Entry {
             with_variants: false,
             compress: false,
             background: None,
+            etag: EtagSource::default(),
             now,
         };
         let content = Content::Memory(body.into());
@@ -171,9 +180,11 @@ impl Entry {
         description: Description,
     ) -> Entry {
         let LoadedFile { content, stamp, class } = loaded;
-        let Description { content_type, is_index, root, with_variants: _, compress, background, now } =
+        let Description { content_type, is_index, root, with_variants: _, compress, background, etag, now } =
             description;
-        let etag = etag(&content, &stamp, coding);
+        let is_digested = etag.digests(stamp.size);
+        let awaits_digest = is_digested && matches!(content, Content::File(_));
+        let etag = entity_tag::of(&content, &stamp, is_digested, coding);
         let mut entry = Entry {
             size: stamp.size,
             coding,
@@ -193,6 +204,9 @@ impl Entry {
             content_type,
             whole_fields: Vec::with_capacity(256),
             validators_at: 0,
+            awaits_digest: AtomicBool::new(awaits_digest),
+            digest_tag: OnceLock::new(),
+            sha256: OnceLock::new(),
             checked: AtomicU32::new(now.tick),
             used: AtomicU32::new(now.tick),
         };
@@ -206,7 +220,7 @@ impl Entry {
 
     /// The rendered fields of a 200 that carries the whole content.
     pub fn whole_fields(&self) -> &[u8] {
-        &self.whole_fields
+        self.digest_tag.get().map_or(&self.whole_fields, |tag| &tag.fields)
     }
 
     /// The bytes, when they are in memory.
@@ -308,6 +322,7 @@ impl Entry {
             with_variants: false,
             compress: false,
             background: None,
+            etag: EtagSource::default(),
             // Last-Modified is that of the entry, whenever this is.
             now: Now { tick: self.checked(), wall: self.last_modified.unwrap_or(SystemTime::UNIX_EPOCH) },
         };
@@ -330,7 +345,39 @@ impl Entry {
 
     /// The validators that preconditions are compared with.
     pub fn validators(&self) -> Validators<'_> {
-        Validators { etag: self.etag.as_bytes(), last_modified: self.last_modified }
+        let etag = self.digest_tag.get().map_or(&self.etag, |tag| &tag.etag);
+        Validators { etag: etag.as_bytes(), last_modified: self.last_modified }
+    }
+
+    /// True if a digest of the content should make the entity-tag and does not yet.
+    #[inline]
+    pub fn awaits_digest(&self) -> bool {
+        self.awaits_digest.load(Ordering::Relaxed)
+    }
+
+    /// Has this XXH3 digest of the content make the entity-tag from now on; without one, it stays as it is.
+    pub fn set_digest(&self, digest: Option<u128>) {
+        self.awaits_digest.store(false, Ordering::Relaxed);
+        if let Some(digest) = digest {
+            let etag = entity_tag::by_digest(self.size, digest, self.coding);
+            let fields = || DigestTag::new(etag, &self.etag, (&self.whole_fields, self.validators_at));
+            self.digest_tag.get_or_init(fields);
+        }
+    }
+
+    /// The SHA-256 digest of the content, if it is known.
+    pub fn sha256(&self) -> Option<&Sha256Digest> {
+        self.sha256.get()
+    }
+
+    /// Notes the SHA-256 digest of the content.
+    pub fn set_sha256(&self, digest: Sha256Digest) {
+        self.sha256.get_or_init(|| digest);
+    }
+
+    /// The stamp of the file when it was opened.
+    pub fn stamp(&self) -> &Stamp {
+        &self.stamp
     }
 
     /// True for a page (HTML).
@@ -356,7 +403,7 @@ impl Entry {
 
     /// Writes `Last-Modified`, where that is known, `ETag`, `Accept-Ranges`, and `Vary` where that applies.
     pub fn write_validators(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.whole_fields[self.validators_at..]);
+        out.extend_from_slice(&self.whole_fields()[self.validators_at..]);
     }
 
     fn render_validators(&self, out: &mut Vec<u8>) {
@@ -419,20 +466,6 @@ impl Drop for Entry {
             let _ = job.map(JobHandle::detach);
         }
     }
-}
-
-/// The entity-tag: a digest of bytes in memory, else of the stamp. The digest has 128 bits, and is the same
-/// in every release. Each coding has tags of its own.
-fn etag(content: &Content, stamp: &Stamp, coding: Option<ContentCoding>) -> String {
-    let tag = match content {
-        Content::Memory(bytes) => etag::of_content(stamp.size, XxHash3_128::oneshot(bytes)),
-        Content::Shared(bytes) => etag::of_content(stamp.size, XxHash3_128::oneshot(bytes)),
-        Content::File(_) => {
-            let Stamp { identity: (_, inode), size, mtime, ctime, links: _ } = *stamp;
-            etag::of_version(&etag::FileVersion { size, inode, mtime, ctime })
-        }
-    };
-    coding.map_or_else(|| tag.clone(), |coding| etag::in_coding(&tag, coding))
 }
 
 /// When the content last changed, never later than the response's own Date (RFC 9110 §8.8.2.1). `None` for

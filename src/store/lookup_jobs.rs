@@ -98,6 +98,7 @@ mod tests {
     use super::*;
     use crate::metrics::Row;
     use crate::store::entry::Description;
+    use crate::store::file_policy::EtagSource;
     use crate::sys::process::wait_readable;
 
     const DEADLINE: Duration = Duration::from_secs(10);
@@ -200,6 +201,7 @@ mod tests {
                 with_variants: true,
                 compress: false,
                 background: None,
+                etag: EtagSource::Stamp,
                 now: Now { tick: 1, wall: SystemTime::UNIX_EPOCH },
             };
             let (root, path) = (Arc::clone(root), b"a".to_vec());

@@ -17,8 +17,12 @@ pub mod cache;
 mod cold;
 mod compressed_cache;
 pub mod content;
+mod digest_wait;
+mod digests;
 pub mod directory;
+pub mod entity_tag;
 pub mod entry;
+pub mod file_policy;
 pub mod freshness;
 mod lookup;
 mod lookup_jobs;
@@ -47,6 +51,7 @@ use crate::sys::timer;
 use crate::time::Now;
 
 use cache::Key;
+use digests::Digests;
 use directory::Directory;
 use entry::Entry;
 use lookup::{Cold, Lookup};
@@ -68,6 +73,7 @@ pub struct Store {
     metrics: Row,
     /// What is held of the names beneath each root, but for the watches.
     name_limits: IndexLimits,
+    digests: Digests,
     state: Mutex<StoreState>,
 }
 
@@ -92,7 +98,7 @@ impl Store {
         let state = Mutex::new(StoreState::new(settings, roots, metrics, background));
         let (max_names, valid) = (settings.find_limit, settings.cache_valid);
         let name_limits = IndexLimits { max_names, max_watches: 0, valid };
-        Store { background, metrics, name_limits, state }
+        Store { background, metrics, name_limits, digests: Digests::default(), state }
     }
 
     /// The cache entry of `key`, a file in `directory`; loads it if the cache lacks it. Waits, by `waiter`,

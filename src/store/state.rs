@@ -305,7 +305,7 @@ impl StoreState {
     pub(super) fn describe(&self, key: Key<'_>, directory: &Directory, now: Now) -> Description {
         let path = directory.file_path(key);
         let name = path.index.unwrap_or(path.path);
-        let content_type = self.types.of(name);
+        let content_type = directory.policy.content_type(self.types.of(name));
         Description {
             with_variants: directory.precompressed && may_have_variants(name, &content_type),
             compress: directory.compress && is_compressible(&content_type),
@@ -313,6 +313,7 @@ impl StoreState {
             is_index: path.index.is_some(),
             root: directory.root,
             background: Some(self.background),
+            etag: directory.policy.etag,
             now,
         }
     }

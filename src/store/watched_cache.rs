@@ -164,6 +164,7 @@ mod tests {
 
     use super::*;
     use crate::store::entry::Description;
+    use crate::store::file_policy::EtagSource;
     use crate::store::open_file::OpenFile;
     use crate::store::open_forms::OpenForms;
     use crate::sys::file;
@@ -206,6 +207,7 @@ mod tests {
             with_variants: false,
             compress: false,
             background: None,
+            etag: EtagSource::Stamp,
             now,
         };
         let open = OpenFile { file, stamp, class: FileSystemClass::Memory };

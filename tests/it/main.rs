@@ -94,3 +94,4 @@ mod slow_files;
 mod slow_root;
 mod stuck;
 mod upgrade;
+mod validators;

@@ -423,6 +423,10 @@ mod tests {
             Ok(self.now)
         }
 
+        fn wait_until(&mut self, job: &Completion, _: Duration) -> Result<Now, GaveUp> {
+            self.wait(job)
+        }
+
         fn pause(&mut self, ticks: u32) -> Result<Now, GaveUp> {
             if !self.passes {
                 return Err(GaveUp::ClientGone);
