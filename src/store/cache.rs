@@ -296,7 +296,7 @@ mod tests {
         for (file, length) in [("a", 100), ("a.br", 50), ("a.gz", 70_000)] {
             std::fs::write(place.join(file), vec![b'x'; length]).unwrap();
         }
-        let path = FilePath { path: b"a", index: None };
+        let path = FilePath { path: b"a", index: None, links: file::LinkPolicy::Inside };
         let open = open::open(&file::Root::open(&place).unwrap(), &path, true).unwrap();
         std::fs::remove_dir_all(&place).unwrap();
         let description = Description {

@@ -39,6 +39,7 @@ impl StoreState {
             root: Arc::clone(&root.root),
             path: path.path.to_vec(),
             index: path.index.map(<[u8]>::to_vec),
+            links: path.links,
             open: if let Cold::Load(open) = cold { Some(open) } else { None },
             description: self.describe(key, directory, now),
             known: self.cache.lookup(key).map(|cached| Arc::clone(&cached.entry)),

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use crate::store::cache::Key;
 use crate::store::file_policy::FilePolicy;
+use crate::sys::file::LinkPolicy;
 
 /// The directory that the keys of some paths lead to.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl Directory {
     pub fn file_path<'a>(&'a self, key: Key<'a>) -> FilePath<'a> {
         let rest = &key.path[self.prefix_length..];
         let rest = if self.prefix_length > 0 { rest.strip_prefix(b"/").unwrap_or(rest) } else { rest };
-        FilePath { path: rest, index: key.is_directory.then_some(&self.index) }
+        FilePath { path: rest, index: key.is_directory.then_some(&self.index), links: self.policy.links }
     }
 }
 
@@ -42,6 +43,8 @@ pub struct FilePath<'a> {
     pub path: &'a [u8],
     /// The index file's name, where a directory was requested.
     pub index: Option<&'a [u8]>,
+    /// The links that are followed on the way.
+    pub links: LinkPolicy,
 }
 
 impl<'a> FilePath<'a> {

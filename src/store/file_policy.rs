@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::http::charset;
+use crate::sys::file::LinkPolicy;
 
 /// The most bytes of a file whose content makes its entity-tag, unless the settings say otherwise: 16 MiB.
 pub const CONTENT_LIMIT: u64 = 16 << 20;
@@ -14,6 +15,8 @@ pub struct FilePolicy {
     pub etag: EtagSource,
     /// The charset of text types that have none.
     pub charset: TextCharset,
+    /// Which symbolic links are followed.
+    pub links: LinkPolicy,
 }
 
 impl FilePolicy {

@@ -8,7 +8,7 @@ use crate::store::entry::{Description, Entry};
 use crate::store::open::{self, Miss};
 use crate::store::open_forms::OpenForms;
 use crate::store::root::Reopened;
-use crate::sys::file::Root;
+use crate::sys::file::{LinkPolicy, Root};
 use crate::sys::filesystem::FileSystemClass;
 
 /// What a lookup without a wait came to.
@@ -46,6 +46,8 @@ pub struct LookupJob {
     pub path: Vec<u8>,
     /// The index file's name, where a directory was requested.
     pub index: Option<Vec<u8>>,
+    /// The links that are followed on the way.
+    pub links: LinkPolicy,
     /// The file and its variants, if they are open already.
     pub open: Option<OpenForms>,
     /// The entry that may still have the same content.
@@ -63,7 +65,8 @@ impl LookupJob {
         let open = match self.open {
             Some(open) => open,
             None => {
-                let path = FilePath { path: &self.path, index: self.index.as_deref() };
+                let (path, index) = (&self.path, self.index.as_deref());
+                let path = FilePath { path, index, links: self.links };
                 open::open(&self.root, &path, self.description.with_variants)?
             }
         };

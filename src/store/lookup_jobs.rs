@@ -99,6 +99,7 @@ mod tests {
     use crate::metrics::Row;
     use crate::store::entry::Description;
     use crate::store::file_policy::EtagSource;
+    use crate::sys::file::LinkPolicy;
     use crate::sys::process::wait_readable;
 
     const DEADLINE: Duration = Duration::from_secs(10);
@@ -205,7 +206,8 @@ mod tests {
                 now: Now { tick: 1, wall: SystemTime::UNIX_EPOCH },
             };
             let (root, path) = (Arc::clone(root), b"a".to_vec());
-            let job = LookupJob { root, path, index: None, open: None, known: None, description };
+            let (links, open, known) = (LinkPolicy::Inside, None, None);
+            let job = LookupJob { root, path, index: None, links, open, known, description };
             lookups.start(KEY, 0, &self.background, job).unwrap()
         }
 

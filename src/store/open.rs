@@ -1,7 +1,7 @@
 //! Opens a file beneath a root, or says why there is no file to serve.
 //!
-//! Keeps nothing. **Invariant:** every open goes through [`Root::open_beneath`], so no name and no link leads
-//! outside the root; only regular files and directories are opened.
+//! Keeps nothing. **Invariant:** every open goes through [`Beneath`], so no name leads outside the root, and
+//! no link unless the settings allow it; only regular files and directories are opened.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::http::content_coding::ContentCoding;
 use crate::store::directory::FilePath;
 use crate::store::open_file::OpenFile;
 use crate::store::open_forms::{OpenForms, OpenVariant, VariantNames};
-use crate::sys::file::{self, Kind, OpenError, Root, Stamp};
+use crate::sys::file::{self, Beneath, Kind, OpenError, Root, Stamp};
 use crate::sys::filesystem::{self, FileSystemClass};
 
 /// Why there is no file to serve.
@@ -75,23 +75,24 @@ impl From<OpenError> for Failure {
 #[derive(Clone, Copy)]
 enum Opener<'a> {
     /// With a wait for a disk.
-    MayWait(&'a Root),
+    MayWait(Beneath<'a>),
     /// On the root's own mount, whose class this is; without a wait for a disk if that is true.
-    OnMount(&'a Root, FileSystemClass, bool),
+    OnMount(Beneath<'a>, FileSystemClass, bool),
 }
 
 impl Opener<'_> {
     fn open(self, path: &[u8]) -> Result<OwnedFd, OpenError> {
-        match self {
-            Opener::MayWait(root) => root.open_beneath(path),
-            Opener::OnMount(root, _, cached) => root.open_on_mount(path, cached),
-        }
+        let opened = match self {
+            Opener::MayWait(beneath) => beneath.open(path),
+            Opener::OnMount(beneath, _, cached) => beneath.open_on_mount(path, cached),
+        };
+        opened.inspect_err(|error| log_refusal(path, error))
     }
 
     fn kind(self, path: &[u8]) -> Result<Kind, OpenError> {
         match self {
-            Opener::MayWait(root) => root.kind_beneath(path),
-            Opener::OnMount(root, _, cached) => root.kind_on_mount(path, cached),
+            Opener::MayWait(beneath) => beneath.kind(path),
+            Opener::OnMount(beneath, _, cached) => beneath.kind_on_mount(path, cached),
         }
     }
 
@@ -107,10 +108,17 @@ impl From<OpenError> for Miss {
     fn from(error: OpenError) -> Miss {
         match error {
             OpenError::Missing => Miss::NotFound,
-            OpenError::Denied | OpenError::Outside => Miss::Forbidden,
+            OpenError::Denied | OpenError::Link(_) => Miss::Forbidden,
             OpenError::Exhausted => Miss::Exhausted,
             OpenError::Other(_) | OpenError::Cold => Miss::Failed,
         }
+    }
+}
+
+/// Says in the log why the file at `path` beneath a root is refused.
+fn log_refusal(path: &[u8], error: &OpenError) {
+    if matches!(error, OpenError::Denied | OpenError::Link(_)) {
+        ::log::debug!("refused {:?}: {error}", path.escape_ascii().to_string());
     }
 }
 
@@ -119,7 +127,8 @@ impl From<OpenError> for Miss {
 /// # Errors
 /// See [`Miss`].
 pub fn open(root: &Root, path: &FilePath<'_>, with_variants: bool) -> Result<OpenForms, Miss> {
-    open_forms(Opener::MayWait(root), path, with_variants).map_err(|failure| match failure {
+    let opener = Opener::MayWait(root.beneath(path.links));
+    open_forms(opener, path, with_variants).map_err(|failure| match failure {
         Failure::Miss(miss) => miss,
         Failure::Cold => Miss::Failed,
     })
@@ -136,7 +145,7 @@ pub fn open_on_mount(
     path: &FilePath<'_>,
     with_variants: bool,
 ) -> Option<Result<OpenForms, Miss>> {
-    match open_forms(Opener::OnMount(root, class, cached), path, with_variants) {
+    match open_forms(Opener::OnMount(root.beneath(path.links), class, cached), path, with_variants) {
         Ok(file) => Some(Ok(file)),
         Err(Failure::Miss(miss)) => Some(Err(miss)),
         Err(Failure::Cold) => None,
@@ -166,7 +175,7 @@ fn open_variants(opener: Opener<'_>, path: &[u8], forms: &mut OpenForms) -> Resu
             Err(OpenError::Missing) => {}
             // Nothing is known of it.
             Err(error @ (OpenError::Exhausted | OpenError::Cold)) => return Err(error.into()),
-            Err(OpenError::Denied | OpenError::Outside | OpenError::Other(_)) => {
+            Err(OpenError::Denied | OpenError::Link(_) | OpenError::Other(_)) => {
                 forms.names = VariantNames::Obstructed;
             }
         }

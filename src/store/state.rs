@@ -330,6 +330,7 @@ impl StoreState {
         let target = WatchTarget {
             root_number: directory.root,
             root: &root.root,
+            links: directory.policy.links,
             path: &directory.file_path(key).full(),
             key: key.path,
             forms,

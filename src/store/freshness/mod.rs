@@ -184,7 +184,7 @@ mod tests {
     use super::*;
     use crate::store::directory::FilePath;
     use crate::store::open;
-    use crate::sys::file::Root;
+    use crate::sys::file::{LinkPolicy, Root};
 
     #[test]
     fn an_entry_is_fresh_for_as_long_as_its_changes_are_reported() {
@@ -302,9 +302,11 @@ mod tests {
         fn watch_forms(&self, watches: &mut Watches, name: &[u8], with_variants: bool) -> Freshness {
             let path = [b"d/", name].concat();
             let root = Root::open(&self.0).unwrap();
-            let file_path = FilePath { path: &path, index: None };
+            let links = LinkPolicy::Inside;
+            let file_path = FilePath { path: &path, index: None, links };
             let forms = open::open(&root, &file_path, with_variants).unwrap();
-            let target = WatchTarget { root_number: 0, root: &root, path: &path, key: name, forms: &forms };
+            let (path, forms) = (&path, &forms);
+            let target = WatchTarget { root_number: 0, root: &root, path, links, key: name, forms };
             watches.watch(&target, 1)
         }
     }

@@ -20,7 +20,7 @@ use crate::http::content_coding::ContentCoding;
 use crate::store::freshness::watched_path::{self, PathEnd, PathError};
 use crate::store::open_file::OpenFile;
 use crate::store::open_forms::{OpenForms, VariantNames};
-use crate::sys::file::{self, Kind, OpenError, Root};
+use crate::sys::file::{self, Kind, LinkPolicy, OpenError, Root};
 use crate::sys::inotify::{BUFFER_BYTES, Inotify, WatchError, WatchEvent, WatchId};
 
 /// Identifies a watched entry; pass it to `WatchTable::unwatch` when the entry is dropped.
@@ -35,6 +35,8 @@ pub struct WatchTarget<'a> {
     pub root: &'a Root,
     /// The file's path beneath the root.
     pub path: &'a [u8],
+    /// The links that are followed on the way.
+    pub links: LinkPolicy,
     /// The entry's key in the cache.
     pub key: &'a [u8],
     /// The open file, and its variants.
@@ -145,19 +147,19 @@ impl WatchTable {
     }
 
     fn watch_path(&mut self, entry: u64, target: &WatchTarget<'_>) -> Result<(), PathError> {
-        let WatchTarget { root, path, forms, .. } = *target;
+        let WatchTarget { root, path, links, forms, .. } = *target;
         if forms.names == VariantNames::Obstructed {
             return Err(PathError::Unreachable);
         }
         self.watch_directory(entry, target)?;
-        self.watch_file(entry, (root, path), &forms.identity)?;
+        self.watch_file(entry, (root, path, links), &forms.identity)?;
         if forms.names == VariantNames::NotLookedUp {
             return Ok(());
         }
         for coding in ContentCoding::ALL {
             let path = [path, coding.suffix().as_bytes()].concat();
             match forms.variant(coding) {
-                Some(variant) => self.watch_file(entry, (root, &path), &variant.file)?,
+                Some(variant) => self.watch_file(entry, (root, &path, links), &variant.file)?,
                 // It may have come before the names were watched, or be a link that leads nowhere yet.
                 None => match file::identity_of(root.as_fd(), &path) {
                     Err(OpenError::Missing) => {}
@@ -172,7 +174,7 @@ impl WatchTable {
     fn watch_file(
         &mut self,
         entry: u64,
-        (root, path): (&Root, &[u8]),
+        (root, path, links): (&Root, &[u8], LinkPolicy),
         open: &OpenFile,
     ) -> Result<(), PathError> {
         self.add(&Dependent::Entry(entry), open.file.as_fd(), Kind::Regular)?;
@@ -181,8 +183,9 @@ impl WatchTable {
             return Ok(());
         }
         // The name is a link, or its file was replaced since it was opened.
-        let end =
-            watched_path::follow(root, path, |node, kind| self.add(&Dependent::Entry(entry), node, kind))?;
+        let end = watched_path::follow(root, (path, links), |node, kind| {
+            self.add(&Dependent::Entry(entry), node, kind)
+        })?;
         match end {
             PathEnd::File(identity) if identity == open.stamp.identity => Ok(()),
             PathEnd::File(_) | PathEnd::Directory(_) => Err(PathError::Unreachable),
@@ -212,7 +215,9 @@ impl WatchTable {
             return Ok(());
         }
         let dependent = Dependent::Directory(directory.clone());
-        let end = watched_path::follow(target.root, path, |node, kind| self.add(&dependent, node, kind))?;
+        let end = watched_path::follow(target.root, (path, target.links), |node, kind| {
+            self.add(&dependent, node, kind)
+        })?;
         if needs_names && let PathEnd::Directory(end) = end {
             let end = end.as_ref().map_or(target.root.as_fd(), AsFd::as_fd);
             let names = self.inotify.watch_with_additions(end)?;

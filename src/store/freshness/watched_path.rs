@@ -6,11 +6,8 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::sys::file::{self, Kind, OpenError, Root};
+use crate::sys::file::{self, Kind, LinkPolicy, OpenError, Root, WalkRules, WalkedNode};
 use crate::sys::inotify::WatchError;
-
-/// The most links that the kernel follows in one look-up (path_resolution(7)).
-const MAX_LINKS: u32 = 40;
 
 /// Why a path was not followed to its end.
 #[derive(Debug)]
@@ -41,46 +38,25 @@ pub enum PathEnd {
     Directory(Option<OwnedFd>),
 }
 
-/// Follows `path` from the root and calls `watch` with each inode on it and with its end.
+/// Follows `path` from the root by way of these links, and calls `watch` with each inode on it and with its
+/// end.
 ///
 /// # Errors
 /// See [`PathError`].
 pub fn follow(
     root: &Root,
-    path: &[u8],
+    (path, links): (&[u8], LinkPolicy),
     mut watch: impl FnMut(BorrowedFd<'_>, Kind) -> Result<(), WatchError>,
 ) -> Result<PathEnd, PathError> {
     watch(root.as_fd(), Kind::Directory)?;
-    let mut parents: Vec<OwnedFd> = Vec::new();
-    let mut names = Vec::new();
-    push_names(&mut names, path);
-    let mut links = 0;
-    while let Some(name) = names.pop() {
-        match &name[..] {
-            b"" | b"." => continue,
-            b".." => {
-                parents.pop().ok_or(PathError::Unreachable)?;
-                continue;
-            }
-            _ => {}
-        }
-        let parent = parents.last().map_or(root.as_fd(), AsFd::as_fd);
-        let (node, kind, identity) = watch_name(parent, &name, &mut watch)?;
-        match kind {
-            Kind::Directory => parents.push(node),
-            Kind::Link if links < MAX_LINKS => {
-                links += 1;
-                let target = file::target(node.as_fd())?;
-                if target.first() == Some(&b'/') {
-                    return Err(PathError::Unreachable);
-                }
-                push_names(&mut names, &target);
-            }
-            Kind::Regular if names.iter().all(Vec::is_empty) => return Ok(PathEnd::File(identity)),
-            Kind::Regular | Kind::Link | Kind::Special => return Err(PathError::Unreachable),
-        }
+    let rules =
+        WalkRules { may_leave: links == LinkPolicy::Follow, same_owner: links == LinkPolicy::SameOwner };
+    let end = file::walk(root.as_fd(), path, rules, |parent, name| watch_name(parent, name, &mut watch))?;
+    match end.kind {
+        Kind::Regular => Ok(PathEnd::File(end.identity)),
+        Kind::Directory => Ok(PathEnd::Directory(end.node)),
+        Kind::Link | Kind::Special => Err(PathError::Unreachable),
     }
-    Ok(PathEnd::Directory(parents.pop()))
 }
 
 /// Watches what `name` in `parent` leads to. Returns it with its kind, device and inode number.
@@ -88,7 +64,7 @@ fn watch_name(
     parent: BorrowedFd<'_>,
     name: &[u8],
     watch: &mut impl FnMut(BorrowedFd<'_>, Kind) -> Result<(), WatchError>,
-) -> Result<(OwnedFd, Kind, (u64, u64)), PathError> {
+) -> Result<WalkedNode, PathError> {
     let node = file::look_up(parent, name)?;
     let (kind, stamp) = file::stat(node.as_fd()).map_err(|_| PathError::Unreachable)?;
     watch(node.as_fd(), kind)?;
@@ -96,9 +72,4 @@ fn watch_name(
         return Err(PathError::Unreachable);
     }
     Ok((node, kind, stamp.identity))
-}
-
-/// Pushes the names of a path on a stack, the first on top.
-fn push_names(names: &mut Vec<Vec<u8>>, path: &[u8]) {
-    names.extend(path.rsplit(|&byte| byte == b'/').map(<[u8]>::to_vec));
 }

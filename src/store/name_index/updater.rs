@@ -219,7 +219,7 @@ impl Updater {
         }
         let found = match root.open_directory(&path) {
             Ok(directory) => file::kind_of(directory.as_fd(), &name),
-            Err(OpenError::Missing | OpenError::Outside) if !path.is_empty() => {
+            Err(OpenError::Missing | OpenError::Link(_)) if !path.is_empty() => {
                 // Nothing can be checked here. If it comes back unchanged, it must be read again.
                 self.remove_directory(&path);
                 self.check_again(&path);

@@ -5,6 +5,8 @@
 mod descriptor;
 mod directory;
 mod draft;
+mod link_policy;
+mod link_walk;
 mod open_error;
 mod root;
 mod stamp;
@@ -12,6 +14,8 @@ mod stamp;
 pub use descriptor::*;
 pub use directory::*;
 pub use draft::*;
+pub use link_policy::*;
+pub use link_walk::*;
 pub use open_error::*;
 pub use root::*;
 pub use stamp::*;

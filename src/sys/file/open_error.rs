@@ -1,8 +1,11 @@
 //! Why a name could not be opened.
 
+use std::fmt;
 use std::io;
 
 use rustix::io::Errno;
+
+use super::link_policy::LinkRefusal;
 
 /// Why a name could not be opened.
 #[derive(Debug)]
@@ -11,8 +14,8 @@ pub enum OpenError {
     Missing,
     /// The permissions forbid it, or it is a device, FIFO or socket (`EACCES`, `EPERM`, `ENXIO`).
     Denied,
-    /// Links lead outside the root or in a circle (`EXDEV`, `ELOOP`).
-    Outside,
+    /// A symbolic link is not followed (`EXDEV`, `ELOOP`).
+    Link(LinkRefusal),
     /// No descriptors or memory are left (`EMFILE`, `ENFILE`, `ENOMEM`).
     Exhausted,
     /// What it takes is not in memory, or is on another mount: an open that may wait is needed. Only opens
@@ -22,12 +25,28 @@ pub enum OpenError {
     Other(io::Error),
 }
 
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Missing => f.write_str("nothing has that name"),
+            OpenError::Denied => {
+                f.write_str("the permissions or the sandbox forbid it, or it is a device, FIFO or socket")
+            }
+            OpenError::Link(refusal) => refusal.fmt(f),
+            OpenError::Exhausted => f.write_str("no descriptors or memory are left"),
+            OpenError::Cold => f.write_str("it would take a wait"),
+            OpenError::Other(error) => error.fmt(f),
+        }
+    }
+}
+
 impl From<Errno> for OpenError {
     fn from(errno: Errno) -> OpenError {
         match errno {
             Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::INVAL => OpenError::Missing,
             Errno::ACCESS | Errno::PERM | Errno::NXIO | Errno::NODEV => OpenError::Denied,
-            Errno::XDEV | Errno::LOOP => OpenError::Outside,
+            Errno::XDEV => OpenError::Link(LinkRefusal::Outside),
+            Errno::LOOP => OpenError::Link(LinkRefusal::TooMany),
             Errno::MFILE | Errno::NFILE | Errno::NOMEM => OpenError::Exhausted,
             other => OpenError::Other(other.into()),
         }
