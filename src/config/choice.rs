@@ -155,9 +155,6 @@ impl RealIpHeader {
     ];
 }
 
-/// The words for whether files whose names begin with a dot are served.
-pub const DOTFILES: &[(&str, bool)] = &[("hide", false), ("serve", true)];
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -138,8 +138,6 @@ pub struct Settings {
     pub name: String,
     /// What holds where no host and no location sets it.
     pub scope: Scope,
-    /// True if names that begin with a dot are served. `.well-known` always is.
-    pub dotfiles: bool,
     /// Media types by extension, which come before the built-in ones: a dot and lower case.
     pub types: BTreeMap<String, String>,
     /// Settings for some paths, in the order of the settings file.
@@ -192,7 +190,6 @@ impl Default for Settings {
             sandbox: SandboxMode::On,
             name: "mayhttpd".to_owned(),
             scope: Scope::default(),
-            dotfiles: false,
             types: BTreeMap::new(),
             locations: Vec::new(),
             hosts: Vec::new(),

@@ -191,6 +191,7 @@ mod tests {
     use super::*;
     use crate::config::listener_name::ListenerName;
     use crate::config::network::{Network, Networks};
+    use crate::config::scope::file_choice::{CharsetSetting, EtagSetting, HiddenSetting, LinkSetting};
     use crate::config::source::{cli, environment};
     use crate::config::{AccessFormat, AccessLogTarget, LogFormat, MissingIndex, RealIpHeader, SandboxMode};
 
@@ -303,7 +304,17 @@ mod tests {
             (&["--compress", "off"], base()),
             (&["--compress-cache", "8M"], Settings { compress_cache: 8 << 20, ..base() }),
             (&["--site-files"], with(Scope { site_files: true, ..Scope::default() })),
-            (&["--dotfiles", "serve"], Settings { dotfiles: true, ..base() }),
+            (&["--hidden", "deny"], with(Scope { hidden: HiddenSetting::Deny, ..Scope::default() })),
+            (&["--dotfiles", "serve"], with(Scope { hidden: HiddenSetting::Serve, ..Scope::default() })),
+            (&["--etag", "stamp"], with(Scope { etag: EtagSetting::Stamp, ..Scope::default() })),
+            (
+                &["--etag-content-limit", "1M"],
+                with(Scope { etag_content_limit: 1 << 20, ..Scope::default() }),
+            ),
+            (&["--page-cache-control", ""], with(Scope { page_cache_control: None, ..Scope::default() })),
+            (&["--immutable-names"], with(Scope { immutable_names: true, ..Scope::default() })),
+            (&["--charset", "utf-8"], with(Scope { charset: CharsetSetting::Utf8, ..Scope::default() })),
+            (&["--symlinks", "follow"], with(Scope { symlinks: LinkSetting::Follow, ..Scope::default() })),
         ];
         for (flags, expected) in cases {
             assert_eq!(settings(flags, &[]), expected, "{flags:?}");
@@ -384,7 +395,11 @@ mod tests {
                 "invalid value \"cf-connecting-ip\" for --real-ip-header: \
                  expected x-forwarded-for, forwarded or x-real-ip",
             ),
-            (&["--dotfiles", "on"], &[], "invalid value \"on\" for --dotfiles: expected hide or serve"),
+            (
+                &["--dotfiles", "on"],
+                &[],
+                "invalid value \"on\" for --hidden: expected deny, well-known or serve",
+            ),
             (
                 &["--listing", "site"],
                 &[],

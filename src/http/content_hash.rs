@@ -8,7 +8,7 @@
 use std::ops::ControlFlow;
 
 /// The Cache-Control of such a file (RFC 9111 §5.2, RFC 8246).
-pub const CACHE_CONTROL: &[u8] = b"public, max-age=31536000, immutable";
+pub const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 
 /// The shortest digest.
 const MIN: usize = 8;

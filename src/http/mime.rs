@@ -129,6 +129,12 @@ impl Types {
     }
 }
 
+/// True for the media type of a page (HTML).
+pub fn is_page(media: &str) -> bool {
+    let media = media.split(';').next().unwrap_or_default().trim_end();
+    media.eq_ignore_ascii_case("text/html") || media.eq_ignore_ascii_case("application/xhtml+xml")
+}
+
 fn built_in(path: &[u8]) -> &'static str {
     let extension = extension(path).and_then(|extension| std::str::from_utf8(extension).ok());
     let extension = extension.map(str::to_ascii_lowercase).unwrap_or_default();

@@ -151,11 +151,21 @@ impl<'a> SitePath<'a> {
 
     /// Like [`SitePath::has_hidden_segment`], for the segments after the first `start` bytes.
     pub fn has_hidden_segment_from(&self, start: usize) -> bool {
+        self.dot_segments(start).any(|segment| segment != b".well-known")
+    }
+
+    /// True if a segment after the first `start` bytes begins with a dot.
+    pub fn has_dot_segment_from(&self, start: usize) -> bool {
+        self.dot_segments(start).next().is_some()
+    }
+
+    /// The segments after the first `start` bytes that begin with a dot.
+    fn dot_segments(&self, start: usize) -> impl Iterator<Item = &[u8]> {
         // Most paths have no dot here. To search for dots is faster than to go through the segments.
-        memchr::memchr_iter(b'.', &self.path[start..]).any(|at| {
+        memchr::memchr_iter(b'.', &self.path[start..]).filter_map(move |at| {
             let at = start + at;
             let begins = at == 0 || self.path[at - 1] == b'/';
-            begins && segment(&self.path[at..]) != b".well-known"
+            begins.then(|| segment(&self.path[at..]))
         })
     }
 

@@ -1,6 +1,7 @@
 //! How long clients may cache what a location serves: the header fields Expires and Cache-Control (RFC 9111
 //! §5).
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::answer::SiteResponse;
@@ -9,6 +10,16 @@ use crate::http::response::FieldBlock;
 use crate::http::status::Status;
 use crate::http::{date, response_head};
 use crate::time::Now;
+
+/// The line of a file with a content hash in its name.
+const IMMUTABLE: &str = "Cache-Control: public, max-age=31536000, immutable\r\n";
+
+/// Where the line of Cache-Control is among rendered lines.
+fn line(fields: &[u8]) -> Option<Range<usize>> {
+    let start = memchr::memmem::find(fields, b"\r\nCache-Control: ")? + 2;
+    let end = memchr::memchr(b'\n', &fields[start..])?;
+    Some(start..start + end + 1)
+}
 
 /// How long clients may cache what a location serves.
 #[derive(Debug, Default)]
@@ -38,8 +49,15 @@ impl CacheControl {
         (applies && !self.field.is_empty()).then_some(self)
     }
 
-    /// Writes the fields.
+    /// Writes the fields, in place of what the type of the file says of its caching. A content hash in its name
+    /// counts more than they do.
     pub fn write(&self, out: &mut Vec<u8>, now: Now) {
+        if let Some(line) = line(out) {
+            if &out[line.clone()] == IMMUTABLE.as_bytes() {
+                return;
+            }
+            out.drain(line);
+        }
         if let Some(lifetime) = self.lifetime {
             response_head::field(out, "Expires", &date::render(now.wall + lifetime));
         }
@@ -78,7 +96,10 @@ fn forbids_sharing(fields: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
+    use crate::http::content_hash;
     use crate::http::response::{Body, Response};
 
     #[test]
@@ -101,5 +122,21 @@ mod tests {
             let added = if is_added { "Cache-Control: private\r\n" } else { "" };
             assert_eq!(String::from_utf8(found).unwrap(), format!("{fields}{added}"));
         }
+    }
+
+    #[test]
+    fn what_is_said_of_all_files_counts_more_than_the_type_and_less_than_a_content_hash() {
+        let scope = Scope { cache_control: Some("public".to_owned()), ..Scope::default() };
+        let now = Now { tick: 1, wall: SystemTime::UNIX_EPOCH };
+        for (before, after) in [
+            ("A: 1\r\n", "A: 1\r\nCache-Control: public\r\n"),
+            ("A: 1\r\nCache-Control: no-cache\r\nB: 2\r\n", "A: 1\r\nB: 2\r\nCache-Control: public\r\n"),
+            (&format!("A: 1\r\n{IMMUTABLE}B: 2\r\n"), &format!("A: 1\r\n{IMMUTABLE}B: 2\r\n")),
+        ] {
+            let mut fields = before.as_bytes().to_vec();
+            CacheControl::new(&scope).write(&mut fields, now);
+            assert_eq!(String::from_utf8(fields).unwrap(), after);
+        }
+        assert_eq!(IMMUTABLE, format!("Cache-Control: {}\r\n", content_hash::CACHE_CONTROL));
     }
 }

@@ -55,7 +55,7 @@ impl Hosts {
             tables: &tables,
         };
         let counted = (!numbers.is_empty()).then_some(HostNumber::NONE);
-        let default = Rules::new(&settings.locations, part, settings.dotfiles).counted_by(counted);
+        let default = Rules::new(&settings.locations, part).counted_by(counted);
         let mut number = settings.locations.len() + 1;
         let mut rules = |(nth, host): (usize, &HostSettings)| {
             let scope = settings.scope.with(&host.scope);
@@ -73,7 +73,7 @@ impl Hosts {
                 tables: &tables,
             };
             number += host.locations.len() + 1;
-            Rules::new(&host.locations, part, settings.dotfiles).counted_by(numbers.get(nth).copied())
+            Rules::new(&host.locations, part).counted_by(numbers.get(nth).copied())
         };
         let hosts = settings.hosts.iter().enumerate().map(&mut rules).collect();
         let (mut exact, mut wildcards) = (HashMap::new(), HashMap::new());

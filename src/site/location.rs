@@ -13,6 +13,8 @@ use super::cache_control::CacheControl;
 use super::cors::Cors;
 use super::error_page;
 use super::error_pages::{PreparedErrorPage, PreparedErrorPages};
+use super::file_policy::file_policy;
+use super::hidden_dotfiles::HiddenDotfiles;
 use super::prepared_response::PreparedResponse;
 use super::rule_tables::RuleTables;
 use super::security_headers;
@@ -29,7 +31,6 @@ use crate::routing::header_rules::HeaderRules;
 use crate::routing::rule_table::RuleTable;
 use crate::store::cache::Key;
 use crate::store::directory::Directory;
-use crate::store::file_policy::FilePolicy;
 use crate::sys::socket::PeerAddress;
 use crate::time::Now;
 
@@ -58,6 +59,8 @@ pub struct Location {
     pub missing_index: Status,
     /// True if a directory without an index is listed.
     pub listing: bool,
+    /// Which names that begin with a dot are not served.
+    pub hidden: HiddenDotfiles,
     /// True if pages have paths without `.html`.
     pub clean_urls: bool,
     /// The directories that are looked through after the root, each with what its cache keys begin with.
@@ -139,7 +142,7 @@ impl Location {
                 index,
                 precompressed: scope.precompressed,
                 compress: scope.compress,
-                policy: FilePolicy::default(),
+                policy: file_policy(&scope),
             },
             alias_length,
             shown: if directory.is_some() { names.len() } else { 0 },
@@ -149,6 +152,7 @@ impl Location {
                 MissingIndex::NotFound => Status::NOT_FOUND,
             },
             listing: scope.listing,
+            hidden: HiddenDotfiles::new(scope.hidden),
             clean_urls: scope.clean_urls,
             fallback_roots: fallback_roots(&scope, host),
             fallback_page: scope.fallback.as_deref().and_then(owned_path),
@@ -298,7 +302,7 @@ fn fallback_roots(scope: &Scope, host: &HostPart<'_>) -> Vec<(Box<[u8]>, Directo
             index: Vec::new(),
             precompressed: scope.precompressed,
             compress: scope.compress,
-            policy: FilePolicy::default(),
+            policy: file_policy(scope),
         };
         Some((prefix, directory))
     };
@@ -324,7 +328,7 @@ impl ByName {
     fn new(root: usize, location: usize, scope: &Scope) -> ByName {
         let prefix: Box<[u8]> = [b"\0".as_slice(), location.to_string().as_bytes()].concat().into();
         let (prefix_length, precompressed) = (prefix.len(), scope.precompressed);
-        let (index, compress, policy) = (Vec::new(), scope.compress, FilePolicy::default());
+        let (index, compress, policy) = (Vec::new(), scope.compress, file_policy(scope));
         let directory = Directory { root, prefix_length, index, precompressed, compress, policy };
         ByName { directory, prefix }
     }

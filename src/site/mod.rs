@@ -27,7 +27,9 @@ pub mod error_page;
 mod error_pages;
 mod fallback;
 mod file_lookup;
+mod file_policy;
 mod file_response;
+pub mod hidden_dotfiles;
 pub mod hosts;
 pub mod listing;
 pub mod location;
@@ -353,7 +355,7 @@ impl Site {
             directory: Arc::clone(directory),
             root: opened,
             path: location.directory.file_path(key).path.to_vec(),
-            hidden: rules.hidden_names(),
+            hidden: rules.hidden_names(location),
         };
         let listing = ListingRequest {
             directory: listed,

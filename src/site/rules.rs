@@ -15,8 +15,6 @@ use crate::metrics::HostNumber;
 pub struct Rules {
     /// The locations of the host.
     pub locations: Locations,
-    /// True if names that begin with a dot are served.
-    pub dotfiles: bool,
     /// The location of all other paths.
     fallback: Location,
     /// What the cache keys of its files begin with; empty for requests that name no host.
@@ -32,7 +30,7 @@ pub struct Rules {
 impl Rules {
     /// The rules of a host with these locations, of which the first has the number of `host`. Its requests
     /// are not counted.
-    pub fn new(locations: &[LocationSettings], mut host: HostPart<'_>, dotfiles: bool) -> Rules {
+    pub fn new(locations: &[LocationSettings], mut host: HostPart<'_>) -> Rules {
         let fallback = Location::fallback(&host);
         let location = |setting: &LocationSettings| {
             host.number += 1;
@@ -42,7 +40,6 @@ impl Rules {
         let has_site_files = fallback.site_files || locations.iter().any(|location| location.site_files);
         Rules {
             locations: Locations::new(locations),
-            dotfiles,
             fallback,
             key_prefix: host.key_prefix.into(),
             log: host.log,
@@ -62,9 +59,9 @@ impl Rules {
     }
 
     /// The names that listings leave out.
-    pub fn hidden_names(&self) -> HiddenNames {
+    pub fn hidden_names(&self, location: &Location) -> HiddenNames {
         let others: &[&str] = if self.site_files.is_some() { &["_redirects", "_headers"] } else { &[] };
-        HiddenNames { shows_dotfiles: self.dotfiles, others }
+        HiddenNames { dotfiles: location.hidden, others }
     }
 
     /// The number of the access log that has the requests of a location, if one has them.
@@ -88,7 +85,7 @@ impl Rules {
 
     /// True if `path` must not be served: it has a name that begins with a dot, or is a file of rules.
     pub fn hides(&self, path: &SitePath<'_>, location: &Location) -> bool {
-        if !self.dotfiles && path.has_hidden_segment_from(location.shown) {
+        if location.hidden.hides(path, location.shown) {
             return true;
         }
         self.is_site_file(location, location.file_path(path))

@@ -281,6 +281,7 @@ mod tests {
             compress: false,
             background: None,
             etag: EtagSource::Stamp,
+            cache_control: None,
             now,
         };
         let open = OpenFile { file, stamp, class: FileSystemClass::Memory };
@@ -307,6 +308,7 @@ mod tests {
             compress: false,
             background: None,
             etag: EtagSource::Stamp,
+            cache_control: None,
             now: Now { tick: 0, wall: SystemTime::UNIX_EPOCH },
         };
         let entry = Arc::new(Entry::load(open, description).unwrap());

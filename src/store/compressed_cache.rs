@@ -464,6 +464,7 @@ mod tests {
                 compress: true,
                 background: None,
                 etag: EtagSource::default(),
+                cache_control: None,
                 now: Now { tick: 1, wall: SystemTime::now() },
             };
             let entry = Entry::load(OpenForms::alone(open), description).unwrap();

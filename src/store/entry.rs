@@ -14,7 +14,7 @@ use crate::background::{Background, JobHandle, JobOrder};
 use crate::http::conditional::Validators;
 use crate::http::content_coding::ContentCoding;
 use crate::http::digest_fields::Sha256Digest;
-use crate::http::{date, response_head};
+use crate::http::{date, mime, response_head};
 use crate::metrics::job_kind::JobKind;
 use crate::store::content::{Content, LoadedFile, QuickRead};
 use crate::store::entity_tag::{self, DigestTag};
@@ -67,6 +67,7 @@ pub struct Entry {
     etag: String,
     last_modified: Option<SystemTime>,
     content_type: Cow<'static, str>,
+    cache_control: Option<Arc<str>>,
     whole_fields: Vec<u8>,
     /// Where the validators begin in the fields.
     validators_at: usize,
@@ -96,6 +97,8 @@ pub struct Description {
     pub background: Option<&'static Background>,
     /// What the entity-tag is made of.
     pub etag: EtagSource,
+    /// The value of Cache-Control, if the file's name or type makes it.
+    pub cache_control: Option<Arc<str>>,
     /// The time before the file was opened.
     pub now: Now,
 }
@@ -152,6 +155,7 @@ impl Entry {
             compress: false,
             background: None,
             etag: EtagSource::default(),
+            cache_control: None,
             now,
         };
         let content = Content::Memory(body.into());
@@ -180,8 +184,9 @@ impl Entry {
         description: Description,
     ) -> Entry {
         let LoadedFile { content, stamp, class } = loaded;
-        let Description { content_type, is_index, root, with_variants: _, compress, background, etag, now } =
-            description;
+        let Description {
+            content_type, is_index, root, compress, background, etag, cache_control, now, ..
+        } = description;
         let is_digested = etag.digests(stamp.size);
         let awaits_digest = is_digested && matches!(content, Content::File(_));
         let etag = entity_tag::of(&content, &stamp, is_digested, coding);
@@ -202,6 +207,7 @@ impl Entry {
             last_modified: last_modified(&stamp, now),
             content,
             content_type,
+            cache_control,
             whole_fields: Vec::with_capacity(256),
             validators_at: 0,
             awaits_digest: AtomicBool::new(awaits_digest),
@@ -323,6 +329,7 @@ impl Entry {
             compress: false,
             background: None,
             etag: EtagSource::default(),
+            cache_control: self.cache_control.clone(),
             // Last-Modified is that of the entry, whenever this is.
             now: Now { tick: self.checked(), wall: self.last_modified.unwrap_or(SystemTime::UNIX_EPOCH) },
         };
@@ -382,9 +389,7 @@ impl Entry {
 
     /// True for a page (HTML).
     pub fn is_page(&self) -> bool {
-        let media_type = self.content_type.split(';').next().unwrap_or_default().trim_end();
-        media_type.eq_ignore_ascii_case("text/html")
-            || media_type.eq_ignore_ascii_case("application/xhtml+xml")
+        mime::is_page(&self.content_type)
     }
 
     /// The media type, such as `text/html`.
@@ -401,7 +406,8 @@ impl Entry {
         }
     }
 
-    /// Writes `Last-Modified`, where that is known, `ETag`, `Accept-Ranges`, and `Vary` where that applies.
+    /// Writes `Last-Modified`, where that is known, `ETag`, `Accept-Ranges`, and `Vary` and `Cache-Control`
+    /// where they apply.
     pub fn write_validators(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.whole_fields()[self.validators_at..]);
     }
@@ -413,6 +419,9 @@ impl Entry {
         response_head::field(out, "ETag", self.etag.as_bytes());
         response_head::field(out, "Accept-Ranges", b"bytes");
         self.write_vary(out);
+        if let Some(cache_control) = &self.cache_control {
+            response_head::field(out, "Cache-Control", cache_control.as_bytes());
+        }
     }
 
     /// The tick at which the path last led to this content when it was opened.

@@ -203,6 +203,7 @@ mod tests {
                 compress: false,
                 background: None,
                 etag: EtagSource::Stamp,
+                cache_control: None,
                 now: Now { tick: 1, wall: SystemTime::UNIX_EPOCH },
             };
             let (root, path) = (Arc::clone(root), b"a".to_vec());

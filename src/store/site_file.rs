@@ -26,7 +26,7 @@ pub fn read(root: &Root, path: &[u8], known: Option<&Stamp>, max: usize) -> Site
         Ok(open) => open,
         Err(OpenError::Missing) => return SiteFile::Absent,
         Err(OpenError::Denied) => return SiteFile::Unreadable("permission denied, or not a file".to_owned()),
-        Err(OpenError::Outside) => return SiteFile::Unreadable("a link leads outside the root".to_owned()),
+        Err(OpenError::Link(refusal)) => return SiteFile::Unreadable(refusal.to_string()),
         Err(OpenError::Exhausted | OpenError::Cold) => {
             return SiteFile::Unreadable("no descriptors or memory are left".to_owned());
         }

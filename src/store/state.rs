@@ -306,6 +306,7 @@ impl StoreState {
         let path = directory.file_path(key);
         let name = path.index.unwrap_or(path.path);
         let content_type = directory.policy.content_type(self.types.of(name));
+        let cache_control = directory.policy.caching.of_file(name, &content_type);
         Description {
             with_variants: directory.precompressed && may_have_variants(name, &content_type),
             compress: directory.compress && is_compressible(&content_type),
@@ -314,6 +315,7 @@ impl StoreState {
             root: directory.root,
             background: Some(self.background),
             etag: directory.policy.etag,
+            cache_control,
             now,
         }
     }

@@ -208,6 +208,7 @@ mod tests {
             compress: false,
             background: None,
             etag: EtagSource::Stamp,
+            cache_control: None,
             now,
         };
         let open = OpenFile { file, stamp, class: FileSystemClass::Memory };

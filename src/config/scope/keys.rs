@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::cors::{self, CorsSettings};
 use super::error_pages::{self, ErrorPages};
+use super::file_choice::{CharsetSetting, EtagSetting, HiddenSetting, LinkSetting};
 use super::{ScopeSettings, has_age};
 use crate::config::choice::MissingIndex;
 use crate::config::file_value::{FileValue, invalid};
@@ -137,6 +138,57 @@ pub const KEYS: &[TableKey<ScopeSettings>] = &[
             put(&mut s.auth, AuthSettings::read(places, full, value).map(Some))
         }),
         show: |s| s.auth.as_ref().map(AuthSettings::show),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "page_cache_control",
+        takes: "a string: the field's value, or nothing",
+        read: ReadKey::Text(|s, text| put(&mut s.page_cache_control, field_or_nothing(text).map(Some))),
+        show: |s| s.page_cache_control.as_ref().map(|value| string(value.as_deref().unwrap_or_default())),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "immutable_names",
+        takes: "true or false",
+        read: ReadKey::Switch(|s, on| s.immutable_names = Some(on)),
+        show: |s| s.immutable_names.map(|on| on.to_string()),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "etag",
+        takes: "a string: content or stamp",
+        read: ReadKey::Text(|s, text| put(&mut s.etag, value::word(text, EtagSetting::WORDS).map(Some))),
+        show: |s| s.etag.map(|etag| string(value::word_of(etag, EtagSetting::WORDS))),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "etag_content_limit",
+        takes: "a number or a string: SIZE",
+        read: ReadKey::NumberOrText(|s, text| put(&mut s.etag_content_limit, value::size(text).map(Some))),
+        show: |s| s.etag_content_limit.map(|bytes| bytes.to_string()),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "charset",
+        takes: "a string: off or utf-8",
+        read: ReadKey::Text(|s, text| {
+            put(&mut s.charset, value::word(text, CharsetSetting::WORDS).map(Some))
+        }),
+        show: |s| s.charset.map(|charset| string(value::word_of(charset, CharsetSetting::WORDS))),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "symlinks",
+        takes: "a string: deny, inside, same-owner or follow",
+        read: ReadKey::Text(|s, text| put(&mut s.symlinks, value::word(text, LinkSetting::WORDS).map(Some))),
+        show: |s| s.symlinks.map(|links| string(value::word_of(links, LinkSetting::WORDS))),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "hidden",
+        takes: "a string: deny, well-known or serve",
+        read: ReadKey::Text(|s, text| put(&mut s.hidden, HiddenSetting::read(text).map(Some))),
+        show: |s| s.hidden.map(|hidden| string(value::word_of(hidden, HiddenSetting::WORDS))),
         ..TableKey::EMPTY
     },
     TableKey {

@@ -8,6 +8,7 @@
 pub mod auth;
 pub mod cors;
 pub mod error_pages;
+pub mod file_choice;
 pub mod header_tables;
 pub mod headers;
 pub mod keys;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use self::auth::AuthSettings;
 use self::cors::CorsSettings;
 use self::error_pages::ErrorPages;
+use self::file_choice::{CharsetSetting, EtagSetting, HiddenSetting, LinkSetting};
 use self::header_tables::HeaderTables;
 use self::headers::Headers;
 use self::routes::Routes;
@@ -94,6 +96,20 @@ scope! {
     expires: Option<Duration> = None;
     /// The value of Cache-Control, one line.
     cache_control: Option<String> = None;
+    /// The value of Cache-Control for pages (HTML), where nothing else is said.
+    page_cache_control: Option<String> = Some("no-cache".to_owned());
+    /// True if files with a digest of the content in their name may be cached for a year.
+    immutable_names: bool = false;
+    /// What entity-tags are made of.
+    etag: EtagSetting = EtagSetting::Content;
+    /// The most bytes of a file whose content makes its entity-tag.
+    etag_content_limit: u64 = 16 << 20;
+    /// The charset of text files that have none.
+    charset: CharsetSetting = CharsetSetting::Off;
+    /// Which symbolic links are followed.
+    symlinks: LinkSetting = LinkSetting::Inside;
+    /// Which names that begin with a dot are served.
+    hidden: HiddenSetting = HiddenSetting::WellKnown;
     /// Directories in which files are looked for that are not beneath the root, in order.
     fallback_roots: Vec<PathBuf> = Vec::new();
     /// Pages for errors.

@@ -1,6 +1,5 @@
 //! The rows of what is served.
 
-use crate::config::choice::DOTFILES;
 use crate::config::row::{ReadSetting, SettingRow, put};
 use crate::config::show::{self, Shown};
 use crate::config::{Settings, SiteRoot, UnknownHosts, value};
@@ -96,6 +95,38 @@ pub const ROWS: &[SettingRow] = &[
         value_name: "on|off",
         alone: "on",
         help: "Compress texts that have no such file, once for each content, by background threads: on or off",
+        read: ReadSetting::Scope,
+        ..SECTION
+    },
+    SettingRow {
+        long: "etag",
+        value_name: "content|stamp",
+        help: "Make entity-tags of the content, or of what the file system says of a file",
+        default: "content",
+        read: ReadSetting::Scope,
+        ..SECTION
+    },
+    SettingRow {
+        long: "etag-content-limit",
+        value_name: "SIZE",
+        help: "The largest file whose content makes its entity-tag",
+        default: "16MiB",
+        read: ReadSetting::Scope,
+        ..SECTION
+    },
+    SettingRow {
+        long: "page-cache-control",
+        value_name: "TEXT",
+        help: "The Cache-Control of pages where nothing else is said; empty for none",
+        default: "no-cache",
+        read: ReadSetting::Scope,
+        ..SECTION
+    },
+    SettingRow {
+        long: "immutable-names",
+        value_name: "on|off",
+        alone: "on",
+        help: "Let names with a content hash be cached for a year: on or off",
         default: "off",
         read: ReadSetting::Scope,
         ..SECTION
@@ -105,17 +136,32 @@ pub const ROWS: &[SettingRow] = &[
         value_name: "on|off",
         alone: "on",
         help: "Use _redirects and _headers in the root: on or off",
+        read: ReadSetting::Scope,
+        ..SECTION
+    },
+    SettingRow {
+        long: "charset",
+        value_name: "off|utf-8",
+        help: "The charset of text types that have none: off or utf-8",
         default: "off",
         read: ReadSetting::Scope,
         ..SECTION
     },
     SettingRow {
-        long: "dotfiles",
-        value_name: "hide|serve",
-        help: "Hide or serve names that begin with a dot",
-        default: "hide",
-        read: ReadSetting::Text(|s, text| put(&mut s.dotfiles, value::word(text, DOTFILES))),
-        show: |s| show::text(value::word_of(s.dotfiles, DOTFILES)),
+        long: "symlinks",
+        value_name: "deny|inside|same-owner|follow",
+        help: "Which symbolic links are followed; inside are those that lead beneath the root",
+        default: "inside",
+        read: ReadSetting::Scope,
+        ..SECTION
+    },
+    SettingRow {
+        long: "hidden",
+        aliases: &["dotfiles"],
+        value_name: "deny|well-known|serve",
+        help: "Which names that begin with a dot are served: none, .well-known or all",
+        default: "well-known",
+        read: ReadSetting::Scope,
         ..SECTION
     },
     SettingRow {

@@ -1,10 +1,12 @@
 //! The names that a listing leaves out, because they are not served.
 
+use crate::site::hidden_dotfiles::HiddenDotfiles;
+
 /// The names that a listing leaves out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HiddenNames {
-    /// True if names that begin with a dot are shown. `.well-known` (RFC 8615) always is.
-    pub shows_dotfiles: bool,
+    /// Which names that begin with a dot are left out.
+    pub dotfiles: HiddenDotfiles,
     /// Further names.
     pub others: &'static [&'static str],
 }
@@ -12,8 +14,7 @@ pub struct HiddenNames {
 impl HiddenNames {
     /// True if the listing leaves out `name`.
     pub fn contains(&self, name: &[u8]) -> bool {
-        let is_dotfile = name.starts_with(b".") && name != b".well-known";
-        (is_dotfile && !self.shows_dotfiles) || self.others.iter().any(|other| other.as_bytes() == name)
+        self.dotfiles.contains(name) || self.others.iter().any(|other| other.as_bytes() == name)
     }
 }
 
@@ -32,9 +33,11 @@ mod tests {
             ("_redirects2", false, false),
             ("a.b", false, false),
         ] {
-            let hidden = |shows_dotfiles| HiddenNames { shows_dotfiles, others: &["_headers", "_redirects"] };
-            assert_eq!(hidden(false).contains(name.as_bytes()), by_default, "{name}");
-            assert_eq!(hidden(true).contains(name.as_bytes()), with_dotfiles, "{name}");
+            let hidden = |dotfiles| HiddenNames { dotfiles, others: &["_headers", "_redirects"] };
+            let contains = |dotfiles| hidden(dotfiles).contains(name.as_bytes());
+            assert_eq!(contains(HiddenDotfiles::ButWellKnown), by_default, "{name}");
+            assert_eq!(contains(HiddenDotfiles::None), with_dotfiles, "{name}");
+            assert_eq!(contains(HiddenDotfiles::All), by_default || name == ".well-known", "{name}");
         }
         assert!(!HiddenNames::default().contains(b"_redirects"));
     }

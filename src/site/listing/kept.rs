@@ -112,6 +112,7 @@ impl KeptListings {
 mod tests {
     use super::super::memory::ListingMemory;
     use super::*;
+    use crate::site::hidden_dotfiles::HiddenDotfiles;
 
     const STAMP: Stamp = Stamp { identity: (1, 2), size: 3, mtime: (4, 5), ctime: (6, 7), links: 1 };
     const LIFETIME: u32 = 10;
@@ -144,7 +145,7 @@ mod tests {
         ] {
             assert_eq!(is_fresh(&kept, path, stamp, tick), fresh, "{path} {stamp:?} {tick}");
         }
-        let hidden = HiddenNames { shows_dotfiles: true, others: &[] };
+        let hidden = HiddenNames { dotfiles: HiddenDotfiles::None, others: &[] };
         assert!(kept.fresh(&ListingKey { hidden, ..key("a") }, &STAMP, 100).is_none());
         // A later one takes its place, and the first one's time does not end that of the second.
         kept.insert(key("a"), page(2), 105);

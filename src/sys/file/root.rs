@@ -1,8 +1,9 @@
 //! Opening files beneath a directory.
 //!
 //! **Invariant:** whatever names and symbolic links say, the kernel keeps the look-up beneath the root
-//! (openat2(2) `RESOLVE_BENEATH`), unless the settings let links lead out of it. Only regular files and directories are opened, because an open alone
-//! affects other processes: it lets the writer of a FIFO go on, and a device may act on it.
+//! (openat2(2) `RESOLVE_BENEATH`), unless the settings let links lead out of it. Only regular files and
+//! directories are opened, because an open alone affects other processes: it lets the writer of a FIFO go on,
+//! and a device may act on it.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
