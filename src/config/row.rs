@@ -24,6 +24,8 @@ pub struct SettingRow {
     pub short: Option<char>,
     /// Other long flags for the same.
     pub aliases: &'static [&'static str],
+    /// An earlier name, one of the aliases: its key and its variable are still read. Empty where there is none.
+    pub former: &'static str,
     /// The key in an httpd.conf; empty where that format has none.
     pub httpd_conf: &'static str,
     /// The heading above it in `--help` and in the dump.
@@ -86,6 +88,7 @@ impl SettingRow {
         long: "",
         short: None,
         aliases: &[],
+        former: "",
         httpd_conf: "",
         section: "",
         value_name: "",
@@ -107,6 +110,11 @@ impl SettingRow {
     /// The variable: `MAYHTTPD_LOG_LEVEL` for `--log-level`.
     pub fn variable(&self) -> String {
         format!("{VARIABLE_PREFIX}{}", self.key().to_uppercase())
+    }
+
+    /// The variable of the earlier name, if there is one.
+    pub fn former_variable(&self) -> Option<String> {
+        (!self.former.is_empty()).then(|| format!("{VARIABLE_PREFIX}{}", self.former.to_uppercase()))
     }
 
     /// The flag with its dashes.

@@ -53,6 +53,7 @@ mod idle_set;
 mod limits;
 mod mutations;
 mod sending;
+mod symlinks;
 mod timeouts;
 
 mod access_formats;

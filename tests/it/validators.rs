@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
+use crate::support::configured::{refused, serve};
 use crate::support::{Launch, Response, Server, Tree, eventually, pattern};
 
 const MB: usize = 1 << 20;
@@ -144,4 +145,156 @@ fn a_hundred_first_requests_for_a_file_get_one_content() {
         client.response_to_head().has_status(&[200]);
     }
     settled_tag(&server);
+}
+
+/// The Cache-Control of a response.
+fn cache_control(server: &Server, path: &str) -> Option<String> {
+    server.get(path).field("cache-control").map(str::to_owned)
+}
+
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+
+/// Pages, scripts and a picture, some with a content hash in the name.
+fn bundle() -> Tree {
+    let tree = Tree::empty();
+    for name in [
+        "index.html",
+        "page.3f2a1b9c.html",
+        "assets/index-4xK9dQ2b.css",
+        "assets/main.3f2a1b9c.js",
+        "assets/logo.png",
+        "assets/report-20241128.pdf",
+        "assets/jquery-3.7.1.js",
+        "short/main.3f2a1b9c.js",
+        "short/index.html",
+        "short/a.js",
+    ] {
+        tree.file(name, "content");
+    }
+    tree
+}
+
+#[test]
+fn pages_are_checked_at_each_use_unless_something_else_is_said() {
+    let server = Launch::of(bundle()).start();
+    for path in ["/", "/index.html", "/page.3f2a1b9c.html", "/short/"] {
+        assert_eq!(cache_control(&server, path).as_deref(), Some("no-cache"), "{path}");
+    }
+    assert_eq!(cache_control(&server, "/assets/main.3f2a1b9c.js"), None);
+    assert_eq!(cache_control(&server, "/absent.html"), None);
+    let tag = server.get("/")["etag"].clone();
+    let response = server.get_with("/", &format!("If-None-Match: {tag}\r\n"));
+    assert_eq!((response.status, response.field("cache-control")), (304, Some("no-cache")));
+    assert_eq!(head(&server, "/", "").field("cache-control"), Some("no-cache"));
+    let off = Launch::of(bundle()).flags(["--page-cache-control", ""]).start();
+    assert_eq!(cache_control(&off, "/"), None);
+    let other = Launch::of(bundle()).flags(["--page-cache-control", "private, max-age=5"]).start();
+    assert_eq!(cache_control(&other, "/").as_deref(), Some("private, max-age=5"));
+}
+
+#[test]
+fn names_with_a_content_hash_are_immutable_where_the_settings_say_so() {
+    let text = "[[location]]\npath = \"/assets/\"\nimmutable_names = true\n\
+                [[location]]\npath = \"/short/\"\nimmutable_names = true\nexpires = \"60s\"\n\
+                [[host]]\nnames = [\"example.org\"]\nimmutable_names = true\npage_cache_control = \"\"\n";
+    let server = serve(bundle(), text, &[]);
+    for (path, expected) in [
+        ("/", Some("no-cache")),
+        ("/page.3f2a1b9c.html", Some("no-cache")),
+        ("/assets/index-4xK9dQ2b.css", Some(IMMUTABLE)),
+        ("/assets/main.3f2a1b9c.js", Some(IMMUTABLE)),
+        ("/assets/logo.png", None),
+        ("/assets/report-20241128.pdf", None),
+        ("/assets/jquery-3.7.1.js", None),
+        ("/assets/absent.3f2a1b9c.js", None),
+        ("/short/main.3f2a1b9c.js", Some(IMMUTABLE)),
+        ("/short/", Some("max-age=60")),
+        ("/short/a.js", Some("max-age=60")),
+    ] {
+        let response = server.get(path);
+        assert_eq!(response.field("cache-control"), expected, "{path}");
+        let lines = response.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cache-control"));
+        assert_eq!(lines.count(), usize::from(expected.is_some()), "{path}");
+        assert_eq!(response.field("expires").is_some(), expected == Some("max-age=60"), "{path}");
+    }
+    let of_host = |path: &str| {
+        let mut client = server.client();
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: example.org\r\n\r\n"));
+        client.response().field("cache-control").map(str::to_owned)
+    };
+    assert_eq!((of_host("/"), of_host("/assets/main.3f2a1b9c.js").as_deref()), (None, Some(IMMUTABLE)));
+}
+
+#[test]
+fn text_types_have_a_charset_where_the_settings_say_so() {
+    let tree = Tree::empty();
+    for name in ["a.html", "a.js", "a.txt", "a.json", "a.svg", "a.xml", "a.png", "a.iso"] {
+        tree.file(name, "content");
+    }
+    let text = "charset = \"utf-8\"\n[types]\n\".iso\" = \"text/plain; charset=iso-8859-1\"\n\
+                [[location]]\npath = \"/a.txt\"\ncharset = \"off\"\n";
+    let server = serve(tree, text, &[]);
+    for (path, expected) in [
+        ("/a.html", "text/html; charset=utf-8"),
+        ("/a.js", "text/javascript; charset=utf-8"),
+        ("/a.txt", "text/plain"),
+        ("/a.json", "application/json"),
+        ("/a.svg", "image/svg+xml"),
+        ("/a.xml", "text/xml"),
+        ("/a.png", "image/png"),
+        ("/a.iso", "text/plain; charset=iso-8859-1"),
+    ] {
+        assert_eq!(server.get(path)["content-type"], expected, "{path}");
+    }
+}
+
+#[test]
+fn tags_are_made_of_the_stamp_where_the_settings_say_so() {
+    let content = pattern(1, 1000);
+    let text = "etag_content_limit = \"500\"\n[[location]]\npath = \"/file.bin\"\netag = \"stamp\"\n";
+    let servers = [1, 5].map(|days| serve(tree(&content, days), text, &[]));
+    let tags = servers.each_ref().map(|server| server.get("/file.bin")["etag"].clone());
+    assert_ne!(tags[0], tags[1]);
+    let by_limit = |size: usize| {
+        let server = Launch::of(tree(&pattern(1, size), 1)).flags(["--etag-content-limit", "500"]).start();
+        server.get("/file.bin")["etag"].matches('-').count()
+    };
+    assert_eq!((by_limit(500), by_limit(501)), (1, 3));
+    let off = Launch::of(tree(&content, 1)).flags(["--etag", "stamp"]).start();
+    let response = off.get("/file.bin");
+    assert_eq!(response["etag"].matches('-').count(), 3);
+    off.get_with("/file.bin", &format!("If-None-Match: {}\r\n", response["etag"])).has_status(&[304]);
+}
+
+#[test]
+fn names_with_a_dot_are_hidden_as_the_settings_say() {
+    let text = "[[location]]\npath = \"/none\"\nhidden = \"deny\"\n\
+                [[location]]\npath = \"/all\"\nhidden = \"serve\"\n";
+    let tree = Tree::empty();
+    for directory in ["", "none/", "all/"] {
+        for name in ["a", ".env", ".well-known/x", ".git/config"] {
+            tree.file(&format!("{directory}{name}"), "content");
+        }
+    }
+    let server = serve(tree, text, &[]);
+    for (path, status) in [
+        ("/a", 200),
+        ("/.env", 404),
+        ("/.well-known/x", 200),
+        ("/.git/config", 404),
+        ("/none/a", 200),
+        ("/none/.env", 404),
+        ("/none/.well-known/x", 404),
+        ("/all/.env", 200),
+        ("/all/.well-known/x", 200),
+        ("/all/.git/config", 200),
+    ] {
+        server.get(path).has_status(&[status]);
+    }
+    for text in ["dotfiles = \"hide\"", "hidden = \"well-known\""] {
+        serve(Tree::site(), text, &[]).get("/page.html").has_status(&[200]);
+    }
+    assert!(refused("hidden = \"some\"").contains("expected deny, well-known or serve"));
+    assert!(refused("symlinks = \"some\"").contains("expected deny, inside, same-owner or follow"));
+    assert!(refused("etag = \"md5\"").contains("expected content or stamp"));
 }

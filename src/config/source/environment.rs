@@ -18,8 +18,10 @@ use crate::error::StartupError;
 pub fn source(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<SettingSource, StartupError> {
-    let known: Vec<(String, &'static SettingRow)> =
-        table::with_variable().map(|row| (row.variable(), row)).collect();
+    let names = |row: &'static SettingRow| {
+        std::iter::once(row.variable()).chain(row.former_variable()).map(move |name| (name, row))
+    };
+    let known: Vec<(String, &'static SettingRow)> = table::with_variable().flat_map(names).collect();
     let mut source = SettingSource::default();
     let mut of_services = Vec::new();
     for (name, value) in variables {
@@ -78,6 +80,7 @@ mod tests {
             ("MAYHTTPD_ROOT", "/srv"),
             ("MAYHTTPD_LOG_LEVEL", "warn"),
             ("MAYHTTPD_CPU_AFFINITY", "on"),
+            ("MAYHTTPD_DOTFILES", "serve"),
             ("MAYHTTPD_LISTEN", "80,[::]:80"),
             ("MAYHTTPD_NAME", "-odd-"),
             ("MAYHTTPD_PORT", ""),

@@ -55,9 +55,9 @@ pub fn with_variable() -> impl Iterator<Item = &'static SettingRow> {
     rows().filter(|row| row.allowed_in != AllowedIn::CommandLine)
 }
 
-/// The row of a setting by its key in a settings file.
+/// The row of a setting by its key in a settings file, or by its earlier one.
 pub fn by_key(key: &str) -> Option<&'static SettingRow> {
-    settings().find(|row| row.key() == key)
+    settings().find(|row| row.key() == key || (row.former == key && !key.is_empty()))
 }
 
 #[cfg(test)]

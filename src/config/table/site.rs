@@ -158,6 +158,7 @@ pub const ROWS: &[SettingRow] = &[
     SettingRow {
         long: "hidden",
         aliases: &["dotfiles"],
+        former: "dotfiles",
         value_name: "deny|well-known|serve",
         help: "Which names that begin with a dot are served: none, .well-known or all",
         default: "well-known",
