@@ -13,7 +13,7 @@ const MB: usize = 1 << 20;
 fn tree(content: &[u8], days: u64) -> Tree {
     let tree = Tree::empty();
     // Another inode number.
-    (0..days).for_each(|day| drop(tree.file(&format!("other{day}"), "")));
+    (0..days).for_each(|day| drop(tree.file(format!("other{day}"), "")));
     tree.file("file.bin", content);
     let file = File::options().write(true).open(tree.path().join("file.bin")).unwrap();
     file.set_modified(SystemTime::now() - Duration::from_secs(days * 86_400)).unwrap();
@@ -72,7 +72,7 @@ fn new_content_has_a_new_tag_and_old_content_the_old_one() {
     fs::rename(tree.path().join("new"), tree.path().join("file.bin")).unwrap();
     let between = settled_tag(&server);
     assert_ne!(between, before);
-    server.get("/file.bin").is(200, &pattern(2, MB));
+    server.get("/file.bin").is(200, pattern(2, MB));
     fs::write(tree.path().join("file.bin"), pattern(1, MB)).unwrap();
     assert_eq!(settled_tag(&server), before, "a rollback");
 }
@@ -273,7 +273,7 @@ fn names_with_a_dot_are_hidden_as_the_settings_say() {
     let tree = Tree::empty();
     for directory in ["", "none/", "all/"] {
         for name in ["a", ".env", ".well-known/x", ".git/config"] {
-            tree.file(&format!("{directory}{name}"), "content");
+            tree.file(format!("{directory}{name}"), "content");
         }
     }
     let server = serve(tree, text, &[]);

@@ -86,7 +86,10 @@ mod tests {
             ("MAYHTTPD_PORT", ""),
         ]);
         assert_eq!(warnings, Vec::<String>::new());
-        assert_eq!(flags, "root=/srv log-level=warn cpu-affinity=on listen=80 listen=[::]:80 name=-odd-");
+        assert_eq!(
+            flags,
+            "root=/srv log-level=warn cpu-affinity=on hidden=serve listen=80 listen=[::]:80 name=-odd-"
+        );
     }
 
     #[test]
