@@ -24,7 +24,7 @@ pub struct SettingRow {
     pub short: Option<char>,
     /// Other long flags for the same.
     pub aliases: &'static [&'static str],
-    /// An earlier name, one of the aliases: its key and its variable are still read. Empty where there is none.
+    /// An earlier name, one of the aliases, whose key and variable are still read; empty where there is none.
     pub former: &'static str,
     /// The key in an httpd.conf; empty where that format has none.
     pub httpd_conf: &'static str,

@@ -49,8 +49,8 @@ impl CacheControl {
         (applies && !self.field.is_empty()).then_some(self)
     }
 
-    /// Writes the fields, in place of what the type of the file says of its caching. A content hash in its name
-    /// counts more than they do.
+    /// Writes the fields, in place of what the type of the file says of its caching. A content hash in its
+    /// name counts more than they do.
     pub fn write(&self, out: &mut Vec<u8>, now: Now) {
         if let Some(line) = line(out) {
             if &out[line.clone()] == IMMUTABLE.as_bytes() {

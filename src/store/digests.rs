@@ -75,11 +75,15 @@ pub struct Digests(Arc<Mutex<DigestTable>>);
 
 struct DigestTable {
     known: LruCache<Version, KnownDigests>,
-    under_way: HashMap<(Version, DigestUse), DigestFlight>,
+    under_way: HashMap<(Version, DigestUse), HashJob>,
 }
 
-/// A job that makes a digest, and when it began, on the monotonic clock.
-type DigestFlight = (Arc<Job<MadeDigest>>, Duration);
+/// A job under way.
+struct HashJob {
+    job: Arc<Job<MadeDigest>>,
+    /// When it was submitted, on the monotonic clock.
+    began: Duration,
+}
 
 /// A version of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -118,12 +122,12 @@ impl Digests {
         if let Some(known) = table.known(&version, purpose) {
             return Hashing::Known(known);
         }
-        if let Some((job, began)) = table.under_way.get(&(version, purpose))
+        if let Some(HashJob { job, began }) = table.under_way.get(&(version, purpose))
             && !job.is_done()
         {
             return Hashing::UnderWay(job.handle(), *began);
         }
-        table.under_way.retain(|_, (job, _)| !job.is_done());
+        table.under_way.retain(|_, hashing| !hashing.job.is_done());
         if table.under_way.len() >= MAX_UNDER_WAY || !clock_may_move_on(entry.stamp(), wall) {
             return Hashing::NotNow;
         }
@@ -139,7 +143,7 @@ impl Digests {
         let began = timer::monotonic();
         // Its result is kept for the next request if this one does not wait until then.
         job.clone().detach();
-        table.under_way.insert((version, purpose), (job.job(), began));
+        table.under_way.insert((version, purpose), HashJob { job: job.job(), began });
         Hashing::UnderWay(job, began)
     }
 }
