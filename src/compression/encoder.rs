@@ -11,20 +11,20 @@ use crate::http::content_coding::ContentCoding;
 /// Bytes that are read from the source at once.
 const PIECE: usize = 64 << 10;
 
-/// The longest source whose compression while serving is worth the highest levels: it takes about a second.
+/// The longest source whose compression while serving is worth the highest levels: it takes a second or two.
 const DEAR: u64 = 512 << 10;
 
 /// The windows of Brotli, as powers of two: from 64 KiB, as there is no gain in less, to 4 MiB, which bounds
-/// an encoder to 64 MiB.
+/// an encoder to some 100 MiB.
 const BROTLI_WINDOW: std::ops::RangeInclusive<u32> = 16..=22;
 
 /// How much time a compression may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// The highest levels: 0.5 to 1 MB a second, and up to 80 MiB of memory.
+    /// The highest levels: 0.2 to 1 MB a second, and up to 128 MiB of memory.
     Offline,
-    /// A thread beside the one that serves waits with other jobs meanwhile: about a second for any source
-    /// that is compressed while serving.
+    /// Other jobs wait for the thread meanwhile: for 8 MiB one second, or several where little repeats, and
+    /// up to 100 MiB of memory.
     Serving,
 }
 

@@ -30,7 +30,7 @@ use crate::time::Now;
 const RACY: Duration = Duration::from_secs(1);
 
 /// The sizes of files that are compressed, in bytes. A shorter one fits into a packet anyway. A longer one
-/// would take a thread more than a second.
+/// would take a thread too long.
 const COMPRESSIBLE: std::ops::RangeInclusive<u64> = 1 << 10..=8 << 20;
 
 /// The field of each response that depends on the codings that a client accepts (RFC 9110 §12.5.5), as a
