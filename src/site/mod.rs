@@ -77,7 +77,7 @@ use listing::entries::ListedDirectory;
 use listing::{ListingRequest, Listings};
 use location::Location;
 use miss_response::miss_response;
-use routing::Routing;
+use routing::{RoutedSite, Routing};
 use rules::Rules;
 use site_files::SiteFiles;
 
@@ -210,43 +210,6 @@ impl Site {
         self.finish(response, parts, request, (now, waiter))
     }
 
-    /// Steps 7 and 8. `found` is the entry if it is known already.
-    #[inline]
-    fn content(
-        &self,
-        parts: (&Rules, &Location),
-        path: &SitePath<'_>,
-        request: &Request<'_>,
-        found: Option<Result<FoundFile, Miss>>,
-        (now, waiter): (&mut Now, &mut dyn JobWaiter),
-    ) -> SiteResponse {
-        // 7. The entry.
-        let found = found.unwrap_or_else(|| self.entry(parts, path, request, now, waiter));
-        // 8. The response.
-        match found {
-            Ok(FoundFile::Here(entry)) => self.respond_with_file(entry, request, now, waiter),
-            Ok(FoundFile::Elsewhere(path)) => redirect::to_path(&path, request),
-            Err(miss) => self.respond_to_miss(miss, parts, path, request, (now, waiter)),
-        }
-    }
-
-    /// The rest of step 8, and step 9.
-    #[inline]
-    fn finish(
-        &self,
-        mut response: SiteResponse,
-        (rules, location): (&Rules, &Location),
-        request: &Request<'_>,
-        (now, waiter): (&mut Now, &mut dyn JobWaiter),
-    ) -> SiteResponse {
-        if let Some(page) = location.error_page(&response) {
-            page.replace(&mut response, |path| self.page(rules, path, now, waiter));
-        }
-        // 9. The location's header fields.
-        location.complete(&mut response, request, *now);
-        response
-    }
-
     /// Step 8, where there is a file.
     #[inline]
     fn respond_with_file(
@@ -299,39 +262,6 @@ impl Site {
             Err(miss) => miss_response(miss, path, request, location.missing_index),
         };
         if varies { fallback::with_vary(response) } else { response }
-    }
-
-    /// The file at a path of the host that the settings name.
-    fn page(
-        &self,
-        rules: &Rules,
-        path: &SitePath<'_>,
-        now: &mut Now,
-        waiter: &mut dyn JobWaiter,
-    ) -> Result<Arc<Entry>, Miss> {
-        let location = rules.location(path);
-        let key = Key { path: &rules.key_path(path), is_directory: path.is_directory() };
-        self.store.get(key, &location.directory, now, waiter)
-    }
-
-    /// Step 7. `now` becomes the time after a wait, so that no field of the response is of before it.
-    fn entry(
-        &self,
-        (rules, location): (&Rules, &Location),
-        path: &SitePath<'_>,
-        request: &Request<'_>,
-        now: &mut Now,
-        waiter: &mut dyn JobWaiter,
-    ) -> Result<FoundFile, Miss> {
-        // A path that is open to all leads to no file elsewhere.
-        if let Some(by_name) = location.by_name.as_ref().filter(|_| !location.opens(path)) {
-            let search = NameSearch { store: &self.store, rules, location, by_name };
-            return search.find(path, request.target.query, now, waiter).map(FoundFile::Here);
-        }
-        if rules.hides(path, location) {
-            return Err(Miss::NotFound);
-        }
-        FileLookup { store: &self.store, rules, location, now, waiter }.find(path)
     }
 
     /// The listing of a directory without an index, where listings are on; any other miss stays one.
@@ -409,6 +339,86 @@ impl Site {
     /// The numbers of the store's roots whose files are found by name.
     fn roots_by_name(&self) -> BTreeSet<usize> {
         self.hosts.all().flat_map(|rules| rules.locations.roots_by_name()).collect()
+    }
+}
+
+impl RoutedSite for Site {
+    fn entry(
+        &self,
+        (rules, location): (&Rules, &Location),
+        path: &SitePath<'_>,
+        request: &Request<'_>,
+        now: &mut Now,
+        waiter: &mut dyn JobWaiter,
+    ) -> Result<FoundFile, Miss> {
+        // A path that is open to all leads to no file elsewhere.
+        if let Some(by_name) = location.by_name.as_ref().filter(|_| !location.opens(path)) {
+            let search = NameSearch { store: &self.store, rules, location, by_name };
+            return search.find(path, request.target.query, now, waiter).map(FoundFile::Here);
+        }
+        if rules.hides(path, location) {
+            return Err(Miss::NotFound);
+        }
+        FileLookup { store: &self.store, rules, location, now, waiter }.find(path)
+    }
+
+    fn content(
+        &self,
+        parts: (&Rules, &Location),
+        path: &SitePath<'_>,
+        request: &Request<'_>,
+        found: Option<Result<FoundFile, Miss>>,
+        (now, waiter): (&mut Now, &mut dyn JobWaiter),
+    ) -> SiteResponse {
+        // 7. The entry.
+        let found = found.unwrap_or_else(|| self.entry(parts, path, request, now, waiter));
+        // 8. The response.
+        match found {
+            Ok(FoundFile::Here(entry)) => self.respond_with_file(entry, request, now, waiter),
+            Ok(FoundFile::Elsewhere(path)) => redirect::to_path(&path, request),
+            Err(miss) => self.respond_to_miss(miss, parts, path, request, (now, waiter)),
+        }
+    }
+
+    fn finish(
+        &self,
+        mut response: SiteResponse,
+        (rules, location): (&Rules, &Location),
+        request: &Request<'_>,
+        (now, waiter): (&mut Now, &mut dyn JobWaiter),
+    ) -> SiteResponse {
+        if let Some(page) = location.error_page(&response) {
+            page.replace(&mut response, |path| self.page(rules, path, now, waiter));
+        }
+        // 9. The location's header fields.
+        location.complete(&mut response, request, *now);
+        response
+    }
+
+    fn page(
+        &self,
+        rules: &Rules,
+        path: &SitePath<'_>,
+        now: &mut Now,
+        waiter: &mut dyn JobWaiter,
+    ) -> Result<Arc<Entry>, Miss> {
+        let location = rules.location(path);
+        let key = Key { path: &rules.key_path(path), is_directory: path.is_directory() };
+        self.store.get(key, &location.directory, now, waiter)
+    }
+
+    fn refuse(
+        &self,
+        parts: (&Rules, &Location),
+        path: &SitePath<'_>,
+        (request, client): (&Request<'_>, PeerAddress),
+        (now, waiter): (&mut Now, &mut dyn JobWaiter),
+    ) -> Option<SiteResponse> {
+        let protection = parts.1.protection(path)?;
+        let outcome = protection.admit(request, client, now, self.sign_in_tools(waiter)).err()?;
+        let mut response = self.finish(protection.refusal(outcome), parts, request, (now, waiter));
+        cache_control::make_private(&mut response);
+        Some(response)
     }
 }
 

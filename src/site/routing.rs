@@ -3,13 +3,15 @@
 //! The rules of the settings come before those of `_redirects`. After a rewrite all rules are looked at again
 //! with the new path, at most [`MAX_REWRITES`] times, and the access list of its location counts.
 
+use std::sync::Arc;
+
 use super::answer::SiteResponse;
 use super::file_lookup::FoundFile;
 use super::file_response::page_response;
 use super::location::Location;
 use super::rules::Rules;
 use super::site_files::SiteFileRules;
-use super::{Site, cache_control, error_page, ruled_fields};
+use super::{error_page, ruled_fields};
 use crate::background::JobWaiter;
 use crate::http::fields::Field;
 use crate::http::request::Request;
@@ -19,14 +21,71 @@ use crate::http::target::{SitePath, Target};
 use crate::routing::rule_fault::MAX_REWRITES;
 use crate::routing::rule_match::{RouteRequest, RuleMatch, RuleOutcome};
 use crate::routing::rule_table::RuleTable;
+use crate::store::entry::Entry;
 use crate::store::open::Miss;
 use crate::sys::socket::PeerAddress;
 use crate::time::Now;
 
+/// The steps of a site's answer that come after its rules.
+pub trait RoutedSite {
+    /// Step 7. `now` becomes the time after a wait, so that no field of the response is of before it.
+    ///
+    /// # Errors
+    /// See [`Miss`].
+    fn entry(
+        &self,
+        parts: (&Rules, &Location),
+        path: &SitePath<'_>,
+        request: &Request<'_>,
+        now: &mut Now,
+        waiter: &mut dyn JobWaiter,
+    ) -> Result<FoundFile, Miss>;
+
+    /// Steps 7 and 8. `found` is the entry if it is known already.
+    fn content(
+        &self,
+        parts: (&Rules, &Location),
+        path: &SitePath<'_>,
+        request: &Request<'_>,
+        found: Option<Result<FoundFile, Miss>>,
+        wait: (&mut Now, &mut dyn JobWaiter),
+    ) -> SiteResponse;
+
+    /// The rest of step 8, and step 9.
+    fn finish(
+        &self,
+        response: SiteResponse,
+        parts: (&Rules, &Location),
+        request: &Request<'_>,
+        wait: (&mut Now, &mut dyn JobWaiter),
+    ) -> SiteResponse;
+
+    /// The file at a path of the host that the settings name.
+    ///
+    /// # Errors
+    /// See [`Miss`].
+    fn page(
+        &self,
+        rules: &Rules,
+        path: &SitePath<'_>,
+        now: &mut Now,
+        waiter: &mut dyn JobWaiter,
+    ) -> Result<Arc<Entry>, Miss>;
+
+    /// Steps 4 and 5 after a rewrite: the response, if the new path asks for a sign-in that the request lacks.
+    fn refuse(
+        &self,
+        parts: (&Rules, &Location),
+        path: &SitePath<'_>,
+        asked: (&Request<'_>, PeerAddress),
+        wait: (&mut Now, &mut dyn JobWaiter),
+    ) -> Option<SiteResponse>;
+}
+
 /// A request of a host that has rules.
 pub struct Routing<'a> {
     /// The site.
-    pub site: &'a Site,
+    pub site: &'a dyn RoutedSite,
     /// The host.
     pub rules: &'a Rules,
     /// The rules of its files, if it uses them.
@@ -56,7 +115,7 @@ struct RewrittenTarget {
 }
 
 impl Routing<'_> {
-    /// Steps 4 to 10 of [`Site::answer`]. `asked` is the location of the path.
+    /// Steps 6 to 10 of an answer. `asked` is the location of the path.
     #[inline(never)]
     pub fn respond(
         &self,
@@ -82,12 +141,9 @@ impl Routing<'_> {
             let path = target.as_ref().unwrap_or(path);
             let parts = (rules, rules.location(path));
             if rewritten.is_some()
-                && let Some(protection) = parts.1.protection(path)
-                && let Err(outcome) = protection.admit(request, client, now, site.sign_in_tools(waiter))
+                && let Some(refusal) = site.refuse(parts, path, (request, client), (now, waiter))
             {
-                let mut response = site.finish(protection.refusal(outcome), parts, request, (now, waiter));
-                cache_control::make_private(&mut response);
-                return response;
+                return refusal;
             }
             let response = match parts.1.own_response(client) {
                 Some(response) => response,

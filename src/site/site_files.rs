@@ -132,13 +132,21 @@ impl SiteFiles {
         state.checked = now.tick;
         let (root, path) = store.root_and_path(self.root)?;
         let known = state.current.clone();
-        if !store.background.has_disk_threads() {
-            state.take(look(&root, &path, &known));
-            return None;
-        }
-        let work = move || look(&root, &path, &known);
-        // Without a place in the queue the rules of before go on for another second.
-        let job = store.background.submit_disk(JobKind::Open, (self.root, JobOrder::First), work).ok()?;
+        let background = store.background;
+        let job = if background.has_disk_threads() {
+            let work = move || look(&root, &path, &known);
+            // Without a place in the queue the rules of before go on for another second.
+            background.submit_disk(JobKind::Open, (self.root, JobOrder::First), work).ok()?
+        } else {
+            let (other_root, other_path, other_known) = (Arc::clone(&root), path.clone(), known.clone());
+            let work = move || look(&other_root, &other_path, &other_known);
+            let Ok(job) = background.submit_cpu(JobKind::Open, work) else {
+                // There are no threads at all.
+                state.take(look(&root, &path, &known));
+                return None;
+            };
+            job
+        };
         state.job = Some(job.clone());
         Some(job)
     }

@@ -107,6 +107,8 @@ fn serve(mut start: WorkerStart) -> Result<(), StepError> {
         context.site.store.pin_roots();
     }
     let context: &'static Context = Box::leak(Box::new(context));
+    context.site.load_site_files();
+    ticker::log_site_file_warnings(context);
     let for_names =
         index_names(context, start.watches).map_err(|e| ("start the threads that read names", e))?;
     let coroutines = Coroutines::new(context).map_err(|e| ("make the scheduler's descriptors", e))?;
@@ -208,8 +210,6 @@ fn watch_files(context: &Context, watches: usize) {
     }
     context.site.store.wait_for_names(NAMES_WAIT);
     ticker::log_name_warnings(context);
-    context.site.load_site_files();
-    ticker::log_site_file_warnings(context);
 }
 
 /// Warns, in one worker alone, when the workers' user can't read a root.
