@@ -72,7 +72,7 @@ pub enum ReadSetting {
     Path(fn(&mut Settings, &Path)),
     /// All values of a list. An error also says which value is wrong.
     List(fn(&mut Settings, &[&str]) -> Result<(), ListError>),
-    /// What may also be set for a host or a location: the row of the same key in [`scope`](super::scope)
+    /// What may also be set for a host or a location: the row of the same key in [`scope`]
     /// reads and shows it.
     Scope,
     /// The path of a settings file; `load.rs` reads it.

@@ -4,7 +4,7 @@ use super::layout::MAX_HOSTS;
 
 /// The number that a host's requests are counted by. A host keeps it for the life of the master.
 ///
-/// **Invariant:** it is less than [`MAX_HOSTS`].
+/// **Invariant:** it is less than `MAX_HOSTS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostNumber(u16);
 
@@ -23,7 +23,7 @@ impl HostNumber {
         u16::try_from(index).ok().filter(|_| index < MAX_HOSTS).map_or(HostNumber::OTHER, HostNumber)
     }
 
-    /// Its index, less than [`MAX_HOSTS`].
+    /// Its index, less than `MAX_HOSTS`.
     pub(super) fn index(self) -> usize {
         usize::from(self.0)
     }

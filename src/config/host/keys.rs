@@ -1,4 +1,4 @@
-//! The table of a host's keys: one row for each, beside those of [`scope`](crate::config::scope) and the
+//! The table of a host's keys: one row for each, beside those of [`scope`] and the
 //! tables of its locations.
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The table of a location's keys: one row for each, beside those of [`scope`](crate::config::scope).
+//! The table of a location's keys: one row for each, beside those of [`scope`].
 //!
 //! The reading of `[[location]]`, its errors and the dump are made from these rows. A new key is a row here,
 //! a field of [`LocationSettings`] and its use.
