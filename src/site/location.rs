@@ -117,13 +117,6 @@ impl Location {
         let number = directory.and_then(|directory| host.directories.get(directory.as_path()).copied());
         let root = number.unwrap_or(host.root);
         let scope = host.scope.with(&setting.scope);
-        let mut fields = Vec::new();
-        for (name, value) in scope.headers.lines() {
-            response_head::field(&mut fields, name, value.as_bytes());
-        }
-        if scope.security_headers {
-            security_headers::write(&mut fields, &scope.headers);
-        }
         let prefix_length = match (host.key_prefix.len(), alias_length) {
             (prefix, 0) | (0, prefix) => prefix,
             // A slash is between them.
@@ -161,7 +154,7 @@ impl Location {
             routes: host.tables.routes(&scope),
             header_rules: host.tables.headers(&scope),
             site_files: scope.site_files,
-            fields,
+            fields: rendered_fields(&scope),
             cache_control: CacheControl::new(&scope),
             protection: scope.auth.as_ref().map(|auth| {
                 // The map has every file. With a number of none, nothing would be let in.
@@ -288,6 +281,18 @@ impl Location {
         let slash = if self.only_beneath { "/" } else { "" };
         format!("/{}{slash}", str::from_utf8(&self.prefix).unwrap())
     }
+}
+
+/// The further fields of each response.
+fn rendered_fields(scope: &Scope) -> Vec<u8> {
+    let mut fields = Vec::new();
+    for (name, value) in scope.headers.lines() {
+        response_head::field(&mut fields, name, value.as_bytes());
+    }
+    if scope.security_headers {
+        security_headers::write(&mut fields, &scope.headers);
+    }
+    fields
 }
 
 /// The directories that are looked through after the root.

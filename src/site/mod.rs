@@ -103,8 +103,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// A site of these settings, whose files are in `store`, without users. `numbers` has the number that each
-    /// host is counted by, in their order; without it they are not counted.
+    /// A site of these settings, whose files are in `store`, without users. `numbers` has the number that
+    /// each host is counted by, in their order; without it they are not counted.
     pub fn new(settings: &Settings, numbers: &[HostNumber], store: Store) -> Site {
         let listings = Listings::new(settings, store.background);
         Site { hosts: Hosts::new(settings, numbers), store, listings, sign_ins: None }

@@ -72,7 +72,8 @@ pub trait RoutedSite {
         waiter: &mut dyn JobWaiter,
     ) -> Result<Arc<Entry>, Miss>;
 
-    /// Steps 4 and 5 after a rewrite: the response, if the new path asks for a sign-in that the request lacks.
+    /// Steps 4 and 5 after a rewrite: the response, if the new path asks for a sign-in that the request
+    /// lacks.
     fn refuse(
         &self,
         parts: (&Rules, &Location),

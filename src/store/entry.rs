@@ -4,6 +4,8 @@
 //! lines of a 200, rendered once. When its path is opened again is decided elsewhere. **Invariant:** length
 //! and validators come from the descriptor whose bytes are sent, never from the path.
 
+mod forms;
+
 use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -32,10 +34,6 @@ const RACY: Duration = Duration::from_secs(1);
 /// The sizes of files that are compressed, in bytes. A shorter one fits into a packet anyway. A longer one
 /// would take a thread too long.
 const COMPRESSIBLE: std::ops::RangeInclusive<u64> = 1 << 10..=8 << 20;
-
-/// The field of each response that depends on the codings that a client accepts (RFC 9110 §12.5.5), as a
-/// line.
-const VARY: &[u8] = b"Vary: Accept-Encoding\r\n";
 
 /// A file's content, validators and rendered fields.
 #[derive(Debug)]
@@ -288,18 +286,6 @@ impl Entry {
             && found.next().is_none()
     }
 
-    /// True if a request could get the content in another form too.
-    fn is_negotiated(&self) -> bool {
-        self.coding.is_some() || self.is_compressible || !self.variants.is_empty()
-    }
-
-    /// Writes `Vary` if a request could get another form.
-    pub fn write_vary(&self, out: &mut Vec<u8>) {
-        if self.is_negotiated() {
-            out.extend_from_slice(VARY);
-        }
-    }
-
     /// The parts of the file that are in the kernel's memory. Not to be locked across a wait.
     pub fn parts(&self) -> &Mutex<ResidentParts> {
         &self.parts
@@ -314,40 +300,6 @@ impl Entry {
     /// Notes that a part of the file was read.
     pub fn set_mapped(&self) {
         self.mapped.store(true, Ordering::Relaxed);
-    }
-
-    /// The form of this entry that has these bytes, which are its content in a coding.
-    pub fn in_coding(&self, coding: ContentCoding, bytes: Arc<[u8]>) -> Entry {
-        // The bytes have no file, and so no inode and no links.
-        let stamp = Stamp { size: bytes.len() as u64, ..self.stamp };
-        let loaded = LoadedFile { content: Content::Shared(bytes), stamp, class: FileSystemClass::Memory };
-        let description = Description {
-            content_type: self.content_type.clone(),
-            is_index: self.is_index,
-            root: self.root,
-            with_variants: false,
-            compress: false,
-            background: None,
-            etag: EtagSource::default(),
-            cache_control: self.cache_control.clone(),
-            // Last-Modified is that of the entry, whenever this is.
-            now: Now { tick: self.checked(), wall: self.last_modified.unwrap_or(SystemTime::UNIX_EPOCH) },
-        };
-        Entry::form(loaded, Some(coding), Vec::new(), description)
-    }
-
-    /// True if this form, made by [`Entry::in_coding`], has the fields that it would have of `entry`.
-    pub fn is_form_of(&self, entry: &Entry) -> bool {
-        self.last_modified == entry.last_modified && self.content_type == entry.content_type
-    }
-
-    /// This form as one of another entry with the same content. `None` if it was not made by
-    /// [`Entry::in_coding`].
-    pub fn as_form_of(&self, entry: &Entry) -> Option<Entry> {
-        match (&self.content, self.coding) {
-            (Content::Shared(bytes), Some(coding)) => Some(entry.in_coding(coding, Arc::clone(bytes))),
-            _ => None,
-        }
     }
 
     /// The validators that preconditions are compared with.

@@ -95,6 +95,7 @@ pub const ROWS: &[SettingRow] = &[
         value_name: "on|off",
         alone: "on",
         help: "Compress texts that have no such file, once for each content, by background threads: on or off",
+        default: "off",
         read: ReadSetting::Scope,
         ..SECTION
     },
@@ -136,6 +137,7 @@ pub const ROWS: &[SettingRow] = &[
         value_name: "on|off",
         alone: "on",
         help: "Use _redirects and _headers in the root: on or off",
+        default: "off",
         read: ReadSetting::Scope,
         ..SECTION
     },
