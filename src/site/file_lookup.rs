@@ -61,6 +61,14 @@ impl FileLookup<'_, '_> {
         self.store.get(key, &self.location.directory, self.now, self.waiter)
     }
 
+    /// The file at a path that is not the requested one, unless it belongs to a location that is closed here.
+    fn get_for_another(&mut self, path: &SitePath<'_>) -> Result<Arc<Entry>, Miss> {
+        if self.rules.closes_path(self.location, path) {
+            return Err(Miss::NotFound);
+        }
+        self.get(path)
+    }
+
     /// The file for a path where pages have paths without their extension.
     #[inline(never)]
     fn find_page(&mut self, path: &SitePath<'_>) -> Result<FoundFile, Miss> {
@@ -69,14 +77,14 @@ impl FileLookup<'_, '_> {
             Ok(entry) => Ok(self.clean_path(path).map_or(FoundFile::Here(entry), FoundFile::Elsewhere)),
             Err(Miss::NotFound) if path.is_directory() => {
                 // `/about/`, where `/about` is a page.
-                let page = path.with_suffix(PAGE).map(|page| self.get(&page));
+                let page = path.with_suffix(PAGE).map(|page| self.get_for_another(&page));
                 match page {
                     Some(Ok(_)) => Ok(FoundFile::Elsewhere(path.with_directory(false))),
                     _ => Err(Miss::NotFound),
                 }
             }
             Err(miss @ (Miss::NotFound | Miss::DirectoryWithoutSlash)) => {
-                let page = path.with_suffix(PAGE).map(|page| self.get(&page));
+                let page = path.with_suffix(PAGE).map(|page| self.get_for_another(&page));
                 if let Some(Ok(entry)) = page {
                     return Ok(FoundFile::Here(entry));
                 }

@@ -189,11 +189,17 @@ impl Location {
         self.fixed.is_some() || !self.access.0.is_empty()
     }
 
-    /// True if a client that is let in here may not be let in at `other`: that asks for the credentials of
-    /// another users file.
-    pub fn lets_in_more_than(&self, other: &Location) -> bool {
-        let Some(asked) = &other.protection else { return false };
-        self.protection.as_ref().is_none_or(|own| !own.admits_as(asked))
+    /// True if a client that is let in at `other`, another location, may not get the files of this one: it
+    /// is restricted, or asks for the credentials of another users file.
+    pub fn is_closed_to(&self, other: &Location) -> bool {
+        if std::ptr::eq(self, other) {
+            return false;
+        }
+        let asks_for_others = self
+            .protection
+            .as_ref()
+            .is_some_and(|asked| other.protection.as_ref().is_none_or(|own| !own.admits_as(asked)));
+        self.is_restricted() || asks_for_others
     }
 
     /// True if this path needs no sign-in although the others do.

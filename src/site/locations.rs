@@ -39,7 +39,7 @@ impl Locations {
     pub fn closes(&self, location: &Location, file: &[u8], fallback: &Location) -> bool {
         let path = location.site_path(file);
         let owner = self.of_key(Key { path: &path, is_directory: false }).unwrap_or(fallback);
-        !std::ptr::eq(owner, location) && (owner.is_restricted() || location.lets_in_more_than(owner))
+        owner.is_closed_to(location)
     }
 
     /// The numbers of the store's roots whose files are found by name.

@@ -248,7 +248,10 @@ impl Site {
             Miss::DirectoryWithoutIndex(_) => !location.listing,
             _ => false,
         };
-        let page = location.fallback_page.as_ref().filter(|_| is_missing && is_navigation_path(path));
+        let page = location
+            .fallback_page
+            .as_ref()
+            .filter(|page| is_missing && is_navigation_path(path) && !rules.closes_path(location, page));
         let varies = page.is_some();
         if let Some(page) = page.filter(|_| fallback::takes_page(request)) {
             match self.page(rules, page, now, waiter) {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::answer::SiteResponse;
+use super::cache_control;
 use super::file_lookup::FoundFile;
 use super::file_response::page_response;
 use super::location::Location;
@@ -131,8 +132,23 @@ impl Routing<'_> {
         response
     }
 
-    /// Steps 4 to 9.
+    /// Steps 4 to 9. A response that a rewrite has led to a location with a sign-in is private.
     fn follow(&self, path: &SitePath<'_>, now: &mut Now, waiter: &mut dyn JobWaiter) -> SiteResponse {
+        let mut is_private = false;
+        let mut response = self.follow_rewrites(path, now, waiter, &mut is_private);
+        if is_private {
+            cache_control::make_private(&mut response);
+        }
+        response
+    }
+
+    fn follow_rewrites(
+        &self,
+        path: &SitePath<'_>,
+        now: &mut Now,
+        waiter: &mut dyn JobWaiter,
+        is_private: &mut bool,
+    ) -> SiteResponse {
         let Routing { site, rules, client, .. } = *self;
         let mut rewritten: Option<RewrittenTarget> = None;
         for _ in 0..=MAX_REWRITES {
@@ -141,10 +157,12 @@ impl Routing<'_> {
             let target = rewritten.as_ref().and_then(|target| SitePath::parse(&target.path).ok());
             let path = target.as_ref().unwrap_or(path);
             let parts = (rules, rules.location(path));
-            if rewritten.is_some()
-                && let Some(refusal) = site.refuse(parts, path, (request, client), (now, waiter))
-            {
-                return refusal;
+            // The access list counts before, so that a client that it refuses can't try passwords.
+            if rewritten.is_some() && parts.1.allows(client) && parts.1.protection(path).is_some() {
+                *is_private = true;
+                if let Some(refusal) = site.refuse(parts, path, (request, client), (now, waiter)) {
+                    return refusal;
+                }
             }
             let response = match parts.1.own_response(client) {
                 Some(response) => response,

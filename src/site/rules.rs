@@ -83,6 +83,12 @@ impl Rules {
         self.locations.closes(location, file, &self.fallback)
     }
 
+    /// True if what is at `path` must not be sent for another path in `location`: it belongs to another
+    /// location, which refuses some clients or lets in other users.
+    pub fn closes_path(&self, location: &Location, path: &SitePath<'_>) -> bool {
+        self.location(path).is_closed_to(location)
+    }
+
     /// True if `path` must not be served: it has a name that begins with a dot, or is a file of rules.
     pub fn hides(&self, path: &SitePath<'_>, location: &Location) -> bool {
         if location.hidden.hides(path, location.shown) {

@@ -134,11 +134,63 @@ fn every_method_needs_the_sign_in() {
         client.send(format!("{method} /a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n{fields}\r\n"));
         if method == "HEAD" { client.response_to_head() } else { client.response() }
     };
-    for method in ["GET", "HEAD", "POST", "OPTIONS", "DELETE"] {
+    for (method, status) in [("GET", 200), ("HEAD", 200), ("POST", 405), ("DELETE", 405)] {
         is_refused(&ask(method, ""));
-        let status = ask(method, RIGHT).status;
-        assert_eq!(status, if matches!(method, "GET" | "HEAD") { 200 } else { 405 }, "{method}");
+        assert_eq!(ask(method, RIGHT).status, status, "{method}");
     }
+    // It tells nothing of the path, and preflight requests have no credentials.
+    ask("OPTIONS", "").has_status(&[204]);
+}
+
+#[test]
+fn a_page_for_401_keeps_the_challenge() {
+    let settings = format!(
+        "{STAFF}cors = {{ origins = ['https://app.example'], headers = ['authorization'], credentials = true }}\n\
+         error_pages = {{ 401 = {{ body = 'who are you', type = 'text/plain' }} }}\n"
+    );
+    let server = Protected::start(&settings, &[]);
+    let refused = server.get_with("/a.txt", "Origin: https://app.example\r\n");
+    is_refused(&refused);
+    refused.is(401, "who are you");
+    // Without it scripts could not see that it is a 401.
+    assert_eq!(refused["access-control-allow-origin"], "https://app.example");
+}
+
+#[test]
+fn no_page_of_a_protected_path_is_sent_for_an_open_one() {
+    let settings = format!(
+        "{STAFF}fallback = '/index.html'\n\
+         [[location]]\npath = '/open'\nauth = false\nclean_urls = true\n\
+         [[location]]\npath = '/open/s.html'\nauth = {{ realm = 'few', users_file = 'USERS/others' }}\n"
+    );
+    let server = Protected::start(&settings, &[]);
+    server.tree().file("open/s.html", "s\n");
+    server.tree().file("open/p.html", "p\n");
+    server.get("/open/p").is(200, "p\n");
+    server.get("/open/s").has_status(&[404]);
+    server.get("/open/s.html").has_status(&[401]);
+    server.get_with("/open/page", "Accept: text/html\r\n").has_status(&[404]);
+    server.get_with("/page", &format!("Accept: text/html\r\n{RIGHT}")).is(200, "index.html\n");
+    is_refused(&server.get_with("/page", "Accept: text/html\r\n"));
+}
+
+#[test]
+fn a_rewrite_to_a_protected_path_needs_the_sign_in_there() {
+    let settings = format!(
+        "[[rewrite]]\nfrom = '/short/*'\nto = '/staff/:splat'\n\
+         [[rewrite]]\nfrom = '/denied/*'\nto = '/both/:splat'\n\
+         [[location]]\npath = '/staff'\n{STAFF}\
+         [[location]]\npath = '/both'\ndeny = ['all']\n{STAFF}"
+    );
+    let server = Protected::start(&settings, &["--admin", "0"]);
+    is_refused(&server.get("/short/s.txt"));
+    let response = server.get_with("/short/s.txt", RIGHT);
+    response.is(200, "staff/s.txt\n");
+    assert_eq!(response.all("cache-control"), ["private"]);
+    assert_eq!(server.get("/a.txt").field("cache-control"), None);
+    let verified = server.verified();
+    server.get_with("/denied/s.txt", WRONG).has_status(&[403]);
+    assert_eq!(server.verified(), verified, "a client that is denied makes no guess");
 }
 
 #[test]
