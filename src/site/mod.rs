@@ -8,14 +8,14 @@
 //! 3. The path: the target's path becomes a site path, else 400.
 //! 4. The location: its access list may refuse the client (403).
 //! 5. The sign-in, where the location asks for one (401). It counts before the method too.
-//! 6. Redirects and rewrites; after a rewrite steps 4 and 5 come again, see [`routing`].
+//! 6. Redirects and rewrites; after a rewrite steps 4 and 5 come again, see `routing.rs`.
 //! 7. The cache entry, unless the location has a fixed response: from the store, by path or by name. Names
 //!    that begin with a dot are hidden.
 //! 8. The response: of the file, in the form that the client accepts best (RFC 9110 §12.5.3), after
 //!    preconditions (§13.2.2) and range (§14); or of why there is none: a listing, a redirect or a status. An
 //!    error may have a page of the settings.
 //! 9. The location's header fields.
-//! 10. Header rules, see [`ruled_fields`].
+//! 10. Header rules, see `ruled_fields.rs`.
 
 mod answer;
 pub mod auth;
