@@ -348,3 +348,35 @@ fn each_host_has_the_site_files_of_its_root() {
     get(&server, "off", "/_redirects").is(200, "/a /first\n");
     get(&server, "three", "/a").has_status(&[404]);
 }
+
+#[test]
+fn a_loop_that_no_sample_shows_ends_with_500_and_a_line_in_the_log() {
+    let server = site(
+        "[[rewrite]]\nfrom = '/m/sample'\nto = '/page.html'\n\
+         [[rewrite]]\nfrom = '/l/:x'\nto = '/m/:x'\n\
+         [[rewrite]]\nfrom = '/m/:x'\nto = '/l/:x'\n",
+    );
+    server.get("/l/sample").is(200, PAGE);
+    server.get("/l/other").has_status(&[500]);
+    server.says("the loop", |log| log.contains("more than 10 rewrites of /l/other"));
+    server.get("/page.html").is(200, PAGE);
+}
+
+#[test]
+fn a_rewrite_shows_no_hidden_file_and_no_file_of_rules() {
+    let tree = Tree::site();
+    tree.file(".env", "secret");
+    tree.file("_headers", "/*\n  X-A: b\n");
+    let server = serve(
+        tree,
+        "site_files = true\n[[rewrite]]\nfrom = '/x/*'\nto = '/:splat'\nstatus = 404\n\
+         [[rewrite]]\nfrom = '/y/*'\nto = '/:splat'\n",
+        &[],
+    );
+    server.get("/x/page.html").is(404, PAGE);
+    for target in ["/x/.env", "/y/.env", "/x/_headers", "/y/_headers", "/_headers", "/%2e%65nv"] {
+        let response = server.get(target);
+        response.has_status(&[404]);
+        assert!(!response.text().contains("secret") && !response.text().contains("X-A"), "{target}");
+    }
+}
