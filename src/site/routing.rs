@@ -6,13 +6,12 @@
 use std::sync::Arc;
 
 use super::answer::SiteResponse;
-use super::cache_control;
 use super::file_lookup::FoundFile;
 use super::file_response::page_response;
 use super::location::Location;
 use super::rules::Rules;
 use super::site_files::SiteFileRules;
-use super::{error_page, ruled_fields};
+use super::{cache_control, error_page, ruled_fields};
 use crate::background::JobWaiter;
 use crate::http::fields::Field;
 use crate::http::request::Request;
@@ -126,28 +125,23 @@ impl Routing<'_> {
         now: &mut Now,
         waiter: &mut dyn JobWaiter,
     ) -> SiteResponse {
-        let mut response = self.follow(path, now, waiter);
+        let mut is_private = false;
+        let mut response = self.follow(path, &mut is_private, now, waiter);
         let host = authority(self.request);
         ruled_fields::apply(&mut response, asked, self.files, (path, host));
-        response
-    }
-
-    /// Steps 4 to 9. A response that a rewrite has led to a location with a sign-in is private.
-    fn follow(&self, path: &SitePath<'_>, now: &mut Now, waiter: &mut dyn JobWaiter) -> SiteResponse {
-        let mut is_private = false;
-        let mut response = self.follow_rewrites(path, now, waiter, &mut is_private);
         if is_private {
             cache_control::make_private(&mut response);
         }
         response
     }
 
-    fn follow_rewrites(
+    /// Steps 4 to 9. `is_private` becomes true where a rewrite leads to what asks for a sign-in.
+    fn follow(
         &self,
         path: &SitePath<'_>,
+        is_private: &mut bool,
         now: &mut Now,
         waiter: &mut dyn JobWaiter,
-        is_private: &mut bool,
     ) -> SiteResponse {
         let Routing { site, rules, client, .. } = *self;
         let mut rewritten: Option<RewrittenTarget> = None;

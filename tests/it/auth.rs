@@ -500,3 +500,23 @@ fn a_dump_has_what_was_set() {
         assert!(dump.contains(line), "{dump}");
     }
 }
+
+#[test]
+fn a_rewrite_leads_past_no_sign_in_and_what_is_behind_stays_private() {
+    let server = Protected::start(
+        "[[rewrite]]\nfrom = '/in/*'\nto = '/staff/:splat'\n\
+         [[rewrite]]\nfrom = '/lost'\nto = '/staff/s.txt'\nstatus = 404\n\
+         [[header]]\npath = '/**'\nset = { Cache-Control = 'public, max-age=60' }\n\
+         [[location]]\npath = '/staff'\nauth = { realm = 'staff', users_file = 'USERS/users' }\n",
+        &[],
+    );
+    for (target, status) in [("/in/s.txt", 200), ("/lost", 404)] {
+        let refused = server.get(target);
+        refused.has_status(&[401]);
+        assert_eq!(refused.field("www-authenticate"), Some(CHALLENGE));
+        let response = server.get_with(target, RIGHT);
+        response.is(status, "staff/s.txt\n");
+        assert!(response.all("cache-control").contains(&"private"), "{target}: {response:?}");
+    }
+    assert_eq!(server.get("/a.txt").all("cache-control"), ["public, max-age=60"]);
+}
