@@ -1,9 +1,9 @@
 //! Files that are compressed while the server runs: each content once for each coding, by background threads,
 //! and kept in bounded memory.
 //!
-//! A content is known by its entity-tag, so the same bytes under several names are compressed once if their
-//! tags are digests. **Invariant:** no request waits here. As long as there is no result, the file goes out
-//! as it is.
+//! A content is known by its digest, so the same bytes under several names are compressed once; or by the
+//! version of its file, where entity-tags are made by that. **Invariant:** no request waits here. As long as
+//! there is no result, the file goes out as it is.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -35,7 +35,7 @@ const RACY: Duration = Duration::from_secs(1);
 
 /// The compressed contents of a worker.
 pub struct CompressedCache {
-    /// By the entity-tag of the content without a coding.
+    /// By [`Entry::content_key`].
     contents: LruCache<Box<[u8]>, Forms>,
     under_way: HashMap<(Box<[u8]>, ContentCoding), UnderWay>,
     /// Bytes of memory that the forms take.
@@ -100,6 +100,10 @@ impl CompressedCache {
         coding: ContentCoding,
         background: &Background,
     ) -> Option<Arc<Entry>> {
+        if entry.awaits_digest() {
+            // The response that goes out now has the digest made.
+            return None;
+        }
         let mut known = self.known(entry, coding);
         if known.is_none() {
             self.take_done(background);
@@ -125,7 +129,7 @@ impl CompressedCache {
             return;
         }
         let done = self.under_way.extract_if(|_, under_way| under_way.is_done()).collect::<Vec<_>>();
-        for ((tag, coding), UnderWay { entry, step }) in done {
+        for ((key, coding), UnderWay { entry, step }) in done {
             match step {
                 Step::Reading(job) => {
                     // What could not be read is tried again by the next request.
@@ -136,11 +140,11 @@ impl CompressedCache {
                 }
                 Step::Compressing(job) => match job.outcome() {
                     Some(JobOutcome::Result(Compressed::Ready(form))) => {
-                        self.insert(tag, coding, Form::Ready(Arc::clone(form)));
+                        self.insert(key, coding, Form::Ready(Arc::clone(form)));
                     }
                     // The same bytes would have the encoder panic again.
                     Some(JobOutcome::Result(Compressed::NotWorth) | JobOutcome::Panicked) => {
-                        self.insert(tag, coding, Form::NotWorth);
+                        self.insert(key, coding, Form::NotWorth);
                     }
                     Some(JobOutcome::Result(Compressed::Failed) | JobOutcome::Dropped) | None => {}
                 },
@@ -152,7 +156,7 @@ impl CompressedCache {
     /// What is known of an entry. A form that was made of another entry of the same content gets the fields
     /// of this one.
     fn known(&mut self, entry: &Arc<Entry>, coding: ContentCoding) -> Option<Form> {
-        let Forms(forms) = self.contents.get_mut(entry.validators().etag)?;
+        let Forms(forms) = self.contents.get_mut(&*entry.content_key())?;
         let (_, form) = forms.iter_mut().find(|(of, _)| *of == coding)?;
         if let Form::Ready(ready) = form
             && !ready.is_form_of(entry)
@@ -165,7 +169,7 @@ impl CompressedCache {
 
     /// Begins to make a form, unless that is under way, or none could be kept.
     fn begin(&mut self, entry: &Arc<Entry>, coding: ContentCoding, background: &Background) {
-        let key = (entry.validators().etag.into(), coding);
+        let key = (entry.content_key().into(), coding);
         if self.under_way.contains_key(&key) || self.under_way.len() >= MAX_UNDER_WAY || self.limit < OVERHEAD
         {
             return;
@@ -182,22 +186,22 @@ impl CompressedCache {
     /// Notes a job. A full line is no failure of the request; the next one tries again.
     fn note(&mut self, entry: &Arc<Entry>, coding: ContentCoding, step: Result<Step, QueueFull>) {
         if let Ok(step) = step {
-            let key = (entry.validators().etag.into(), coding);
+            let key = (entry.content_key().into(), coding);
             self.under_way.insert(key, UnderWay { entry: Arc::clone(entry), step });
         }
     }
 
-    fn insert(&mut self, tag: Box<[u8]>, coding: ContentCoding, form: Form) {
+    fn insert(&mut self, content: Box<[u8]>, coding: ContentCoding, form: Form) {
         // One that is larger than all that may be kept would be made again for each request.
         let form = if form.weight() <= self.limit { form } else { Form::NotWorth };
         self.bytes += form.weight();
-        match self.contents.get_mut(&tag) {
+        match self.contents.get_mut(&content) {
             Some(Forms(forms)) => {
                 let before = forms.iter().position(|(of, _)| *of == coding);
                 self.bytes -= before.map_or(0, |at| forms.swap_remove(at).1.weight());
                 forms.push((coding, form));
             }
-            None => drop(self.contents.push(tag, Forms(vec![(coding, form)]))),
+            None => drop(self.contents.push(content, Forms(vec![(coding, form)]))),
         }
         while self.bytes > self.limit
             && let Some((_, Forms(oldest))) = self.contents.pop_lru()
@@ -335,14 +339,37 @@ mod tests {
         let mut place = Place::new("long", 1 << 20);
         let long = text(300_000);
         let entry = place.entry("a.txt", &long);
-        assert!(entry.file().is_some());
-        assert_eq!(unzipped(&place.wait_for(&entry, GZIP)), long);
+        assert!(entry.file().is_some() && entry.awaits_digest());
+        assert!(
+            place.get(&entry, GZIP).is_none() && place.cache.under_way.is_empty(),
+            "its digest comes first"
+        );
+        entry.set_digest(Some(7));
+        let form = place.wait_for(&entry, GZIP);
+        assert_eq!(unzipped(&form), long);
+        let alike = place.entry("b.txt", &long);
+        alike.set_digest(Some(7));
+        assert_eq!(place.get(&alike, GZIP).unwrap().in_memory(), form.in_memory());
+    }
+
+    #[test]
+    fn without_a_digest_a_content_is_known_by_the_version_of_its_file_on_its_device() {
+        let place = Place::new("versions", 1 << 20);
+        let entry = place.entry("a.txt", &text(300_000));
+        let by_version = entry.content_key().into_owned();
+        assert!(by_version.starts_with(entry.validators().etag));
+        assert!(by_version.len() > entry.validators().etag.len(), "the device is behind it");
+        entry.set_digest(None);
+        assert_eq!(*entry.content_key(), by_version);
+        let short = place.entry("b.txt", &text(5000));
+        assert_eq!(*short.content_key(), *short.validators().etag);
     }
 
     #[test]
     fn a_long_file_that_has_changed_is_not_kept() {
         let mut place = Place::new("changed", 1 << 20);
         let entry = place.entry("a.txt", &text(300_000));
+        entry.set_digest(None);
         fs::write(place.path.join("a.txt"), vec![b'x'; 300_000]).unwrap();
         assert!(place.get(&entry, GZIP).is_none());
         let start = Instant::now();

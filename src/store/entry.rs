@@ -69,6 +69,8 @@ pub struct Entry {
     whole_fields: Vec<u8>,
     /// Where the validators begin in the fields.
     validators_at: usize,
+    /// True if the entity-tag is made by a digest, once that is known.
+    is_digested: bool,
     /// True until the digest of a long file has made its entity-tag, or can't.
     awaits_digest: AtomicBool,
     /// What replaces the entity-tag by the stamp, and the fields with it.
@@ -208,6 +210,7 @@ impl Entry {
             cache_control,
             whole_fields: Vec::with_capacity(256),
             validators_at: 0,
+            is_digested,
             awaits_digest: AtomicBool::new(awaits_digest),
             digest_tag: OnceLock::new(),
             sha256: OnceLock::new(),

@@ -184,6 +184,9 @@ fn a_content_is_compressed_once_however_many_ask_and_under_whatever_names() {
     for name in ["one.js", "two.js", "dir/three.js"] {
         tree.file(name, script(9, 50_000));
     }
+    for name in ["long/one.js", "long/two.js"] {
+        tree.file(name, script(10, 100_000));
+    }
     let server = Launch::of(tree).flags(["--compress", "--admin", "127.0.0.1:0"]).start();
     let mut clients: Vec<Client> = (0..50).map(|_| server.client()).collect();
     let request = format!("GET /one.js HTTP/1.1\r\nHost: a\r\n{}\r\n", accept("br"));
@@ -198,12 +201,15 @@ fn a_content_is_compressed_once_however_many_ask_and_under_whatever_names() {
         assert_eq!(response.field("content-encoding"), Some("br"));
     }
     assert_eq!(jobs(&server, "done"), 1.0);
+    let long = compressed(&server, "/long/one.js", "br");
+    let other = compressed(&server, "/long/two.js", "br");
+    assert!(long.body == other.body && long.field("etag") == other.field("etag"));
     eventually("memory is counted", || {
         let metrics = Exposition::of(server.admin_address());
         let of = |name: &str| metrics.value(&format!("mayhttpd_compressed_{name}{{worker=\"0\"}}"));
-        let bytes = first.body.len() as f64;
-        let is_counted = (bytes..bytes + 2000.0).contains(&of("bytes"));
-        (of("entries") == 1.0 && of("hits_total") >= 3.0 && is_counted).then_some(())
+        let bytes = (first.body.len() + long.body.len()) as f64;
+        let is_counted = (bytes..bytes + 4000.0).contains(&of("bytes"));
+        (of("entries") == 2.0 && of("hits_total") >= 3.0 && is_counted).then_some(())
     });
 }
 

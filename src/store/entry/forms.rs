@@ -1,5 +1,6 @@
 //! The forms of an entry: its content in content codings (RFC 9110 §8.4), each with fields of its own.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -26,6 +27,14 @@ impl Entry {
         if self.is_negotiated() {
             out.extend_from_slice(VARY);
         }
+    }
+
+    /// What the content is known by: its digest, or else the version of its file.
+    pub fn content_key(&self) -> Cow<'_, [u8]> {
+        let tag = self.validators().etag;
+        let is_digest = self.is_digested && (self.in_memory().is_some() || self.digest_tag.get().is_some());
+        // Files of two devices may have the same stamp, as in images that were built alike.
+        if is_digest { tag.into() } else { [tag, &self.stamp.identity.0.to_ne_bytes()].concat().into() }
     }
 
     /// The form of this entry that has these bytes, which are its content in a coding.
