@@ -28,7 +28,7 @@ impl Store {
     #[cold]
     #[inline(never)]
     pub fn add_digest(&self, entry: &Arc<Entry>, now: &mut Now, waiter: &mut dyn JobWaiter) {
-        let (job, began) = match self.digests.start(entry, DigestUse::EntityTag, self.background, now.wall) {
+        let (job, began) = match self.digests.start(entry, DigestUse::EntityTag, self.background) {
             Hashing::Known(FileDigest::Xxh3(digest)) => return entry.set_digest(Some(digest)),
             Hashing::UnderWay(job, began) => (job, began),
             Hashing::Known(FileDigest::Sha256(_)) | Hashing::NotNow => return,
@@ -79,7 +79,7 @@ impl Store {
         now: &mut Now,
         waiter: &mut dyn JobWaiter,
     ) -> Option<Sha256Digest> {
-        let job = match self.digests.start(entry, DigestUse::Field, self.background, now.wall) {
+        let job = match self.digests.start(entry, DigestUse::Field, self.background) {
             Hashing::Known(FileDigest::Sha256(digest)) => return Some(digest),
             Hashing::UnderWay(job, _) => job,
             Hashing::Known(FileDigest::Xxh3(_)) | Hashing::NotNow => return None,

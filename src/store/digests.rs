@@ -109,14 +109,8 @@ impl Default for Digests {
 
 impl Digests {
     /// The digest of the file of `entry`, which must have one open; or the job that makes it: the one that is
-    /// under way, or a new one. `wall` is the present time.
-    pub fn start(
-        &self,
-        entry: &Arc<Entry>,
-        purpose: DigestUse,
-        background: &Background,
-        wall: SystemTime,
-    ) -> Hashing {
+    /// under way, or a new one.
+    pub fn start(&self, entry: &Arc<Entry>, purpose: DigestUse, background: &Background) -> Hashing {
         let version = Version::of(entry.stamp());
         let mut table = lock(&self.0);
         if let Some(known) = table.known(&version, purpose) {
@@ -128,12 +122,12 @@ impl Digests {
             return Hashing::UnderWay(job.handle(), *began);
         }
         table.under_way.retain(|_, hashing| !hashing.job.is_done());
-        if table.under_way.len() >= MAX_UNDER_WAY || !clock_may_move_on(entry.stamp(), wall) {
+        if table.under_way.len() >= MAX_UNDER_WAY || !shows_changes(entry.stamp()) {
             return Hashing::NotNow;
         }
         let (of_job, shared) = (Arc::clone(entry), Arc::downgrade(&self.0));
         let work = move || {
-            let digest = wait_for_clock(of_job.stamp()).then(|| digest_file(&of_job, purpose)).flatten()?;
+            let digest = digest_file(&of_job, purpose)?;
             if let Some(table) = shared.upgrade() {
                 lock(&table).add(version, digest);
             }
@@ -244,28 +238,15 @@ fn read_pieces(file: BorrowedFd<'_>, part: &Range<u64>, each: &mut impl FnMut(&[
     Some(())
 }
 
-/// How long ago a file was changed. `None` if that is to come, by this machine's clock.
-fn age(stamp: &Stamp, wall: SystemTime) -> Option<Duration> {
+/// True if a further change of a file shows in its stamp. False for one whose last change is to come, by this
+/// machine's clock.
+fn shows_changes(stamp: &Stamp) -> bool {
     let (seconds, nanoseconds) = stamp.ctime;
     let since_epoch = Duration::new(u64::try_from(seconds).unwrap_or(0), nanoseconds);
-    wall.duration_since(SystemTime::UNIX_EPOCH + since_epoch).ok()
-}
-
-/// False if a job would have to wait long until a further change shows in the stamp.
-fn clock_may_move_on(stamp: &Stamp, wall: SystemTime) -> bool {
-    let is_coarse = stamp.mtime.1 == 0 && stamp.ctime.1 == 0;
-    // The time of a request may be older than that of the change.
-    !is_coarse || age(stamp, wall).is_some_and(|age| age >= COARSE_CLOCK_STEP)
-}
-
-/// Waits until a further change shows in the stamp. False if the last change is to come, by this machine's
-/// clock.
-fn wait_for_clock(stamp: &Stamp) -> bool {
-    let Some(age) = age(stamp, SystemTime::now()) else { return false };
-    if let Some(left) = CLOCK_STEP.checked_sub(age) {
-        std::thread::sleep(left);
-    }
-    true
+    // Not the time of the request, which may be older than the change.
+    let age = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + since_epoch);
+    let is_coarse = stamp.mtime.1 == 0 && nanoseconds == 0;
+    age.is_ok_and(|age| age >= if is_coarse { COARSE_CLOCK_STEP } else { CLOCK_STEP })
 }
 
 fn lock(table: &Mutex<DigestTable>) -> MutexGuard<'_, DigestTable> {

@@ -188,7 +188,9 @@ impl Entry {
             content_type, is_index, root, compress, background, etag, cache_control, now, ..
         } = description;
         let is_digested = etag.digests(stamp.size);
-        let awaits_digest = is_digested && matches!(content, Content::File(_));
+        // Over a network it would cost more than it is worth; and its changes may not show in the stamp.
+        let awaits_digest =
+            is_digested && matches!(content, Content::File(_)) && class != FileSystemClass::Remote;
         let etag = entity_tag::of(&content, &stamp, is_digested, coding);
         let mut entry = Entry {
             size: stamp.size,
