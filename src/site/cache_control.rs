@@ -14,6 +14,9 @@ use crate::time::Now;
 /// The line of a file with a content hash in its name.
 const IMMUTABLE: &str = "Cache-Control: public, max-age=31536000, immutable\r\n";
 
+/// The same for a response that is for one client alone.
+const PRIVATE_IMMUTABLE: &str = "Cache-Control: private, max-age=31536000, immutable\r\n";
+
 /// Where the line of Cache-Control is among rendered lines.
 fn line(fields: &[u8]) -> Option<Range<usize>> {
     let start = memchr::memmem::find(fields, b"\r\nCache-Control: ")? + 2;
@@ -73,6 +76,11 @@ pub fn make_private(response: &mut SiteResponse) {
         FieldBlock::Owned(fields) => fields,
         FieldBlock::Of(entry) => entry.whole_fields().to_vec(),
     };
+    if let Some(line) = line(&fields)
+        && &fields[line.clone()] == IMMUTABLE.as_bytes()
+    {
+        fields.splice(line, PRIVATE_IMMUTABLE.bytes());
+    }
     if !forbids_sharing(&fields) {
         fields.extend_from_slice(b"Cache-Control: private\r\n");
     }
@@ -122,6 +130,15 @@ mod tests {
             let added = if is_added { "Cache-Control: private\r\n" } else { "" };
             assert_eq!(String::from_utf8(found).unwrap(), format!("{fields}{added}"));
         }
+    }
+
+    #[test]
+    fn an_immutable_file_of_one_client_is_not_public() {
+        let fields = FieldBlock::Owned(format!("A: 1\r\n{IMMUTABLE}B: 2\r\n").into_bytes());
+        let mut response = Response { status: Status::OK, fields, body: Body::Empty };
+        make_private(&mut response);
+        let FieldBlock::Owned(found) = response.fields else { panic!("not owned") };
+        assert_eq!(String::from_utf8(found).unwrap(), format!("A: 1\r\n{PRIVATE_IMMUTABLE}B: 2\r\n"));
     }
 
     #[test]
