@@ -64,15 +64,16 @@ impl WaitLimits {
     pub fn wake_expired(&self) {
         let now = timer::monotonic();
         let mut list = self.lock();
-        let (expired, left) =
-            std::mem::take(&mut list.limits).into_iter().partition(|limit| limit.end <= now);
+        let limits = std::mem::take(&mut list.limits);
+        let (mut expired, left): (Vec<Limit>, Vec<Limit>) =
+            limits.into_iter().partition(|limit| limit.end <= now);
         list.limits = left;
         if let Some(next) = list.limits.iter().map(|limit| limit.end).min() {
             timer::expire_at(&self.timer, next);
         }
         drop(list);
+        expired.sort_by_key(|limit| limit.end);
         // Not under the lock: a waiter that is resumed removes itself.
-        let expired: Vec<Limit> = expired;
         expired.iter().for_each(|limit| limit.waiter.wake());
     }
 
