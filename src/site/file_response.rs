@@ -16,6 +16,7 @@ use crate::http::response::{Body, FieldBlock, Response};
 use crate::http::status::Status;
 use crate::http::{multipart, response_head};
 use crate::store::Store;
+use crate::store::entity_tag::TagChoice;
 use crate::store::entry::Entry;
 use crate::time::Now;
 
@@ -38,10 +39,11 @@ pub fn choose_form(
 /// The response to a request that gets this form of a file: 200, 206, 304, 412 or 416.
 #[inline]
 pub fn form_response(entry: Arc<Entry>, request: &Request<'_>, now: Now) -> SiteResponse {
-    let validators = entry.validators();
+    let tag = tag_for(&entry, request);
+    let validators = entry.validators_by(tag);
     match conditional::evaluate(&request.fields, &validators) {
         Precondition::Proceed => {}
-        Precondition::NotModified => return not_modified(&entry),
+        Precondition::NotModified => return not_modified(&entry, tag),
         Precondition::Failed => return error_response(Status::PRECONDITION_FAILED, &entry, Vec::new()),
     }
     // RFC 9110 §14.2: Range means something for GET alone.
@@ -51,8 +53,8 @@ pub fn form_response(entry: Arc<Entry>, request: &Request<'_>, now: Now) -> Site
     {
         match range::select(ranges, entry.size) {
             Ranges::Whole => {}
-            Ranges::Single(range) => return partial(entry, range),
-            Ranges::Several(ranges) => return multipart(entry, ranges),
+            Ranges::Single(range) => return partial(entry, range, tag),
+            Ranges::Several(ranges) => return multipart(entry, ranges, tag),
             Ranges::Unsatisfiable => return unsatisfiable(&entry),
         }
     }
@@ -70,17 +72,30 @@ pub fn page_response(entry: Arc<Entry>, status: Status) -> SiteResponse {
     Response { status, fields: FieldBlock::Of(Arc::clone(&entry)), body: Body::Slice(entry, 0..size) }
 }
 
-fn not_modified(entry: &Entry) -> SiteResponse {
+/// The entity-tag that a response has: the one that the request names, if the entry had another one before.
+/// Both are of the same bytes, and a client that has the first one needs no other.
+#[inline]
+fn tag_for(entry: &Entry, request: &Request<'_>) -> TagChoice {
+    let Some(former) = entry.former_tag() else { return TagChoice::Current };
+    let fields = [Field::IfMatch, Field::IfNoneMatch, Field::IfRange];
+    let mut lines = fields.into_iter().flat_map(|field| request.fields.lines(field));
+    match lines.any(|line| memchr::memmem::find(line, former.as_bytes()).is_some()) {
+        true => TagChoice::Former,
+        false => TagChoice::Current,
+    }
+}
+
+fn not_modified(entry: &Entry, tag: TagChoice) -> SiteResponse {
     let mut fields = Vec::with_capacity(128);
-    entry.write_validators(&mut fields);
+    entry.write_validators_by(tag, &mut fields);
     Response { status: Status::NOT_MODIFIED, fields: FieldBlock::Owned(fields), body: Body::Empty }
 }
 
-fn partial(entry: Arc<Entry>, range: Range<u64>) -> SiteResponse {
+fn partial(entry: Arc<Entry>, range: Range<u64>, tag: TagChoice) -> SiteResponse {
     let mut fields = Vec::with_capacity(256);
     entry.write_content_fields(&mut fields, entry.content_type().as_bytes(), range.end - range.start);
     response_head::field(&mut fields, "Content-Range", &multipart::content_range(&range, entry.size));
-    entry.write_validators(&mut fields);
+    entry.write_validators_by(tag, &mut fields);
     Response {
         status: Status::PARTIAL_CONTENT,
         fields: FieldBlock::Owned(fields),
@@ -88,11 +103,11 @@ fn partial(entry: Arc<Entry>, range: Range<u64>) -> SiteResponse {
     }
 }
 
-fn multipart(entry: Arc<Entry>, ranges: Vec<Range<u64>>) -> SiteResponse {
+fn multipart(entry: Arc<Entry>, ranges: Vec<Range<u64>>, tag: TagChoice) -> SiteResponse {
     let multipart = multipart::build(ranges, entry.size, entry.content_type().clone());
     let mut fields = Vec::with_capacity(256);
     entry.write_content_fields(&mut fields, &multipart.content_type(), multipart.length);
-    entry.write_validators(&mut fields);
+    entry.write_validators_by(tag, &mut fields);
     let body = Body::Multipart(entry, multipart);
     Response { status: Status::PARTIAL_CONTENT, fields: FieldBlock::Owned(fields), body }
 }

@@ -219,6 +219,10 @@ impl Site {
         now: &mut Now,
         waiter: &mut dyn JobWaiter,
     ) -> SiteResponse {
+        // What is compressed is known by the entity-tag.
+        if entry.is_compressible && entry.awaits_digest() {
+            self.store.add_digest(&entry, now, waiter);
+        }
         let form = match choose_form(entry, request, &self.store) {
             Ok(form) => form,
             Err(response) => return *response,

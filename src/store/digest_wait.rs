@@ -60,7 +60,7 @@ impl Store {
         if part.end.saturating_sub(part.start) > if is_whole { MAX_REPRESENTATION } else { MAX_PART } {
             return None;
         }
-        if is_whole && let Some(digest) = entry.sha256() {
+        if is_whole && let Some(digest) = entry.sha256.get() {
             return Some(*digest);
         }
         let digest = match is_whole && entry.file().is_some() {
@@ -68,7 +68,7 @@ impl Store {
             false => self.part_sha256(entry, part, now, waiter)?,
         };
         if is_whole {
-            entry.set_sha256(digest);
+            entry.sha256.get_or_init(|| digest);
         }
         Some(digest)
     }

@@ -29,6 +29,15 @@ fn in_coding(tag: String, coding: Option<ContentCoding>) -> String {
     coding.map_or_else(|| tag.clone(), |coding| etag::in_coding(&tag, coding))
 }
 
+/// One of the entity-tags of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagChoice {
+    /// The one that it has.
+    Current,
+    /// The one by the stamp, before the digest came.
+    Former,
+}
+
 /// The entity-tag of an entry by a digest that came later, and the fields of its responses.
 #[derive(Debug)]
 pub struct DigestTag {

@@ -19,7 +19,7 @@ use crate::http::digest_fields::Sha256Digest;
 use crate::http::{date, mime, response_head};
 use crate::metrics::job_kind::JobKind;
 use crate::store::content::{Content, LoadedFile, QuickRead};
-use crate::store::entity_tag::{self, DigestTag};
+use crate::store::entity_tag::{self, DigestTag, TagChoice};
 use crate::store::file_policy::EtagSource;
 use crate::store::open_forms::OpenForms;
 use crate::store::resident_parts::ResidentParts;
@@ -75,7 +75,8 @@ pub struct Entry {
     awaits_digest: AtomicBool,
     /// What replaces the entity-tag by the stamp, and the fields with it.
     digest_tag: OnceLock<DigestTag>,
-    sha256: OnceLock<Sha256Digest>,
+    /// The SHA-256 digest of the content, once it is known.
+    pub sha256: OnceLock<Sha256Digest>,
     checked: AtomicU32,
     used: AtomicU32,
 }
@@ -309,8 +310,19 @@ impl Entry {
 
     /// The validators that preconditions are compared with.
     pub fn validators(&self) -> Validators<'_> {
-        let etag = self.digest_tag.get().map_or(&self.etag, |tag| &tag.etag);
+        self.validators_by(TagChoice::Current)
+    }
+
+    /// The validators with this entity-tag.
+    pub fn validators_by(&self, tag: TagChoice) -> Validators<'_> {
+        let later = self.digest_tag.get().filter(|_| tag == TagChoice::Current);
+        let etag = later.map_or(&self.etag, |tag| &tag.etag);
         Validators { etag: etag.as_bytes(), last_modified: self.last_modified }
+    }
+
+    /// The entity-tag that the entry had before its digest came.
+    pub fn former_tag(&self) -> Option<&str> {
+        self.digest_tag.get().map(|_| self.etag.as_str())
     }
 
     /// True if a digest of the content should make the entity-tag and does not yet.
@@ -327,16 +339,6 @@ impl Entry {
             let fields = || DigestTag::new(etag, &self.etag, (&self.whole_fields, self.validators_at));
             self.digest_tag.get_or_init(fields);
         }
-    }
-
-    /// The SHA-256 digest of the content, if it is known.
-    pub fn sha256(&self) -> Option<&Sha256Digest> {
-        self.sha256.get()
-    }
-
-    /// Notes the SHA-256 digest of the content.
-    pub fn set_sha256(&self, digest: Sha256Digest) {
-        self.sha256.get_or_init(|| digest);
     }
 
     /// The stamp of the file when it was opened.
@@ -365,8 +367,9 @@ impl Entry {
 
     /// Writes `Last-Modified`, where that is known, `ETag`, `Accept-Ranges`, and `Vary` and `Cache-Control`
     /// where they apply.
-    pub fn write_validators(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.whole_fields()[self.validators_at..]);
+    pub fn write_validators_by(&self, tag: TagChoice, out: &mut Vec<u8>) {
+        let fields = if tag == TagChoice::Former { &self.whole_fields } else { self.whole_fields() };
+        out.extend_from_slice(&fields[self.validators_at..]);
     }
 
     fn render_validators(&self, out: &mut Vec<u8>) {
