@@ -581,7 +581,7 @@ fn the_status_page_shows_load_and_sick_workers_in_a_browser() {
     assert_eq!(shown, expected);
     let kinds = browser
         .text("return [...document.querySelectorAll('#jobs tr')].map(r => r.cells[0].textContent).join(' ')");
-    assert_eq!(kinds, "open read list root close compress password");
+    assert_eq!(kinds, "open read hash list root close compress password");
 
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
