@@ -35,8 +35,8 @@ pub struct FileLookup<'a, 'w> {
 pub enum FoundFile {
     /// This file.
     Here(Arc<Entry>),
-    /// A page that has another path.
-    Elsewhere(SitePath<'static>),
+    /// A page that has another path, and the page.
+    Elsewhere(SitePath<'static>, Arc<Entry>),
 }
 
 impl FileLookup<'_, '_> {
@@ -61,9 +61,9 @@ impl FileLookup<'_, '_> {
         self.store.get(key, &self.location.directory, self.now, self.waiter)
     }
 
-    /// The file at a path that is not the requested one, unless it belongs to a location that is closed here.
-    fn get_for_another(&mut self, path: &SitePath<'_>) -> Result<Arc<Entry>, Miss> {
-        if self.rules.closes_path(self.location, path) {
+    /// The file at a path that is not the requested one, if it may answer for that.
+    fn get_for(&mut self, asked: &SitePath<'_>, path: &SitePath<'_>) -> Result<Arc<Entry>, Miss> {
+        if !self.rules.shares(self.location, asked, path) {
             return Err(Miss::NotFound);
         }
         self.get(path)
@@ -74,22 +74,26 @@ impl FileLookup<'_, '_> {
     fn find_page(&mut self, path: &SitePath<'_>) -> Result<FoundFile, Miss> {
         let found = self.get(path);
         match found {
-            Ok(entry) => Ok(self.clean_path(path).map_or(FoundFile::Here(entry), FoundFile::Elsewhere)),
+            Ok(entry) => Ok(match self.clean_path(path) {
+                Some(clean) => FoundFile::Elsewhere(clean, entry),
+                None => FoundFile::Here(entry),
+            }),
             Err(Miss::NotFound) if path.is_directory() => {
                 // `/about/`, where `/about` is a page.
-                let page = path.with_suffix(PAGE).map(|page| self.get_for_another(&page));
-                match page {
-                    Some(Ok(_)) => Ok(FoundFile::Elsewhere(path.with_directory(false))),
+                let clean = path.with_directory(false);
+                let page = path.with_suffix(PAGE).filter(|_| self.rules.shares(self.location, path, &clean));
+                match page.map(|page| self.get_for(path, &page)) {
+                    Some(Ok(entry)) => Ok(FoundFile::Elsewhere(clean, entry)),
                     _ => Err(Miss::NotFound),
                 }
             }
             Err(miss @ (Miss::NotFound | Miss::DirectoryWithoutSlash)) => {
-                let page = path.with_suffix(PAGE).map(|page| self.get_for_another(&page));
+                let page = path.with_suffix(PAGE).map(|page| self.get_for(path, &page));
                 if let Some(Ok(entry)) = page {
                     return Ok(FoundFile::Here(entry));
                 }
                 if matches!(miss, Miss::DirectoryWithoutSlash)
-                    && let Ok(entry) = self.get(&path.with_directory(true))
+                    && let Ok(entry) = self.get_for(path, &path.with_directory(true))
                 {
                     return Ok(FoundFile::Here(entry));
                 }
@@ -102,9 +106,12 @@ impl FileLookup<'_, '_> {
     /// The path without its extension of a page that lies at `path`, if it leads to the same page.
     fn clean_path(&mut self, path: &SitePath<'_>) -> Option<SitePath<'static>> {
         if let Some(directory) = path.without_name(&self.location.directory.index) {
-            return Some(directory);
+            return Some(directory).filter(|directory| self.rules.shares(self.location, path, directory));
         }
         let clean = path.without_suffix(PAGE)?;
+        if !self.rules.shares(self.location, path, &clean) {
+            return None;
+        }
         matches!(self.get(&clean), Err(Miss::NotFound | Miss::DirectoryWithoutSlash)).then_some(clean)
     }
 

@@ -256,6 +256,11 @@ impl Location {
         self.error_pages.of(response.status).filter(|_| !has_text)
     }
 
+    /// The further fields of each response, rendered.
+    pub fn fields(&self) -> &[u8] {
+        &self.fields
+    }
+
     /// True if the settings say how long clients may keep what it serves.
     pub fn has_cache_control(&self) -> bool {
         self.cache_control.for_status(Status::OK).is_some()

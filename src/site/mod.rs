@@ -34,10 +34,12 @@ pub mod hosts;
 pub mod listing;
 pub mod location;
 pub mod locations;
+mod methods;
 mod miss_response;
 mod negotiation;
 mod prepared_response;
 mod redirect;
+mod routed_site;
 mod routing;
 mod rule_tables;
 mod ruled_fields;
@@ -54,7 +56,6 @@ use crate::config::Settings;
 use crate::http::digest_fields::WantedDigests;
 use crate::http::method::Method;
 use crate::http::request::Request;
-use crate::http::response::{Body, FieldBlock, Response};
 use crate::http::status::Status;
 use crate::http::target::SitePath;
 use crate::metrics::HostNumber;
@@ -76,19 +77,13 @@ use hosts::Hosts;
 use listing::entries::ListedDirectory;
 use listing::{ListingRequest, Listings};
 use location::Location;
+use methods::{options_response, wrong_method};
 use miss_response::miss_response;
 use routing::{RoutedSite, Routing};
 use rules::Rules;
 use site_files::SiteFiles;
 
 pub use answer::{Answer, SiteResponse};
-
-/// The methods that are allowed, which a 405 must name (RFC 9110 §15.5.6), as a line.
-const ALLOW: &[u8] = b"Allow: GET, HEAD, OPTIONS\r\n";
-
-fn wrong_method() -> SiteResponse {
-    error_page::response(Status::METHOD_NOT_ALLOWED, ALLOW)
-}
 
 /// The site that a worker serves.
 pub struct Site {
@@ -205,9 +200,67 @@ impl Site {
         }
         let response = match location.own_response(client) {
             Some(response) => response,
-            None => self.content(parts, path, request, None, (now, waiter)),
+            None => {
+                let found = self.find(parts, path, request, now, waiter);
+                self.found_response(parts, path, request, found, (now, waiter))
+            }
         };
-        self.finish(response, parts, request, (now, waiter))
+        self.complete(response, parts, request, (now, waiter))
+    }
+
+    /// Step 7. `now` becomes the time after a wait, so that no field of the response is of before it.
+    #[inline]
+    fn find(
+        &self,
+        (rules, location): (&Rules, &Location),
+        path: &SitePath<'_>,
+        request: &Request<'_>,
+        now: &mut Now,
+        waiter: &mut dyn JobWaiter,
+    ) -> Result<FoundFile, Miss> {
+        // A path that is open to all leads to no file elsewhere.
+        if let Some(by_name) = location.by_name.as_ref().filter(|_| !location.opens(path)) {
+            let search = NameSearch { store: &self.store, rules, location, by_name };
+            return search.find(path, request.target.query, now, waiter).map(FoundFile::Here);
+        }
+        if rules.hides(path, location) {
+            return Err(Miss::NotFound);
+        }
+        FileLookup { store: &self.store, rules, location, now, waiter }.find(path)
+    }
+
+    /// Step 8.
+    #[inline]
+    fn found_response(
+        &self,
+        parts: (&Rules, &Location),
+        path: &SitePath<'_>,
+        request: &Request<'_>,
+        found: Result<FoundFile, Miss>,
+        (now, waiter): (&mut Now, &mut dyn JobWaiter),
+    ) -> SiteResponse {
+        match found {
+            Ok(FoundFile::Here(entry)) => self.respond_with_file(entry, request, now, waiter),
+            Ok(FoundFile::Elsewhere(path, _)) => redirect::to_path(&path, request),
+            Err(miss) => self.respond_to_miss(miss, parts, path, request, (now, waiter)),
+        }
+    }
+
+    /// The rest of step 8, and step 9.
+    #[inline]
+    fn complete(
+        &self,
+        mut response: SiteResponse,
+        (rules, location): (&Rules, &Location),
+        request: &Request<'_>,
+        (now, waiter): (&mut Now, &mut dyn JobWaiter),
+    ) -> SiteResponse {
+        if let Some(page) = location.error_page(&response) {
+            page.replace(&mut response, |path| self.page(rules, path, now, waiter));
+        }
+        // 9. The location's header fields.
+        location.complete(&mut response, request, *now);
+        response
     }
 
     /// Step 8, where there is a file.
@@ -252,10 +305,9 @@ impl Site {
             Miss::DirectoryWithoutIndex(_) => !location.listing,
             _ => false,
         };
-        let page = location
-            .fallback_page
-            .as_ref()
-            .filter(|page| is_missing && is_navigation_path(path) && !rules.closes_path(location, page));
+        let page = location.fallback_page.as_ref().filter(|page| {
+            is_missing && is_navigation_path(path) && !rules.closes_path(location, path, page)
+        });
         let varies = page.is_some();
         if let Some(page) = page.filter(|_| fallback::takes_page(request)) {
             match self.page(rules, page, now, waiter) {
@@ -293,6 +345,7 @@ impl Site {
             root: opened,
             path: location.directory.file_path(key).path.to_vec(),
             hidden: rules.hidden_names(location),
+            links: location.directory.policy.links,
         };
         let listing = ListingRequest {
             directory: listed,
@@ -300,6 +353,7 @@ impl Site {
             root,
             path: path.as_bytes(),
             request,
+            location_fields: location.fields(),
             has_cache_control: location.has_cache_control(),
         };
         self.listings.respond(&listing, now, waiter)
@@ -349,100 +403,6 @@ impl Site {
     }
 }
 
-impl RoutedSite for Site {
-    fn entry(
-        &self,
-        (rules, location): (&Rules, &Location),
-        path: &SitePath<'_>,
-        request: &Request<'_>,
-        now: &mut Now,
-        waiter: &mut dyn JobWaiter,
-    ) -> Result<FoundFile, Miss> {
-        // A path that is open to all leads to no file elsewhere.
-        if let Some(by_name) = location.by_name.as_ref().filter(|_| !location.opens(path)) {
-            let search = NameSearch { store: &self.store, rules, location, by_name };
-            return search.find(path, request.target.query, now, waiter).map(FoundFile::Here);
-        }
-        if rules.hides(path, location) {
-            return Err(Miss::NotFound);
-        }
-        FileLookup { store: &self.store, rules, location, now, waiter }.find(path)
-    }
-
-    fn content(
-        &self,
-        parts: (&Rules, &Location),
-        path: &SitePath<'_>,
-        request: &Request<'_>,
-        found: Option<Result<FoundFile, Miss>>,
-        (now, waiter): (&mut Now, &mut dyn JobWaiter),
-    ) -> SiteResponse {
-        // 7. The entry.
-        let found = found.unwrap_or_else(|| self.entry(parts, path, request, now, waiter));
-        // 8. The response.
-        match found {
-            Ok(FoundFile::Here(entry)) => self.respond_with_file(entry, request, now, waiter),
-            Ok(FoundFile::Elsewhere(path)) => redirect::to_path(&path, request),
-            Err(miss) => self.respond_to_miss(miss, parts, path, request, (now, waiter)),
-        }
-    }
-
-    fn finish(
-        &self,
-        mut response: SiteResponse,
-        (rules, location): (&Rules, &Location),
-        request: &Request<'_>,
-        (now, waiter): (&mut Now, &mut dyn JobWaiter),
-    ) -> SiteResponse {
-        if let Some(page) = location.error_page(&response) {
-            page.replace(&mut response, |path| self.page(rules, path, now, waiter));
-        }
-        // 9. The location's header fields.
-        location.complete(&mut response, request, *now);
-        response
-    }
-
-    fn page(
-        &self,
-        rules: &Rules,
-        path: &SitePath<'_>,
-        now: &mut Now,
-        waiter: &mut dyn JobWaiter,
-    ) -> Result<Arc<Entry>, Miss> {
-        let location = rules.location(path);
-        let key = Key { path: &rules.key_path(path), is_directory: path.is_directory() };
-        self.store.get(key, &location.directory, now, waiter)
-    }
-
-    fn refuse(
-        &self,
-        parts: (&Rules, &Location),
-        path: &SitePath<'_>,
-        (request, client): (&Request<'_>, PeerAddress),
-        (now, waiter): (&mut Now, &mut dyn JobWaiter),
-    ) -> Option<SiteResponse> {
-        let protection = parts.1.protection(path)?;
-        let outcome = protection.admit(request, client, now, self.sign_in_tools(waiter)).err()?;
-        let mut response = self.finish(protection.refusal(outcome), parts, request, (now, waiter));
-        cache_control::make_private(&mut response);
-        Some(response)
-    }
-}
-
-/// The response to OPTIONS (RFC 9110 §9.3.7). Browsers send it without credentials.
-#[inline(never)]
-fn options_response(rules: &Rules, path: Option<&SitePath<'_>>, request: &Request<'_>) -> Answer {
-    let location = path.map(|path| rules.location(path));
-    let mut fields = ALLOW.to_vec();
-    if let Some(cors) = location.and_then(|location| location.cors.as_ref()) {
-        cors.write(&mut fields, request);
-    }
-    let fields = FieldBlock::Owned(fields);
-    let response = Response { status: Status::NO_CONTENT, fields, body: Body::Empty };
-    let log = location.map_or(rules.log, |location| rules.log_of(location));
-    Answer { response, log, user: None, counted: rules.counted }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
@@ -456,6 +416,7 @@ mod tests {
     use crate::config::scope::ScopeSettings;
     use crate::config::scope::headers::Headers;
     use crate::http::request::ParsedHead;
+    use crate::http::response::{Body, FieldBlock};
     use crate::metrics::Row;
 
     const NOW: Now = Now { tick: 1, wall: SystemTime::UNIX_EPOCH };

@@ -41,13 +41,13 @@ pub trait RoutedSite {
         waiter: &mut dyn JobWaiter,
     ) -> Result<FoundFile, Miss>;
 
-    /// Steps 7 and 8. `found` is the entry if it is known already.
+    /// Step 8.
     fn content(
         &self,
         parts: (&Rules, &Location),
         path: &SitePath<'_>,
         request: &Request<'_>,
-        found: Option<Result<FoundFile, Miss>>,
+        found: Result<FoundFile, Miss>,
         wait: (&mut Now, &mut dyn JobWaiter),
     ) -> SiteResponse;
 
@@ -173,7 +173,18 @@ impl Routing<'_> {
                             continue;
                         }
                         Routed::Response(response) => response,
-                        Routed::Here(found) => site.content(parts, path, request, found, (now, waiter)),
+                        Routed::Here(found) => {
+                            let found =
+                                found.unwrap_or_else(|| site.entry(parts, path, request, now, waiter));
+                            // A page that a rule has led to is sent for the path that was asked for.
+                            let found = match found {
+                                Ok(FoundFile::Elsewhere(_, entry)) if rewritten.is_some() => {
+                                    Ok(FoundFile::Here(entry))
+                                }
+                                found => found,
+                            };
+                            site.content(parts, path, request, found, (now, waiter))
+                        }
                     }
                 }
             };

@@ -83,10 +83,19 @@ impl Rules {
         self.locations.closes(location, file, &self.fallback)
     }
 
-    /// True if what is at `path` must not be sent for another path in `location`: it belongs to another
-    /// location, which refuses some clients or lets in other users.
-    pub fn closes_path(&self, location: &Location, path: &SitePath<'_>) -> bool {
-        self.location(path).is_closed_to(location)
+    /// True if what is at `path` must not be sent for `asked`, a path in `location`: it belongs to another
+    /// location, which refuses some clients or lets in other users, or `asked` alone needs no sign-in.
+    pub fn closes_path(&self, location: &Location, asked: &SitePath<'_>, path: &SitePath<'_>) -> bool {
+        let owner = self.location(path);
+        owner.is_closed_to(location) || (location.opens(asked) && owner.protection(path).is_some())
+    }
+
+    /// True if a file at `path` may answer for `asked` as if it were there: both belong to this location, and
+    /// both are open or neither is.
+    pub fn shares(&self, location: &Location, asked: &SitePath<'_>, path: &SitePath<'_>) -> bool {
+        std::ptr::eq(self.location(path), location)
+            && !self.closes_path(location, asked, path)
+            && !self.hides(path, location)
     }
 
     /// True if `path` must not be served: it has a name that begins with a dot, or is a file of rules.

@@ -356,7 +356,7 @@ mod tests {
     fn without_a_digest_a_content_is_known_by_the_version_of_its_file_on_its_device() {
         let place = Place::new("versions", 1 << 20);
         let entry = place.entry("a.txt", &text(300_000));
-        let by_version = entry.content_key().into_owned();
+        let by_version = entry.content_key();
         assert!(by_version.starts_with(entry.validators().etag));
         assert!(by_version.len() > entry.validators().etag.len(), "the device is behind it");
         entry.set_digest(None);

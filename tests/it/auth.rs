@@ -175,6 +175,19 @@ fn no_page_of_a_protected_path_is_sent_for_an_open_one() {
 }
 
 #[test]
+fn a_health_path_gives_out_no_page_that_needs_the_sign_in() {
+    let settings = "auth = { realm = 'staff', users_file = 'USERS/users', health = ['/check', '/clean'] }\n\
+                    fallback = '/index.html'\nclean_urls = true\n";
+    let server = Protected::start(settings, &[]);
+    server.tree().file("clean.html", "clean\n");
+    for target in ["/check", "/clean"] {
+        server.get_with(target, "Accept: text/html\r\n").has_status(&[404]);
+        server.get_with(target, &format!("Accept: text/html\r\n{RIGHT}")).has_status(&[404]);
+    }
+    server.get_with("/clean.html", RIGHT).has_status(&[200, 301]);
+}
+
+#[test]
 fn a_rewrite_to_a_protected_path_needs_the_sign_in_there() {
     let settings = format!(
         "[[rewrite]]\nfrom = '/short/*'\nto = '/staff/:splat'\n\

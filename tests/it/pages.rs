@@ -162,6 +162,45 @@ fn pages_have_paths_without_their_extension() {
 }
 
 #[test]
+fn a_clean_path_is_answered_from_its_own_location_alone() {
+    let (tree, docs, other) = (tree(), Tree::empty(), Tree::empty());
+    tree.file("staff/index.html", "secret");
+    tree.file("x", "file of the root");
+    tree.file("x.html", "page of the root");
+    tree.file("report.html", "report");
+    docs.file(".html", "hidden");
+    other.file("x", "file of the location");
+    let settings = format!(
+        "clean_urls = true\n[[location]]\npath = '/staff/'\ndeny = ['all']\n\
+         [[location]]\npath = '/docs'\nalias = {:?}\n[[location]]\npath = '/x'\nroot = {:?}\n\
+         [[location]]\npath = '/report.html'\nheaders = {{ X-A = '1' }}\n",
+        docs.path().to_str().unwrap(),
+        other.path().to_str().unwrap()
+    );
+    let server = serve(tree, &settings, &[]);
+    for _ in 0..3 {
+        server.get("/staff/").has_status(&[403]);
+        redirects(&server, "/staff", "/staff/");
+        server.get("/docs").has_status(&[301, 403, 404]);
+        server.get("/docs/").has_status(&[403, 404]);
+        server.get("/x.html").is(200, "page of the root");
+        server.get("/x").is(200, "file of the location");
+        // Without its extension it would belong to another location.
+        server.get("/report.html").is(200, "report");
+    }
+}
+
+#[test]
+fn a_page_that_a_rewrite_leads_to_is_sent_for_the_path_that_was_asked_for() {
+    let settings = "clean_urls = true\n[[rewrite]]\nfrom = '/'\nto = '/index.html'\n\
+                    [[rewrite]]\nfrom = '/*'\nto = '/about.html'\nif_missing = true\n";
+    let server = serve(tree(), settings, &[]);
+    server.get("/").is(200, "home");
+    server.get("/deep/link").is(200, "about");
+    redirects(&server, "/about.html", "/about");
+}
+
+#[test]
 fn a_redirect_to_a_clean_path_stays_on_the_site() {
     let tree = Tree::empty();
     tree.file("evil.example/x.html", "x");

@@ -11,7 +11,7 @@ use super::hidden::HiddenNames;
 use super::memory::MemoryReservation;
 use super::text;
 use crate::store::open::Miss;
-use crate::sys::file::{self, Kind, OpenError, Root, Stamp};
+use crate::sys::file::{self, Kind, LinkPolicy, OpenError, Root, Stamp};
 
 /// The most entries of a listing.
 pub const MAX_ENTRIES: usize = 100_000;
@@ -33,6 +33,8 @@ pub struct ListedDirectory {
     pub path: Vec<u8>,
     /// The names that are left out.
     pub hidden: HiddenNames,
+    /// Which links are followed.
+    pub links: LinkPolicy,
 }
 
 /// How much of a directory is read.
@@ -172,7 +174,7 @@ impl ListedDirectory {
     fn follow(&self, name: &[u8]) -> Option<(ListedKind, Option<Stamp>)> {
         let slash: &[u8] = if self.path.is_empty() { b"" } else { b"/" };
         let path = [&self.path, slash, name].concat();
-        let (kind, stamp) = self.root.stat_beneath(&path).ok()?;
+        let (kind, stamp) = self.root.beneath(self.links).stat(&path).ok()?;
         Some((listed(kind), Some(stamp))).filter(|(kind, _)| kind.is_served())
     }
 }
@@ -213,6 +215,7 @@ mod tests {
                 root: Arc::new(root),
                 path: b"dir".to_vec(),
                 hidden: HiddenNames::default(),
+                links: LinkPolicy::Inside,
             }
         }
     }

@@ -91,7 +91,7 @@ mod tests {
     use super::super::view::ListingView;
     use super::*;
     use crate::metrics::Row;
-    use crate::sys::file::Stamp;
+    use crate::sys::file::{LinkPolicy, Stamp};
     use crate::sys::process::wait_readable;
 
     const DEADLINE: Duration = Duration::from_secs(10);
@@ -99,7 +99,14 @@ mod tests {
 
     fn key(path: &str) -> ListingKey {
         let (view, hidden) = (ListingView::default(), HiddenNames::default());
-        ListingKey { root: 0, identity: (1, 2), path: path.as_bytes().into(), view, hidden }
+        ListingKey {
+            root: 0,
+            identity: (1, 2),
+            path: path.as_bytes().into(),
+            view,
+            hidden,
+            links: LinkPolicy::Inside,
+        }
     }
 
     fn page() -> PageOrMiss {

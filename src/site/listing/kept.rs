@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::hidden::HiddenNames;
 use super::page::ListingPage;
 use super::view::ListingView;
-use crate::sys::file::Stamp;
+use crate::sys::file::{LinkPolicy, Stamp};
 
 /// Bytes that a kept listing takes beside its page.
 const OVERHEAD: u64 = 1024;
@@ -31,6 +31,8 @@ pub struct ListingKey {
     pub view: ListingView,
     /// What is left out.
     pub hidden: HiddenNames,
+    /// Which links are followed.
+    pub links: LinkPolicy,
 }
 
 /// Listings by key.
@@ -119,7 +121,14 @@ mod tests {
 
     fn key(path: &str) -> ListingKey {
         let (view, hidden) = (ListingView::default(), HiddenNames::default());
-        ListingKey { root: 0, identity: STAMP.identity, path: path.as_bytes().into(), view, hidden }
+        ListingKey {
+            root: 0,
+            identity: STAMP.identity,
+            path: path.as_bytes().into(),
+            view,
+            hidden,
+            links: LinkPolicy::Inside,
+        }
     }
 
     fn page(size: usize) -> Arc<ListingPage> {

@@ -85,6 +85,8 @@ pub struct ListingRequest<'a> {
     pub request: &'a Request<'a>,
     /// True if the location says itself how long clients may keep what it serves.
     pub has_cache_control: bool,
+    /// The fields that the location adds, rendered. None of them is sent twice.
+    pub location_fields: &'a [u8],
 }
 
 impl Listings {
@@ -114,7 +116,8 @@ impl Listings {
         // 2. The page.
         let page = self.page(request, view, now, waiter)?;
         // 3. The response.
-        Ok(response::response(page, request.request, varies, request.has_cache_control))
+        let location = (request.has_cache_control, request.location_fields);
+        Ok(response::response(page, request.request, varies, location))
     }
 
     /// Drops what is kept no more. To be called every second.
@@ -139,6 +142,7 @@ impl Listings {
             path: (*path).into(),
             view,
             hidden: directory.hidden,
+            links: directory.links,
         };
         let kept = self.lock().kept.fresh(&key, &stamp, now.tick);
         if let Some(page) = kept {

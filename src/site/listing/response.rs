@@ -13,13 +13,14 @@ use crate::http::status::Status;
 use crate::site::answer::SiteResponse;
 use crate::site::error_page;
 
-/// The response to a request for a directory: 200, 304 or 412. `varies` is true if Accept decided the form.
-/// `has_cache_control` is true if the location says itself how long clients may keep the page.
+/// The response to a request for a directory: 200, 304 or 412. `varies` is true if Accept decided the form,
+/// `has_cache_control` if the location says itself how long clients may keep the page.
+/// `location_fields` are the fields that the location adds, rendered; none of them is sent twice.
 pub fn response(
     page: Arc<ListingPage>,
     request: &Request<'_>,
     varies: bool,
-    has_cache_control: bool,
+    (has_cache_control, location_fields): (bool, &[u8]),
 ) -> SiteResponse {
     let mut validators = Vec::with_capacity(128);
     response_head::field(&mut validators, "ETag", page.etag.as_bytes());
@@ -45,14 +46,25 @@ pub fn response(
     response_head::field(&mut fields, "Content-Length", itoa::Buffer::new().format(length).as_bytes());
     fields.extend_from_slice(&validators);
     // Names are the choice of those that put the files there.
-    response_head::field(&mut fields, "X-Content-Type-Options", b"nosniff");
+    write_unless_set(&mut fields, "X-Content-Type-Options", b"nosniff", location_fields);
     if page.view.form == ListingForm::Html {
         let policy = html::CONTENT_SECURITY_POLICY.as_bytes();
-        response_head::field(&mut fields, "Content-Security-Policy", policy);
+        write_unless_set(&mut fields, "Content-Security-Policy", policy, location_fields);
     }
     if page.left_out > 0 {
         let number = itoa::Buffer::new().format(page.left_out).to_owned();
         response_head::field(&mut fields, "Listing-Left-Out", number.as_bytes());
     }
     Response { status: Status::OK, fields: FieldBlock::Owned(fields), body: Body::Shared(page) }
+}
+
+/// Writes a field unless the location has one of that name.
+fn write_unless_set(out: &mut Vec<u8>, name: &str, value: &[u8], location_fields: &[u8]) {
+    let is_named = |line: &[u8]| {
+        let found = line.split(|&byte| byte == b':').next().unwrap_or_default();
+        found.eq_ignore_ascii_case(name.as_bytes())
+    };
+    if !location_fields.split(|&byte| byte == b'\n').any(is_named) {
+        response_head::field(out, name, value);
+    }
 }

@@ -1,6 +1,5 @@
 //! The forms of an entry: its content in content codings (RFC 9110 §8.4), each with fields of its own.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -29,12 +28,18 @@ impl Entry {
         }
     }
 
-    /// What the content is known by: its digest, or else the version of its file.
-    pub fn content_key(&self) -> Cow<'_, [u8]> {
+    /// What the content is known by: its root, and its digest or else the version of its file. The digest is
+    /// no secret and collides at will, so it counts beneath one root alone: a user who writes there may
+    /// change what is sent from there anyway.
+    pub fn content_key(&self) -> Vec<u8> {
         let tag = self.validators().etag;
         let is_digest = self.is_digested && (self.in_memory().is_some() || self.digest_tag.get().is_some());
         // Files of two devices may have the same stamp, as in images that were built alike.
-        if is_digest { tag.into() } else { [tag, &self.stamp.identity.0.to_ne_bytes()].concat().into() }
+        let root = self.root.to_ne_bytes();
+        if is_digest {
+            return [tag, &root].concat();
+        }
+        [tag, &root, &self.stamp.identity.0.to_ne_bytes()].concat()
     }
 
     /// The form of this entry that has these bytes, which are its content in a coding.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Which symbolic links on the way to a file are followed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LinkPolicy {
     /// None.
     Deny,

@@ -1,0 +1,78 @@
+//! The site as its rules see it: the steps that come after them.
+
+use std::sync::Arc;
+
+use super::answer::SiteResponse;
+use super::file_lookup::FoundFile;
+use super::location::Location;
+use super::routing::RoutedSite;
+use super::rules::Rules;
+use super::{Site, cache_control};
+use crate::background::JobWaiter;
+use crate::http::request::Request;
+use crate::http::target::SitePath;
+use crate::store::cache::Key;
+use crate::store::entry::Entry;
+use crate::store::open::Miss;
+use crate::sys::socket::PeerAddress;
+use crate::time::Now;
+
+impl RoutedSite for Site {
+    fn entry(
+        &self,
+        parts: (&Rules, &Location),
+        path: &SitePath<'_>,
+        request: &Request<'_>,
+        now: &mut Now,
+        waiter: &mut dyn JobWaiter,
+    ) -> Result<FoundFile, Miss> {
+        self.find(parts, path, request, now, waiter)
+    }
+
+    fn content(
+        &self,
+        parts: (&Rules, &Location),
+        path: &SitePath<'_>,
+        request: &Request<'_>,
+        found: Result<FoundFile, Miss>,
+        wait: (&mut Now, &mut dyn JobWaiter),
+    ) -> SiteResponse {
+        self.found_response(parts, path, request, found, wait)
+    }
+
+    fn finish(
+        &self,
+        response: SiteResponse,
+        parts: (&Rules, &Location),
+        request: &Request<'_>,
+        wait: (&mut Now, &mut dyn JobWaiter),
+    ) -> SiteResponse {
+        self.complete(response, parts, request, wait)
+    }
+
+    fn page(
+        &self,
+        rules: &Rules,
+        path: &SitePath<'_>,
+        now: &mut Now,
+        waiter: &mut dyn JobWaiter,
+    ) -> Result<Arc<Entry>, Miss> {
+        let location = rules.location(path);
+        let key = Key { path: &rules.key_path(path), is_directory: path.is_directory() };
+        self.store.get(key, &location.directory, now, waiter)
+    }
+
+    fn refuse(
+        &self,
+        parts: (&Rules, &Location),
+        path: &SitePath<'_>,
+        (request, client): (&Request<'_>, PeerAddress),
+        (now, waiter): (&mut Now, &mut dyn JobWaiter),
+    ) -> Option<SiteResponse> {
+        let protection = parts.1.protection(path)?;
+        let outcome = protection.admit(request, client, now, self.sign_in_tools(waiter)).err()?;
+        let mut response = self.finish(protection.refusal(outcome), parts, request, (now, waiter));
+        cache_control::make_private(&mut response);
+        Some(response)
+    }
+}
