@@ -66,6 +66,26 @@ const EXAMPLES: &[Example] = &[
         passed_by: PassedBy::Peer,
     },
     Example {
+        name: "spa-deployments",
+        files: &[
+            "srv/app/current/index.html",
+            "srv/app/current/404.html",
+            "srv/app/current/assets/index-4xK9dQ2b.js",
+            "srv/app/previous/index.html",
+            "srv/app/previous/old.html",
+            "srv/app/previous/assets/index-7fR2mW8c.js",
+            "srv/app/next/index.html",
+        ],
+        addresses: &[("*:80", "127.0.0.1:0")],
+        passed_by: PassedBy::Peer,
+    },
+    Example {
+        name: "two-hosts",
+        files: &["srv/www/index.html", "srv/www/about.html", "srv/files/notes.txt"],
+        addresses: &[("*:80", "127.0.0.1:0")],
+        passed_by: PassedBy::Peer,
+    },
+    Example {
         name: "container",
         files: &["var/www/html/index.html"],
         addresses: &[("*:80", "127.0.0.1:0"), ("127.0.0.1:9480", "127.0.0.1:0")],

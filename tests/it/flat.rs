@@ -134,7 +134,8 @@ fn the_example_in_toml_is_a_settings_file_and_has_every_key() {
     let is_used = |key: &str| {
         let table = format!("[[{key}]]");
         // `spa` is another word for one value of `fallback`.
-        key == "spa" || page.lines().any(|line| line.starts_with(&table) || line.starts_with(&format!("{key} = ")))
+        key == "spa"
+            || page.lines().any(|line| line.starts_with(&table) || line.starts_with(&format!("{key} = ")))
     };
     let unused: Vec<&str> = keys.filter(|key| !is_used(key)).collect();
     assert_eq!(unused, Vec::<&str>::new(), "not in dist/mayhttpd.toml");

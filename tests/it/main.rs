@@ -65,6 +65,7 @@ mod admin_reload;
 mod cold_stress;
 mod confined_admin;
 mod deploy;
+mod deployments;
 mod dist;
 mod docker;
 mod error_log;
