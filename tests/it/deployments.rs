@@ -190,7 +190,7 @@ fn followed(server: &Configured, generation: usize) {
     });
 }
 
-/// Deploys `new` in place of `old`, in the steps that docs/sites.md names; `generation` is the one that serves
+/// Deploys `new` in place of `old`, by the steps in docs/examples; `generation` is the one that serves
 /// before it. While workers of two generations serve, a page may come of one and its assets of the other: so
 /// all workers have the assets of a release before any has its page.
 #[track_caller]
