@@ -94,7 +94,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("libc", &["sys/"]),
     ("seccompiler", &["sys/seccomp.rs"]),
     ("landlock", &["sandbox.rs"]),
-    ("base64", &["http/authorization.rs", "http/digest_fields.rs"]),
     ("bcrypt", &["password/"]),
     ("argon2", &["password/"]),
     ("sha_crypt", &["password/"]),
