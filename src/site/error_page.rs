@@ -32,11 +32,14 @@ pub fn without_content_fields(fields: &[u8]) -> &[u8] {
     rest
 }
 
+/// For browsers: the width of a phone's screen, and that the page fits dark colours too.
+const HEAD: &str = "<meta name=\"viewport\" content=\"width=device-width\">\
+                    <meta name=\"color-scheme\" content=\"light dark\">";
+
 /// The page alone.
 pub fn page(status: Status) -> Vec<u8> {
     let mut code = itoa::Buffer::new();
     let title = [code.format(status.code()), " ", status.reason()].concat();
-    ["<!DOCTYPE html>\n<html lang=\"en\"><title>", &title, "</title><h1>", &title, "</h1></html>\n"]
-        .concat()
-        .into_bytes()
+    let parts = ["<!DOCTYPE html>\n<html lang=\"en\">", HEAD, "<title>", &title, "</title>"];
+    [&parts.concat(), "<h1>", &title, "</h1></html>\n"].concat().into_bytes()
 }

@@ -76,6 +76,7 @@ mod generate;
 mod healthcheck;
 mod host_logs;
 mod host_metrics;
+mod in_browser;
 mod init;
 mod kernel;
 mod large;
