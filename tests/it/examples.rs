@@ -1,5 +1,6 @@
 //! The settings files of docs/examples: each is read as it stands, then served with the paths and addresses
-//! of the test in place of its own, and gives the responses that its comments promise.
+//! of the test in place of its own, and gives the responses that its comments promise. Those of docs/sites.md
+//! are read.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -214,6 +215,21 @@ fn each_example_is_good_as_it_stands_and_passes_the_check_with_paths_that_exist(
         let checked = run_with(&["-t", "-c", &path]);
         assert_eq!(checked.code, Some(0), "{checked:?}");
         assert!(checked.errors.lines().count() == 1, "a warning: {checked:?}");
+    });
+}
+
+#[test]
+fn each_example_of_a_feature_is_a_settings_file() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/sites.md");
+    let page = fs::read_to_string(page).unwrap();
+    let blocks: Vec<&str> =
+        page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(blocks.len() > 10, "{blocks:?}");
+    let tree = Tree::empty();
+    every(blocks.into_iter().map(|block| (block, block)), |block| {
+        let path = tree.file("settings.toml", block);
+        let dumped = run_with(&["-T", "-c", path.to_str().unwrap()]);
+        assert_eq!((dumped.code, dumped.errors.as_str()), (Some(0), ""), "{dumped:?}");
     });
 }
 
