@@ -5,13 +5,21 @@ use std::fs::{self, File, Permissions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{bundle, site};
 
 /// How many files the Zipf law is over; `zipf.lua` has the same number.
 const MANY: u32 = 20_000;
 
 /// How many cold files there are; no load asks for so many.
 pub const COLD: u64 = 8000;
+
+/// How many files the listed directory has.
+const LISTED: u32 = 10_000;
+
+/// How long a directory must be unchanged before its listing is kept.
+const SETTLED: Duration = Duration::from_millis(2500);
 
 /// Files of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +34,12 @@ pub enum Files {
     Big,
     /// `many/0/0.html` to `many/199/19999.html`, each of 512 to 8191 bytes.
     Many,
+    /// `bundle/app.js` and its variants.
+    Bundle,
+    /// `hosts/0/host.html` to `hosts/999/host.html`, each of 38 bytes.
+    Hosts,
+    /// `listed/report-00000.txt` to `listed/report-09999.txt`, each empty.
+    Listed,
     /// `small.html`, and `cold/0.bin` to `cold/7999.bin`, each of 600 to 4095 bytes.
     Cold,
     /// `small.html`, and `large/0.bin` to `large/7999.bin`, each of 1 MiB without a block on the disk.
@@ -93,6 +107,14 @@ impl Files {
                 let make = |number| File::create(root.join(format!("large/{number}.bin")));
                 (0..COLD).try_for_each(|number| make(number)?.set_len(1 << 20))
             }),
+            Files::Bundle => bundle::make(&root.join("bundle")),
+            Files::Hosts => (0..site::HOSTS).try_for_each(|number| {
+                let (_, directory) = site::host(number);
+                fs::create_dir_all(root.join(&directory))?;
+                page(root, &format!("{directory}/host.html"), 38)
+            }),
+            Files::Listed if root.join("listed").exists() => Ok(()),
+            Files::Listed => listed(&root.join("listed")),
             Files::Many if root.join("many").exists() => Ok(()),
             Files::Many => (0..MANY).try_for_each(|number| {
                 let folder = format!("many/{}", number / 100);
@@ -107,6 +129,16 @@ impl Files {
 /// The length of one of many, spread without a pattern that a cache could like.
 fn length_of(number: u32) -> usize {
     512 + (number as usize * 7919) % 7680
+}
+
+/// Makes the files of a listing, and waits until the directory's time is past: a listing of one that has just
+/// changed is kept by no server.
+fn listed(directory: &Path) -> std::io::Result<()> {
+    fs::create_dir(directory)?;
+    (0..LISTED)
+        .try_for_each(|number| File::create(directory.join(format!("report-{number:05}.txt"))).map(drop))?;
+    std::thread::sleep(SETTLED);
+    Ok(())
 }
 
 fn page(root: &Path, name: &str, length: usize) -> std::io::Result<()> {

@@ -16,9 +16,12 @@ pub struct Answer {
     pub length: u64,
     pub etag: Option<String>,
     pub last_modified: Option<String>,
+    /// The content coding.
+    pub coding: Option<String>,
+    pub location: Option<String>,
 }
 
-/// Asks for `target` with these fields; the answer, and the connection that it came on.
+/// Asks for `target` with these fields, of which Host may be one; the answer, and the connection that it came on.
 ///
 /// # Errors
 /// Where it can't connect, or no whole answer comes.
@@ -60,14 +63,16 @@ impl Connection {
         self.stream.set_read_timeout(Some(patience))
     }
 
-    /// Asks for `target` with these fields, and reads the whole answer.
+    /// Asks for `target` with these fields, of which Host may be one, and reads the whole answer.
     ///
     /// # Errors
     /// Where no whole answer comes.
     pub fn ask(&mut self, target: &str, fields: &[(String, String)]) -> io::Result<Answer> {
         let Self { stream, address, piece } = self;
+        let named = fields.iter().any(|(name, _)| name == "Host");
+        let host = if named { String::new() } else { format!("Host: {address}\r\n") };
         let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: {address}\r\n{fields}\r\n").as_bytes())?;
+        stream.write_all(format!("GET {target} HTTP/1.1\r\n{host}{fields}\r\n").as_bytes())?;
         let mut received = Vec::new();
         loop {
             if let Some((answer, head, length)) = head(&received)? {
@@ -105,6 +110,13 @@ fn head(received: &[u8]) -> io::Result<Option<(Answer, usize, Option<u64>)>> {
     let bodiless = status == 304 || status == 204;
     let length =
         if bodiless { Some(0) } else { field("Content-Length").and_then(|value| value.parse().ok()) };
-    let answer = Answer { status, length: 0, etag: field("ETag"), last_modified: field("Last-Modified") };
+    let answer = Answer {
+        status,
+        length: 0,
+        etag: field("ETag"),
+        last_modified: field("Last-Modified"),
+        coding: field("Content-Encoding"),
+        location: field("Location"),
+    };
     Ok(Some((answer, end, length)))
 }

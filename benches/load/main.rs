@@ -12,6 +12,7 @@
 
 #![allow(missing_docs, reason = "this is a program; what its parts are is said where it isn't plain")]
 
+pub mod bundle;
 pub mod cold;
 pub mod content;
 pub mod disk;
@@ -28,11 +29,13 @@ pub mod report;
 pub mod rounds;
 pub mod sample;
 pub mod server;
+pub mod site;
 #[path = "../../tests/it/support/slow_files/mod.rs"]
 pub mod slow_files;
 pub mod tools;
 pub mod tree;
 pub mod workload;
+pub mod workloads;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -89,6 +92,9 @@ fn run(options: &Options) -> Result<bool, String> {
     let cpus = placement::cpus();
     let networks = networks(options);
     let directory = Directory::make()?;
+    if let Some(file) = &options.bundle {
+        bundle::take(&directory.sub("root")?.join("bundle"), file)?;
+    }
     let out = options.out.clone().unwrap_or_else(|| home.join(machine::stamp()));
     make(&out)?;
     let rounds = Rounds {

@@ -32,6 +32,10 @@ pub struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
 
+    /// The script of the workloads precompressed and compressed [default: one of 200 KB that the kit makes]
+    #[arg(long, value_name = "FILE.js")]
+    pub bundle: Option<PathBuf>,
+
     /// The directory to write the run and its report to [default: target/load/TIME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

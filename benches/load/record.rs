@@ -128,6 +128,15 @@ pub struct Sample {
     pub idle: Option<Idle>,
     /// Where the times are those of one client, and the requests those of the others.
     pub beside: Option<Beside>,
+    /// Where the answers are in a content coding.
+    pub coded: Option<Coded>,
+}
+
+/// A content coding, and the bytes of the body in it.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct Coded {
+    pub coding: String,
+    pub length: u64,
 }
 
 /// Idle connections that were held meanwhile.

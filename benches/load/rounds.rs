@@ -13,13 +13,14 @@ use super::generator;
 use super::machine;
 use super::network::Network;
 use super::options::Options;
-use super::peers::{self, Ability, Peer, Setting};
+use super::peers::{self, Peer, Setting};
 use super::placement::{self, Placement, Split};
 use super::record::{self, Remark, Run};
 use super::sample::Measure;
 use super::server::{Server, free_port};
 use super::tools::Tools;
-use super::workload::{self, Workload};
+use super::workload::Workload;
+use super::workloads;
 
 /// What is to be measured.
 pub struct Plan {
@@ -47,7 +48,7 @@ impl Plan {
             is_known("server", name, all.collect())?;
         }
         for name in &options.workloads {
-            is_known("workload", name, workload::ALL.iter().map(|workload| workload.name).collect())?;
+            is_known("workload", name, workloads::ALL.iter().map(|workload| workload.name).collect())?;
         }
         Ok(Self {
             quick,
@@ -55,7 +56,7 @@ impl Plan {
             seconds: options.seconds.unwrap_or(if quick { 1 } else { 2 }),
             workers: options.workers,
             peers: peers::ALL.iter().filter(known).collect(),
-            workloads: workload::ALL.iter().filter(asked).collect(),
+            workloads: workloads::ALL.iter().filter(asked).collect(),
             named: (!options.peers.is_empty(), !options.workloads.is_empty()),
         })
     }
@@ -305,9 +306,9 @@ impl Rounds<'_> {
             workers: self.plan.workers.unwrap_or(workload.workers),
             directory: self.directory.sub(&own)?,
             home: self.home,
-            length: workload.length,
+            length: workload.good.length(),
             close: workload.close,
-            fixed: workload.needs.contains(&Ability::Fixed),
+            site: workload.site,
         })
     }
 }

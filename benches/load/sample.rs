@@ -86,6 +86,7 @@ impl Measure<'_> {
             non_2xx: load.non_2xx,
             idle,
             beside: load.beside,
+            coded: server.coded.clone(),
             ..record::Sample::default()
         })
     }

@@ -11,8 +11,12 @@ use nix::unistd::Pid;
 use super::http_client::{self, Answer};
 use super::peers::{Launch, Peer, Setting};
 use super::placement::Placement;
+use super::record::Coded;
 use super::tree::Tree;
-use super::workload::{Fields, Workload};
+use super::workload::{Fields as Further, Good, Workload};
+
+/// Names and values of further fields.
+type Fields = Vec<(String, String)>;
 
 /// The longest that a server may take to serve.
 const START: Duration = Duration::from_secs(15);
@@ -24,7 +28,9 @@ pub struct Server {
     pub peer: &'static Peer,
     pub port: u16,
     /// The further fields of each request to it.
-    pub fields: Vec<(String, String)>,
+    pub fields: Fields,
+    /// The coding that it answers in, and its length.
+    pub coded: Option<Coded>,
     /// The command and the configuration that started it.
     pub configuration: String,
     child: Child,
@@ -51,12 +57,14 @@ impl Server {
         command.args(&words[1..]).envs(environment).current_dir(&setting.directory);
         command.stdin(Stdio::null()).stdout(said).stderr(also);
         let child = command.spawn().map_err(|error| format!("{}: {error}", words[0]))?;
-        let mut server = Self { peer, port: setting.port, fields: Vec::new(), configuration, child };
+        let mut server =
+            Self { peer, port: setting.port, fields: Vec::new(), coded: None, configuration, child };
         let child = &mut server.child;
         let port = setting.port;
         match placement.network.enter(|| wait_until_good(child, port, workload)) {
-            Ok(fields) => {
+            Ok((fields, answer)) => {
                 server.fields = fields;
+                server.coded = answer.coding.map(|coding| Coded { coding, length: answer.length });
                 Ok(server)
             }
             Err(why) => {
@@ -108,12 +116,8 @@ pub fn free_port(after: u16) -> Result<u16, String> {
     (after.max(6000) + 1..10_000).find(free).ok_or_else(|| "no port is free from 6000 to 9999".to_owned())
 }
 
-/// Asks until the answer is that of the workload; the fields that each request needs for it.
-fn wait_until_good(
-    child: &mut Child,
-    port: u16,
-    workload: &Workload,
-) -> Result<Vec<(String, String)>, String> {
+/// Asks until the answer is that of the workload; the fields that each request needs for it, and the answer.
+fn wait_until_good(child: &mut Child, port: u16, workload: &Workload) -> Result<(Fields, Answer), String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let start = Instant::now();
     let mut why = "it does not listen".to_owned();
@@ -123,7 +127,11 @@ fn wait_until_good(
         }
         match http_client::ask(address, workload.target, &[]) {
             // The first answer has the validators; the second must be the one that is wanted.
-            Ok((plain, _)) => return good(address, workload, &plain),
+            Ok((plain, _)) => match good(address, workload, &plain) {
+                // A file goes out as it is until it is compressed.
+                Err(not_yet) if workload.good == Good::Coded => why = not_yet,
+                result => return result,
+            },
             Err(error) => why = format!("it gives no answer: {error}"),
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -131,20 +139,22 @@ fn wait_until_good(
     Err(why)
 }
 
-fn good(address: SocketAddr, workload: &Workload, plain: &Answer) -> Result<Vec<(String, String)>, String> {
+fn good(address: SocketAddr, workload: &Workload, plain: &Answer) -> Result<(Fields, Answer), String> {
     let field = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     let fields = match (workload.fields, &plain.etag, &plain.last_modified) {
-        (Fields::None, ..) => Vec::new(),
-        (Fields::Range, ..) => field("Range", "bytes=0-16383"),
-        (Fields::Validator, Some(etag), _) => field("If-None-Match", etag),
-        (Fields::Validator, None, Some(time)) => field("If-Modified-Since", time),
-        (Fields::Validator, None, None) => return Err("its answers have no validator".into()),
+        (Further::None, ..) => Vec::new(),
+        (Further::Always(name, value), ..) => field(name, value),
+        (Further::Range, ..) => field("Range", "bytes=0-16383"),
+        (Further::Validator, Some(etag), _) => field("If-None-Match", etag),
+        (Further::Validator, None, Some(time)) => field("If-Modified-Since", time),
+        (Further::Validator, None, None) => return Err("its answers have no validator".into()),
     };
-    let wanted = (workload.status, workload.length);
     let (answer, _) = http_client::ask(address, workload.target, &fields)
         .map_err(|error| format!("{} with {fields:?}: {error}", workload.target))?;
-    match (answer.status, answer.length) {
-        it if it == wanted => Ok(fields),
-        it => Err(format!("{}: status and length are {it:?} and not {wanted:?}", workload.target)),
+    let status = (answer.status != workload.status)
+        .then(|| format!("its status is {} and not {}", answer.status, workload.status));
+    match status.or_else(|| workload.good.fault(&answer)) {
+        None => Ok((fields, answer)),
+        Some(fault) => Err(format!("{}: {fault}", workload.target)),
     }
 }

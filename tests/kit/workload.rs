@@ -1,7 +1,7 @@
 //! The list of workloads.
 
 use crate::load::peers;
-use crate::load::workload::ALL;
+use crate::load::workloads::ALL;
 
 #[test]
 fn names_are_unique_and_every_one_applies_to_a_server() {

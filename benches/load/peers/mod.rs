@@ -5,10 +5,13 @@ pub mod go;
 pub mod h2o;
 pub mod lighttpd;
 pub mod nginx;
+pub mod ours;
 pub mod python;
+pub mod static_web_server;
 
 use std::path::{Path, PathBuf};
 
+use super::site::{self, Site};
 use super::tools::{self, Tools};
 
 /// The server that all this is about.
@@ -16,7 +19,7 @@ pub const OURS: &str = "mayhttpd";
 /// The least that an answer can cost.
 pub const FLOOR: &str = "floor";
 /// The program under test, as cargo built it for this benchmark.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_mayhttpd");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_mayhttpd");
 
 /// What not every server can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +42,60 @@ pub enum Ability {
     Validators,
     /// Stand beside the others on a slow disk.
     Cold,
+    /// Send variants of files.
+    Precompressed,
+    /// Send files in a coding that it has compressed itself, or would have to.
+    Compressed,
+    /// Redirects by a list of rules.
+    Redirects,
+    /// Roots by the host that a request names.
+    Hosts,
+    /// List directories.
+    Listing,
+    /// Ask for passwords.
+    Authentication,
 }
 
-use Ability::{Cold, Crowd, Files, Fixed, Keep, Pipelining, Ranges, Validators, Workers};
+use Ability::{
+    Authentication, Cold, Compressed, Crowd, Files, Fixed, Hosts, Keep, Listing, Pipelining, Precompressed,
+    Ranges, Redirects, Validators, Workers,
+};
+
+/// What static-web-server can.
+const HYPER: &[Ability] = &[
+    Files,
+    Keep,
+    Pipelining,
+    Crowd,
+    Workers,
+    Ranges,
+    Validators,
+    Precompressed,
+    Compressed,
+    Redirects,
+    Hosts,
+    Listing,
+    Authentication,
+];
+
+/// What mayhttpd can, and nginx where it is tuned.
+const MOST: &[Ability] = &[
+    Files,
+    Keep,
+    Fixed,
+    Pipelining,
+    Crowd,
+    Workers,
+    Ranges,
+    Validators,
+    Cold,
+    Precompressed,
+    Compressed,
+    Redirects,
+    Hosts,
+    Listing,
+    Authentication,
+];
 
 /// One server.
 pub struct Peer {
@@ -58,6 +112,7 @@ pub struct Peer {
 }
 
 /// What a server is started for.
+#[derive(Clone)]
 pub struct Setting<'a> {
     pub tools: &'a Tools,
     pub port: u16,
@@ -71,8 +126,8 @@ pub struct Setting<'a> {
     pub length: u64,
     /// Whether each connection has one request.
     pub close: bool,
-    /// Whether it is asked for a fixed response.
-    pub fixed: bool,
+    /// What it has beyond files.
+    pub site: Site,
 }
 
 /// How it is started.
@@ -99,16 +154,16 @@ pub const ALL: &[Peer] = &[
         name: OURS,
         what: "this server, with its defaults",
         tool: None,
-        can: &[Files, Keep, Fixed, Pipelining, Crowd, Workers, Ranges, Validators, Cold],
+        can: MOST,
         quick: true,
         tuned: true,
-        launch: ours,
+        launch: ours::launch,
     },
     Peer {
         name: "nginx",
         what: "nginx, tuned: deferred accept, open_file_cache, sendfile",
         tool: Some("nginx"),
-        can: &[Files, Keep, Fixed, Pipelining, Crowd, Workers, Ranges, Validators, Cold],
+        can: MOST,
         quick: true,
         tuned: true,
         launch: nginx::tuned,
@@ -121,6 +176,15 @@ pub const ALL: &[Peer] = &[
         quick: true,
         tuned: false,
         launch: nginx::with_threads,
+    },
+    Peer {
+        name: "nginx-gzip",
+        what: "nginx, tuned, compresses for each request",
+        tool: Some("nginx"),
+        can: &[Compressed],
+        quick: false,
+        tuned: false,
+        launch: nginx::with_gzip,
     },
     Peer {
         name: "nginx-default",
@@ -153,10 +217,10 @@ pub const ALL: &[Peer] = &[
         name: "static-web-server",
         what: "static-web-server (hyper and tokio)",
         tool: Some("static-web-server"),
-        can: &[Files, Keep, Pipelining, Crowd, Workers, Ranges, Validators],
+        can: HYPER,
         quick: false,
         tuned: false,
-        launch: static_web_server,
+        launch: static_web_server::launch,
     },
     Peer {
         name: "go",
@@ -263,6 +327,11 @@ impl Setting<'_> {
         Ok(path.to_string_lossy().into_owned())
     }
 
+    /// Writes the users file; its path.
+    fn users_file(&self) -> Result<String, String> {
+        self.write("users", &format!("{}\n", site::USER))
+    }
+
     fn root(&self) -> String {
         self.root.to_string_lossy().into_owned()
     }
@@ -280,33 +349,10 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-fn ours(setting: &Setting<'_>) -> Result<Launch, String> {
-    let (listen, workers) = (format!("127.0.0.1:{}", setting.port), setting.workers.to_string());
-    let mut words = words([PROGRAM, "--root", &setting.root(), "--listen", &listen, "--workers", &workers]);
-    let mut configuration = String::new();
-    if setting.fixed {
-        // Elsewhere a site without locations is measured, which is what most are.
-        configuration = "[[location]]\npath = \"/info\"\n\
-            return = { status = 200, body = \"a fixed reply, made by the server alone\\n\" }\n"
-            .to_owned();
-        words.extend(["--config".to_owned(), setting.write("mayhttpd.toml", &configuration)?]);
-    }
-    Ok(Launch { words, configuration, ..Launch::default() })
-}
-
 fn floor_of_length(setting: &Setting<'_>) -> Result<Launch, String> {
     let kit = std::env::current_exe().map_err(|error| error.to_string())?;
     let (port, length) = (setting.port.to_string(), setting.length.to_string());
     let mut words = words([&kit.to_string_lossy(), "floor", &port, &length]);
     words.extend(setting.close.then(|| "--close".to_owned()));
-    Ok(Launch { words, ..Launch::default() })
-}
-
-fn static_web_server(setting: &Setting<'_>) -> Result<Launch, String> {
-    let port = setting.port.to_string();
-    let mut words = words([&setting.program("static-web-server"), "--host", "127.0.0.1", "--port", &port]);
-    // It makes a thread for each CPU that its affinity allows, which are as many as there are workers.
-    words.extend(["--root".into(), setting.root(), "--threads-multiplier".into(), "1".into()]);
-    words.extend(["--log-level".into(), "error".into(), "--compression".into(), "false".into()]);
     Ok(Launch { words, ..Launch::default() })
 }

@@ -1,6 +1,7 @@
-//! nginx, three times: as one sets it up who wants the most of it, the same with threads that read files, and
-//! as Debian does.
+//! nginx: as one sets it up who wants the most of it, the same with threads that read files, the same that
+//! compresses for each request, and as Debian does.
 
+use super::super::site::{self, Site};
 use super::{Launch, Setting, is_root};
 
 /// What the tuned ones have in common.
@@ -10,6 +11,8 @@ const HTTP: &str = "sendfile on; tcp_nopush on; tcp_nodelay on;
     open_file_cache max=30000 inactive=60s; open_file_cache_valid 60s; open_file_cache_min_uses 1;
     server_tokens off; etag on;";
 const LISTEN: &str = "deferred reuseport backlog=4096";
+/// The whole server answers redirects from a hash of their paths, which is its fastest way.
+const MOVED: &str = "        if ($moved) { return 301 $moved; }\n";
 
 /// Deferred accept, a socket for each worker, files kept open, and no limit on what a connection may ask.
 pub fn tuned(setting: &Setting<'_>) -> Result<Launch, String> {
@@ -22,10 +25,47 @@ pub fn with_threads(setting: &Setting<'_>) -> Result<Launch, String> {
     launch(setting, "thread_pool default threads=32 max_queue=65536;", EVENTS, &http, LISTEN)
 }
 
+/// The same that compresses scripts for each request, by its default level of 1.
+pub fn with_gzip(setting: &Setting<'_>) -> Result<Launch, String> {
+    let http = format!("{HTTP}\n    gzip on; gzip_types application/javascript; gzip_vary on;");
+    launch(&Setting { site: Site::Plain, ..setting.clone() }, "", EVENTS, &http, LISTEN)
+}
+
 /// Debian's nginx.conf: its defaults where it says nothing, and more connections than its 768, which 10,000
 /// need.
 pub fn default(setting: &Setting<'_>) -> Result<Launch, String> {
     launch(setting, "", "", "sendfile on; tcp_nopush on; types_hash_max_size 2048; gzip on;", "")
+}
+
+/// What a site needs: lines of http, and lines of its server.
+fn site(setting: &Setting<'_>) -> Result<(String, String), String> {
+    let Setting { port, .. } = setting;
+    let root = setting.root();
+    Ok(match setting.site {
+        Site::Plain | Site::Fixed => (String::new(), String::new()),
+        Site::Precompressed | Site::Compressed => {
+            ("    gzip_static on; gzip_vary on;\n".to_owned(), String::new())
+        }
+        Site::Redirects(count) => {
+            let rule = |(from, to)| format!("        {from} {to};\n");
+            let rules: String = (0..count).map(site::redirect).map(rule).collect();
+            let size = "map_hash_max_size 32768; map_hash_bucket_size 128;";
+            (format!("    {size}\n    map $uri $moved {{\n{rules}    }}\n"), MOVED.to_owned())
+        }
+        Site::Hosts => {
+            let server = |(name, directory)| {
+                let listen = format!("listen 127.0.0.1:{port}; server_name {name};");
+                format!("    server {{ {listen} root {root}/{directory}; }}\n")
+            };
+            let servers: String = (0..site::HOSTS).map(site::host).map(server).collect();
+            (format!("    server_names_hash_max_size 8192;\n{servers}"), String::new())
+        }
+        Site::Listing => (String::new(), "        autoindex on;\n".to_owned()),
+        Site::Authenticated => {
+            let users = setting.users_file()?;
+            (String::new(), format!("        auth_basic staff; auth_basic_user_file {users};\n"))
+        }
+    })
 }
 
 fn launch(
@@ -42,6 +82,8 @@ fn launch(
         .concat();
     let Setting { port, workers, .. } = setting;
     let root = setting.root();
+    let (further, own) = site(setting)?;
+    // The first server is the one of requests that name no host.
     let configuration = format!(
         "{user} {main}
 worker_processes {workers};
@@ -52,14 +94,14 @@ error_log {directory}/error.log warn;
 events {{ worker_connections 20480; {events} }}
 http {{
     access_log off;
-    types {{ text/html html; application/octet-stream bin; }}
+    types {{ text/html html; application/octet-stream bin; application/javascript js; }}
 {temporary}    {http}
     server {{
         listen 127.0.0.1:{port} {listen};
         root {root};
         location = /info {{ return 200 \"a fixed reply, made by the server alone\\n\"; }}
-    }}
-}}
+{own}    }}
+{further}}}
 "
     );
     let file = setting.write("nginx.conf", &configuration)?;

@@ -218,7 +218,7 @@ fn section(html: &mut String, network: &str, workload: &Workload, all: &[&Summar
             summary.peer
         );
     }
-    for line in all.iter().filter_map(|it| table::beside(it)) {
+    for line in all.iter().flat_map(|it| table::beside(it).into_iter().chain(table::coded(it))) {
         let _ = writeln!(html, "<p>{}.</p>", escape(&line));
     }
 }

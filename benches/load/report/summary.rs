@@ -2,7 +2,7 @@
 //! machine's moods cancel out.
 
 use super::super::peers::FLOOR;
-use super::super::record::{Beside, Run, Sample};
+use super::super::record::{Beside, Coded, Run, Sample};
 
 /// One server at one workload in one network.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +30,8 @@ pub struct Summary {
     pub idle: Option<(f64, f64, u64)>,
     /// One client beside the others: medians.
     pub beside: Option<Beside>,
+    /// The coding of the answers in the first round.
+    pub coded: Option<Coded>,
 }
 
 /// All summaries, in the order in which they were measured first.
@@ -80,6 +82,7 @@ fn one(run: &Run, like: &Sample) -> Summary {
         spread: extremes.zip(cpu_us).map(|((most, least), middle)| (most - least) / middle),
         idle: idle(&samples),
         beside: beside(&samples),
+        coded: like.coded.clone(),
     }
 }
 

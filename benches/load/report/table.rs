@@ -4,7 +4,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 
 use super::super::peers::{self, FLOOR, OURS};
 use super::super::record::{Run, Tool};
-use super::super::workload;
+use super::super::workloads;
 use super::summary::{self, Summary};
 use super::unit;
 
@@ -63,7 +63,8 @@ pub fn text(run: &Run) -> String {
                         summary.peer
                     );
                 }
-                below += &beside(summary).map(|line| format!("  {line}\n")).unwrap_or_default();
+                let further = beside(summary).into_iter().chain(coded(summary));
+                below += &further.map(|line| format!("  {line}\n")).collect::<String>();
             }
             if !table.is_empty() {
                 align(&mut table);
@@ -91,6 +92,13 @@ pub fn beside(summary: &Summary) -> Option<String> {
         unit::time(Some(beside.max_us)),
         unit::time(Some(beside.alone_p99_us)),
     ))
+}
+
+/// The coding and the length of a server's answers, where they are in one.
+pub fn coded(summary: &Summary) -> Option<String> {
+    let coded = summary.coded.as_ref()?;
+    let length = unit::bytes(coded.length as f64);
+    Some(format!("{}: a body has {length} in {}", summary.peer, coded.coding))
 }
 
 /// What went wrong with mayhttpd itself: each a line.
@@ -133,7 +141,7 @@ pub fn missing(tools: &[Tool], all: bool) {
 /// The servers that a program is or runs, or the workloads that it drives; what is left places the others.
 pub fn what_for(tool: &str) -> String {
     let peers = peers::ALL.iter().filter(|peer| peer.tool == Some(tool)).map(|peer| peer.name);
-    let driven = workload::ALL.iter().filter(|workload| workload.generator.program() == tool);
+    let driven = workloads::ALL.iter().filter(|workload| workload.generator.program() == tool);
     let names: Vec<&str> = peers.chain(driven.map(|workload| workload.name)).collect();
     match names.as_slice() {
         [] if ["unshare", "nsenter", "ip"].contains(&tool) => "the namespaces".to_owned(),
@@ -150,7 +158,7 @@ pub fn list() {
         servers.add_row([peer.name, peer.what]);
     }
     let mut workloads = table(&["workload", "what it is", "applies to"]);
-    for workload in workload::ALL {
+    for workload in workloads::ALL {
         let applies = peers::ALL.iter().filter(|peer| workload.applies(peer, workload.workers));
         let names: Vec<&str> = applies.map(|peer| peer.name).collect();
         let names = if names.len() == peers::ALL.len() { "all".to_owned() } else { names.join(" ") };
