@@ -74,29 +74,85 @@ impl Connection {
         let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         stream.write_all(format!("GET {target} HTTP/1.1\r\n{host}{fields}\r\n").as_bytes())?;
         let mut received = Vec::new();
-        loop {
-            if let Some((answer, head, length)) = head(&received)? {
-                let mut came = (received.len() - head) as u64;
-                while length.is_none_or(|length| came < length) {
-                    match stream.read(piece)? {
-                        0 if length.is_none() => break,
-                        0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                        count => came += count as u64,
-                    }
+        let (answer, head, framing) = loop {
+            match head(&received)? {
+                Some(parsed) => break parsed,
+                None => some(read(stream, piece, &mut received)?)?,
+            }
+        };
+        received.drain(..head);
+        let length = match framing {
+            Framing::Length(length) => {
+                // What is long is counted and not kept.
+                let mut came = received.len() as u64;
+                while came < length {
+                    let count = stream.read(piece)?;
+                    some(count)?;
+                    came += count as u64;
                 }
-                return Ok(Answer { length: came, ..answer });
+                came
             }
-            match stream.read(piece)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                count => received.extend_from_slice(&piece[..count]),
+            Framing::Chunked => loop {
+                match chunked(&received)? {
+                    Some(length) => break length,
+                    None => some(read(stream, piece, &mut received)?)?,
+                }
+            },
+            Framing::End => {
+                while read(stream, piece, &mut received)? > 0 {}
+                received.len() as u64
             }
-        }
+        };
+        Ok(Answer { length, ..answer })
     }
 }
 
-/// The head at the front of `received`, its length, and the length of the body that it announces; a body
-/// without one goes on to the end of the connection.
-fn head(received: &[u8]) -> io::Result<Option<(Answer, usize, Option<u64>)>> {
+/// Where a body ends (RFC 9112, section 6.3).
+enum Framing {
+    Length(u64),
+    Chunked,
+    /// With the connection.
+    End,
+}
+
+/// Appends what comes next; how much that is.
+fn read(stream: &mut TcpStream, piece: &mut [u8], received: &mut Vec<u8>) -> io::Result<usize> {
+    let count = stream.read(piece)?;
+    received.extend_from_slice(&piece[..count]);
+    Ok(count)
+}
+
+/// An error where the connection has ended.
+fn some(count: usize) -> io::Result<()> {
+    if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+}
+
+fn invalid(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+/// The length of the content of a chunked body without trailers (RFC 9112, section 7.1); None where it is
+/// not whole.
+fn chunked(body: &[u8]) -> io::Result<Option<u64>> {
+    let (mut at, mut length) = (0_usize, 0);
+    while let Some(rest) = body.get(at..) {
+        let parsed = httparse::parse_chunk_size(rest).map_err(|_| invalid("a chunk has no size"))?;
+        let httparse::Status::Complete((used, size)) = parsed else { return Ok(None) };
+        length += size;
+        // The chunk and the end of its line.
+        at = usize::try_from(size)
+            .ok()
+            .and_then(|size| at.checked_add(used + 2)?.checked_add(size))
+            .ok_or_else(|| invalid("a chunk is too long"))?;
+        if size == 0 {
+            return Ok((at <= body.len()).then_some(length));
+        }
+    }
+    Ok(None)
+}
+
+/// The head at the front of `received`, its length, and where the body ends.
+fn head(received: &[u8]) -> io::Result<Option<(Answer, usize, Framing)>> {
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut fields);
     let parsed =
@@ -108,8 +164,13 @@ fn head(received: &[u8]) -> io::Result<Option<(Answer, usize, Option<u64>)>> {
         Some(String::from_utf8_lossy(found.value).into_owned())
     };
     let bodiless = status == 304 || status == 204;
-    let length =
-        if bodiless { Some(0) } else { field("Content-Length").and_then(|value| value.parse().ok()) };
+    let length = field("Content-Length").and_then(|value| value.parse().ok());
+    let framing = match (field("Transfer-Encoding"), length) {
+        _ if bodiless => Framing::Length(0),
+        (Some(coding), _) if coding.eq_ignore_ascii_case("chunked") => Framing::Chunked,
+        (_, Some(length)) => Framing::Length(length),
+        _ => Framing::End,
+    };
     let answer = Answer {
         status,
         length: 0,
@@ -118,5 +179,5 @@ fn head(received: &[u8]) -> io::Result<Option<(Answer, usize, Option<u64>)>> {
         coding: field("Content-Encoding"),
         location: field("Location"),
     };
-    Ok(Some((answer, end, length)))
+    Ok(Some((answer, end, framing)))
 }

@@ -18,9 +18,13 @@ use super::placement::{self, Placement, Split};
 use super::record::{self, Remark, Run};
 use super::sample::Measure;
 use super::server::{Server, free_port};
+use super::site::Site;
 use super::tools::Tools;
 use super::workload::Workload;
 use super::workloads;
+
+/// The lines of a configuration that are recorded.
+const SHOWN: usize = 200;
 
 /// What is to be measured.
 pub struct Plan {
@@ -224,7 +228,7 @@ impl Rounds<'_> {
                 &placement,
             ) {
                 Ok(server) => {
-                    note(run, &server, self.tools, &self.directory.path().to_string_lossy());
+                    note(run, workload, &server, self.tools, &self.directory.path().to_string_lossy());
                     servers.push((network, server));
                 }
                 Err(why) => {
@@ -273,7 +277,7 @@ impl Rounds<'_> {
                 let placement = Placement { network, cpus: &split.servers };
                 match Server::start(peer, workload, &setting, &placement) {
                     Ok(mut server) => {
-                        note(run, &server, self.tools, &self.directory.path().to_string_lossy());
+                        note(run, workload, &server, self.tools, &self.directory.path().to_string_lossy());
                         disk::slow(&files);
                         take(measure, &mut server, round, run, progress);
                         files.set_delay(Duration::ZERO);
@@ -344,17 +348,30 @@ fn add_remark(run: &mut Run, progress: &ProgressBar, remark: Remark) {
     run.remarks.push(remark);
 }
 
-/// Takes down what a server is, once.
-fn note(run: &mut Run, server: &Server, tools: &Tools, directory: &str) {
-    if run.peers.iter().any(|known| known.name == server.peer.name) {
-        return;
-    }
+/// Takes down what a server is, once, and how it was set up for each site beyond files.
+fn note(run: &mut Run, workload: &Workload, server: &Server, tools: &Tools, directory: &str) {
     let kit = std::env::current_exe().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
-    let configuration = server.configuration.replace(&kit, "load").replace(directory, "DIR");
-    run.peers.push(record::Peer {
-        name: server.peer.name.into(),
-        what: server.peer.what.into(),
-        version: server.peer.version(tools),
-        configuration,
-    });
+    let configuration = shortened(&server.configuration.replace(&kit, "load").replace(directory, "DIR"));
+    let Some(known) = run.peers.iter_mut().find(|known| known.name == server.peer.name) else {
+        run.peers.push(record::Peer {
+            name: server.peer.name.into(),
+            what: server.peer.what.into(),
+            version: server.peer.version(tools),
+            configuration,
+        });
+        return;
+    };
+    let head = format!("\nFor {}:\n", workload.name);
+    if workload.site != Site::Plain && !known.configuration.contains(&head) {
+        known.configuration += &format!("{head}{configuration}");
+    }
+}
+
+/// A configuration without most of its lines where these are thousands of rules.
+pub fn shortened(configuration: &str) -> String {
+    let lines: Vec<&str> = configuration.lines().collect();
+    match lines.len().checked_sub(SHOWN) {
+        None | Some(0) => configuration.to_owned(),
+        Some(further) => format!("{}\n… {further} further lines\n", lines[..SHOWN].join("\n")),
+    }
 }

@@ -8,6 +8,7 @@
 #[path = "../../benches/load/main.rs"]
 mod load;
 
+mod bundle;
 mod cold;
 mod content;
 mod disk;
@@ -16,6 +17,7 @@ mod generators;
 mod http_client;
 mod network;
 mod page;
+mod peers;
 mod placement;
 mod plot;
 mod run;

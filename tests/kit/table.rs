@@ -2,7 +2,7 @@
 
 use super::run::fixed;
 use crate::load::peers::OURS;
-use crate::load::record::Beside;
+use crate::load::record::{Beside, Coded};
 use crate::load::report::table::{faults, text, what_for};
 
 #[test]
@@ -39,8 +39,16 @@ fn one_client_beside_the_others_has_a_line_of_its_own() {
 }
 
 #[test]
+fn the_coding_of_answers_has_a_line_of_its_own() {
+    let mut run = fixed();
+    let coded = Coded { coding: "br".into(), length: 51_234 };
+    run.samples.iter_mut().filter(|sample| sample.peer == OURS).for_each(|it| it.coded = Some(coded.clone()));
+    assert!(text(&run).contains("  mayhttpd: a body has 51.2 kB in br\n"), "{}", text(&run));
+}
+
+#[test]
 fn a_program_says_what_it_is_for() {
-    assert_eq!(what_for("nginx"), "nginx nginx-threads nginx-default");
+    assert_eq!(what_for("nginx"), "nginx nginx-threads nginx-gzip nginx-default");
     assert_eq!(what_for("ab"), "ab-100 ab-2000");
     assert_eq!(what_for("taskset"), "every measurement");
 }
