@@ -21,7 +21,8 @@ pub struct Answer {
     pub location: Option<String>,
 }
 
-/// Asks for `target` with these fields, of which Host may be one; the answer, and the connection that it came on.
+/// Asks for `target` with these fields, of which Host may be one; the answer, and the connection that it came
+/// on.
 ///
 /// # Errors
 /// Where it can't connect, or no whole answer comes.

@@ -10,7 +10,7 @@ pub enum Site {
     Fixed,
     /// Variants of files beside them.
     Precompressed,
-    /// The server compresses files; it uses no variants, or it has nothing but variants.
+    /// Files that the server compresses, or sends as variants if it keeps no results.
     Compressed,
     /// So many redirects, by [`redirect`].
     Redirects(u32),

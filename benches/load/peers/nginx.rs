@@ -11,7 +11,7 @@ const HTTP: &str = "sendfile on; tcp_nopush on; tcp_nodelay on;
     open_file_cache max=30000 inactive=60s; open_file_cache_valid 60s; open_file_cache_min_uses 1;
     server_tokens off; etag on;";
 const LISTEN: &str = "deferred reuseport backlog=4096";
-/// The whole server answers redirects from a hash of their paths, which is its fastest way.
+/// Redirects from a hash of their paths, which is its fastest way.
 const MOVED: &str = "        if ($moved) { return 301 $moved; }\n";
 
 /// Deferred accept, a socket for each worker, files kept open, and no limit on what a connection may ask.

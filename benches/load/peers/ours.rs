@@ -23,7 +23,7 @@ fn settings(setting: &Setting<'_>) -> Result<String, String> {
         Site::Fixed => "[[location]]\npath = \"/info\"\n\
             return = { status = 200, body = \"a fixed reply, made by the server alone\\n\" }\n"
             .to_owned(),
-        // The variants in the directory are for those that can't keep what they compress.
+        // The variants in the directory are for servers that keep no results.
         Site::Compressed => "compress = true\nprecompressed = false\n".to_owned(),
         Site::Redirects(count) => (0..count)
             .map(site::redirect)
