@@ -32,6 +32,15 @@ const USUAL: Workload = Workload {
     tuned: false,
 };
 
+/// What those of redirects have in common.
+const REDIRECTS: Workload = Workload {
+    target: "/old/0/page.html",
+    status: 301,
+    good: Good::Location("/new/0/page.html"),
+    needs: &[Ability::Redirects],
+    ..USUAL
+};
+
 /// All of them, in the order of the report.
 pub const ALL: &[Workload] = &[
     Workload {
@@ -237,30 +246,33 @@ pub const ALL: &[Workload] = &[
     Workload {
         name: "redirects-20",
         what: "redirects by 20 rules, 64 kept connections",
-        target: "/old/0/page.html",
         site: Site::Redirects(20),
-        status: 301,
-        good: Good::Location("/new/0/page.html"),
         generator: Generator::scripted(
             64,
-            concat!("local RULES = 20\n", include_str!("generator/redirects.lua")),
+            concat!("local RULES, PATHS = 20, 20\n", include_str!("generator/redirects.lua")),
         ),
-        needs: &[Ability::Redirects],
-        ..USUAL
+        ..REDIRECTS
     },
     Workload {
         name: "redirects-10000",
-        what: "redirects by 10,000 rules, 64 kept connections",
-        target: "/old/0/page.html",
+        what: "20 redirects among 10,000 rules, 64 kept connections",
         site: Site::Redirects(10_000),
-        status: 301,
-        good: Good::Location("/new/0/page.html"),
+        // As many paths as with 20 rules, so that the number of rules is all that differs.
         generator: Generator::scripted(
             64,
-            concat!("local RULES = 10000\n", include_str!("generator/redirects.lua")),
+            concat!("local RULES, PATHS = 10000, 20\n", include_str!("generator/redirects.lua")),
         ),
-        needs: &[Ability::Redirects],
-        ..USUAL
+        ..REDIRECTS
+    },
+    Workload {
+        name: "redirects-10000-all",
+        what: "all redirects of 10,000 rules, 64 kept connections",
+        site: Site::Redirects(10_000),
+        generator: Generator::scripted(
+            64,
+            concat!("local RULES, PATHS = 10000, 10000\n", include_str!("generator/redirects.lua")),
+        ),
+        ..REDIRECTS
     },
     Workload {
         name: "hosts-1000",

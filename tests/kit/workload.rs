@@ -24,9 +24,15 @@ fn sites_beyond_files_are_compared_with_nginx_and_static_web_server() {
         peers::ALL.iter().filter(|peer| workload.applies(peer, 1)).map(|peer| peer.name).collect()
     };
     let three = ["mayhttpd", "nginx", "static-web-server"];
-    for name in
-        ["precompressed", "redirects-20", "redirects-10000", "hosts-1000", "listing-10000", "authenticated"]
-    {
+    for name in [
+        "precompressed",
+        "redirects-20",
+        "redirects-10000",
+        "redirects-10000-all",
+        "hosts-1000",
+        "listing-10000",
+        "authenticated",
+    ] {
         assert_eq!(servers(name), three, "{name}");
     }
     assert_eq!(servers("compressed"), ["mayhttpd", "nginx", "nginx-gzip", "static-web-server"]);

@@ -1,14 +1,15 @@
--- The paths of all redirects in a fixed order that is not theirs; RULES is set by the workload.
+-- PATHS redirects that are spread over RULES rules, in a fixed order that is not theirs. Both are set by the
+-- workload.
 local requests = {}
 local at = 0
 
 function init(args)
-   for rule = 0, RULES - 1 do
-      requests[rule] = wrk.format("GET", "/old/" .. rule .. "/page.html")
+   for path = 0, PATHS - 1 do
+      requests[path] = wrk.format("GET", "/old/" .. math.floor(path * RULES / PATHS) .. "/page.html")
    end
 end
 
 function request()
-   at = (at + 7919) % RULES
+   at = (at + 7919) % PATHS
    return requests[at]
 end
