@@ -39,6 +39,13 @@ pub fn join(lines: &mut Vec<u8>, name: &str, value: &str) {
     }
 }
 
+/// The members of the lists in all lines with this name (RFC 9110 §5.6.1).
+pub fn members(lines: &[u8], name: &str) -> Vec<Vec<u8>> {
+    let values = each(lines).filter(|line| is_named(line, name)).map(|line| &line[name.len() + 1..]);
+    let members = values.flat_map(|value| value.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
+    members.filter(|member| !member.is_empty()).map(<[u8]>::to_vec).collect()
+}
+
 /// The lines, with their CRLF.
 fn each(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
     lines.split_inclusive(|&byte| byte == b'\n')

@@ -6,6 +6,7 @@
 use super::field_lines;
 use super::host_condition::{self, HostCondition};
 use super::path_glob::PathGlob;
+use crate::http::response_head;
 
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +47,10 @@ pub enum StatusSet {
 }
 
 /// The fields of a 304 that a cache takes over (RFC 9110 §15.4.5), as far as settings may write them.
-const OF_NOT_MODIFIED: [&str; 4] = ["Cache-Control", "Content-Location", "Expires", "Vary"];
+const OF_NOT_MODIFIED: [&str; 4] = ["Cache-Control", "Content-Location", "Expires", VARY];
+
+/// Names the request fields that a response depends on (RFC 9110 §12.5.5).
+const VARY: &str = "Vary";
 
 impl StatusSet {
     /// Parses one status of a list: a code such as `404`, or a class such as `5xx`.
@@ -126,8 +130,21 @@ impl HeaderRules {
     }
 }
 
-/// Makes changes to rendered field lines.
+/// Makes changes to rendered field lines. What `Vary` names before them stays: the server chose the content
+/// by these request fields, and a shared cache that does not know so sends it to those that asked for another.
 pub fn apply(changes: &[&FieldChange], lines: &mut Vec<u8>) {
+    let varies = changes.iter().any(|change| change.name().eq_ignore_ascii_case(VARY));
+    let kept = if varies { field_lines::members(lines, VARY) } else { Vec::new() };
+    change_lines(changes, lines);
+    let now = field_lines::members(lines, VARY);
+    let is_named = |member: &Vec<u8>| now.iter().any(|other| other.eq_ignore_ascii_case(member));
+    let lost: Vec<_> = kept.into_iter().filter(|member| !is_named(member)).collect();
+    if !lost.is_empty() {
+        response_head::field(lines, VARY, &lost.join(&b", "[..]));
+    }
+}
+
+fn change_lines(changes: &[&FieldChange], lines: &mut Vec<u8>) {
     for (number, change) in changes.iter().enumerate() {
         match change {
             FieldChange::Remove(name) => field_lines::remove(lines, name),
@@ -197,6 +214,40 @@ mod tests {
         ];
         assert_eq!(applied(&rules, "/a", 200), "x: 1, 2\r\n");
         assert_eq!(applied(&rules, "/b", 304), "X: 1\r\nY: 1\r\n");
+    }
+
+    #[test]
+    fn what_the_server_writes_in_vary_stays() {
+        let name = || "vary".to_owned();
+        let to = |value: &str| value.to_owned();
+        for (changes, expected) in [
+            (vec![FieldChange::Remove(name())], "Vary: Accept-Encoding, Origin\r\n"),
+            (
+                vec![FieldChange::Set(name(), to("Cookie"))],
+                "vary: Cookie\r\nVary: Accept-Encoding, Origin\r\n",
+            ),
+            (
+                vec![FieldChange::Join(name(), to("Cookie")), FieldChange::Join(name(), to("origin"))],
+                "vary: Cookie, origin\r\nVary: Accept-Encoding\r\n",
+            ),
+            (
+                vec![FieldChange::Set(name(), to("a")), FieldChange::Remove(name())],
+                "Vary: Accept-Encoding, Origin\r\n",
+            ),
+            (
+                vec![FieldChange::Set(name(), to("origin,ACCEPT-encoding"))],
+                "vary: origin,ACCEPT-encoding\r\n",
+            ),
+            (
+                vec![FieldChange::Add(name(), to("a"))],
+                "Vary: Accept-Encoding\r\nVary: Origin, \r\nvary: a\r\n",
+            ),
+            (vec![set("X", "1")], "Vary: Accept-Encoding\r\nVary: Origin, \r\nX: 1\r\n"),
+        ] {
+            let mut lines = b"Vary: Accept-Encoding\r\nVary: Origin, \r\n".to_vec();
+            apply(&changes.iter().collect::<Vec<_>>(), &mut lines);
+            assert_eq!(String::from_utf8(lines).unwrap(), expected, "{changes:?}");
+        }
     }
 
     #[test]
