@@ -13,6 +13,10 @@ use super::route_rule::RouteRule;
 /// Numbers of rules, ascending.
 type Numbers = Vec<u32>;
 
+/// The most rules of one pattern without conditions that are tried. Only one that leads to where the request
+/// is gives way to the next.
+const MAX_FREE: usize = 16;
+
 /// The rules of one pattern.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
@@ -24,7 +28,7 @@ pub(super) struct Candidates {
 /// Rules of one pattern and one host, by one of their parameters.
 #[derive(Debug, Default)]
 struct ByParameter {
-    /// Rules without conditions on the query: at most one with `if_missing` and one without.
+    /// Rules without conditions on the query.
     free: Numbers,
     names: HashMap<Box<[u8]>, ByValue>,
 }
@@ -61,8 +65,9 @@ impl Candidates {
         }
     }
 
-    /// Gives `take` each list of rules that may match. `host` is comparable.
-    pub(super) fn lists(&self, host: &[u8], query: &RequestQuery, take: &mut dyn FnMut(&[u32])) {
+    /// Gives `take` each list of rules that may match, with how many of it are worth a try. `host` is
+    /// comparable.
+    pub(super) fn lists(&self, host: &[u8], query: &RequestQuery, take: &mut dyn FnMut(&[u32], usize)) {
         self.any_host.lists(query, take);
         if let Some(found) = self.hosts.get(host) {
             found.lists(query, take);
@@ -97,34 +102,22 @@ impl ByParameter {
                 (None, Some(first)) => {
                     by.names.entry(first.name.as_bytes().into()).or_default().any.push(number);
                 }
-                (None, None) => by.push_free(number, rules),
+                (None, None) => by.free.push(number),
             }
         }
         by
     }
 
-    /// Adds a rule without conditions, unless one before it leaves it nothing.
-    fn push_free(&mut self, number: u32, rules: &[RouteRule]) {
-        let if_missing = rules[number as usize].if_missing;
-        let is_covered = |&other: &u32| {
-            let other = &rules[other as usize];
-            !other.if_missing || if_missing
-        };
-        if !self.free.iter().any(is_covered) {
-            self.free.push(number);
-        }
-    }
-
-    fn lists(&self, query: &RequestQuery, take: &mut dyn FnMut(&[u32])) {
-        take(&self.free);
+    fn lists(&self, query: &RequestQuery, take: &mut dyn FnMut(&[u32], usize)) {
+        take(&self.free, MAX_FREE);
         if self.names.is_empty() {
             return;
         }
         for (name, value) in query.pairs() {
             let Some(by_value) = self.names.get(name) else { continue };
-            take(&by_value.any);
+            take(&by_value.any, usize::MAX);
             if let Some(numbers) = by_value.values.get(value) {
-                take(numbers);
+                take(numbers, usize::MAX);
             }
         }
     }

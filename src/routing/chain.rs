@@ -253,5 +253,13 @@ mod tests {
         let path = SitePath::parse(b"/b").unwrap();
         assert!(table.find(&RouteRequest { path: &path, query: None, host: b"" }, 0, true).is_none());
         assert_eq!(faults[0].to_string(), "rule 2 leads back to rule 1");
+        // The next rule of the same pattern takes the place of one that is taken out.
+        let rules = [("-", "/d", "/e"), ("-", "/e", "/d"), ("-", "/e", "/index.html")];
+        let rules = rules.iter().map(|(kind, from, to)| rule(kind, from, to)).collect();
+        let (table, faults) = RuleTable::without_loops(rules).unwrap();
+        assert_eq!(faults, [RuleFault::Loop { rule: 0, back: 1 }]);
+        let path = SitePath::parse(b"/e").unwrap();
+        let found = table.find(&RouteRequest { path: &path, query: None, host: b"" }, 0, true);
+        assert_eq!(found.map(|found| found.rule), Some(2));
     }
 }

@@ -63,14 +63,16 @@ impl RuleTable {
         let mut found: Option<RuleMatch> = None;
         let lowest = |found: &Option<RuleMatch>| found.as_ref().map_or(self.rules.len(), |found| found.rule);
         let steps = self.tree.walk(&path, &mut |group| {
-            self.groups[group as usize].lists(&host, &parameters, &mut |numbers| {
+            self.groups[group as usize].lists(&host, &parameters, &mut |numbers, most| {
                 let first = numbers.partition_point(|&number| (number as usize) < from_rule);
                 let bound = lowest(&found);
                 let better = numbers[first..].iter().map(|&number| number as usize);
-                let matched = better.take_while(|&number| number < bound).find_map(|number| {
+                let applies =
+                    |&number: &usize| !self.disabled[number] && (missing || !self.rules[number].if_missing);
+                let mut tried = better.take_while(|&number| number < bound).filter(applies).take(most);
+                let matched = tried.find_map(|number| {
                     let rule = &self.rules[number];
-                    let applies = !self.disabled[number] && (missing || !rule.if_missing);
-                    let outcome = applies.then(|| outcome(rule, request, &captured)).flatten()?;
+                    let outcome = outcome(rule, request, &captured)?;
                     Some(RuleMatch { rule: number, if_missing: rule.if_missing, outcome })
                 });
                 if matched.is_some() {
@@ -405,6 +407,19 @@ mod tests {
                 ("/a?x=1", None),
             ],
         );
+        // Nor does it hide what comes after it.
+        check(
+            vec![rewrite("/x/*", "/x/index.html"), redirect("/x/*", "/second"), redirect("/x/*", "/third")],
+            &[
+                ("/x/a", Some("> /x/index.html")),
+                ("/x/index.html", Some("/second")),
+                ("/x", Some("> /x/index.html")),
+            ],
+        );
+        let only_itself =
+            |count| (0..count).map(|_| redirect("/a", "/a")).chain([redirect("/a", "/b")]).collect();
+        check(only_itself(15), &[("/a", Some("/b"))]);
+        check(only_itself(16), &[("/a", None), ("/a/", Some("/a"))]);
     }
 
     /// The steps that the longest of some requests takes.
@@ -458,7 +473,7 @@ mod tests {
         let candidates = Candidates::new(&numbers, &rules);
         let query = RequestQuery::parse(Some(b"page=article&id=500&x=y"));
         let mut seen = Vec::new();
-        candidates.lists(b"", &query, &mut |numbers| seen.extend_from_slice(numbers));
+        candidates.lists(b"", &query, &mut |numbers, _| seen.extend_from_slice(numbers));
         assert_eq!(seen, [500]);
     }
 
