@@ -29,6 +29,7 @@ mod fallback;
 mod file_lookup;
 mod file_policy;
 mod file_response;
+mod file_version;
 pub mod hidden_dotfiles;
 pub mod hosts;
 pub mod listing;

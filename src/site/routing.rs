@@ -203,7 +203,7 @@ impl Routing<'_> {
         find: &mut dyn FnMut() -> Result<FoundFile, Miss>,
     ) -> Routed {
         let request = RouteRequest { path, query, host: authority(self.request) };
-        let of_files = self.files.and_then(|files| files.routes.as_ref()).filter(|_| location.site_files);
+        let of_files = self.files.and_then(|files| files.routes.as_deref()).filter(|_| location.site_files);
         let mut found = None;
         for table in location.routes.as_deref().into_iter().chain(of_files) {
             let Some(matched) = first_match(table, location, &request, &mut found, find) else { continue };

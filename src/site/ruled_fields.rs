@@ -17,7 +17,7 @@ pub fn apply(
 ) {
     let status = response.status.code();
     let ruled = RuledResponse { path: path.as_bytes(), directory: path.is_directory(), host, status };
-    let of_files = files.filter(|_| asked.site_files).map(|files| &files.headers);
+    let of_files = files.filter(|_| asked.site_files).map(|files| &*files.headers);
     let rules = of_files.into_iter().chain(asked.header_rules.as_deref());
     let changes: Vec<_> = rules.flat_map(|rules| rules.changes(&ruled)).collect();
     if changes.is_empty() {

@@ -8,16 +8,17 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::file_version::FileVersion;
 use crate::background::{JobHandle, JobOrder, JobOutcome, JobWaiter};
 use crate::metrics::job_kind::JobKind;
 use crate::routing::header_rules::HeaderRules;
 use crate::routing::headers_file::HeadersFile;
 use crate::routing::redirects_file::RedirectsFile;
 use crate::routing::rule_table::RuleTable;
-use crate::routing::text_lines::{MAX_BYTES, UnknownLines};
+use crate::routing::text_lines::MAX_BYTES;
 use crate::store::Store;
-use crate::store::site_file::{self, SiteFile};
-use crate::sys::file::{Root, Stamp};
+use crate::store::site_file;
+use crate::sys::file::Root;
 use crate::time::{Now, TICK_MS};
 
 /// The file of redirects and rewrites.
@@ -38,12 +39,12 @@ pub struct SiteFiles {
 }
 
 /// The rules of both files.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SiteFileRules {
     /// Those of `_redirects`, if it has any.
-    pub routes: Option<RuleTable>,
+    pub routes: Option<Arc<RuleTable>>,
     /// Those of `_headers`.
-    pub headers: HeaderRules,
+    pub headers: Arc<HeaderRules>,
 }
 
 #[derive(Default)]
@@ -67,25 +68,10 @@ impl std::fmt::Debug for FilesState {
 #[derive(Clone, Default)]
 struct FileVersions {
     rules: Arc<SiteFileRules>,
-    redirects: FileState,
-    headers: FileState,
-    /// What is not understood, as lines of the log.
+    redirects: FileVersion,
+    headers: FileVersion,
+    /// What no log has yet, as lines of it.
     warnings: Vec<String>,
-}
-
-/// What was last found at a path.
-#[derive(Clone, Default, PartialEq, Eq)]
-enum FileState {
-    #[default]
-    Absent,
-    Read(Stamp),
-    Unreadable(String),
-}
-
-impl FileState {
-    fn stamp(&self) -> Option<&Stamp> {
-        if let FileState::Read(stamp) = self { Some(stamp) } else { None }
-    }
 }
 
 impl SiteFiles {
@@ -186,68 +172,23 @@ impl FilesState {
 
 /// Looks at both files, and reads what has changed.
 fn look(root: &Root, path: &Path, known: &FileVersions) -> FileVersions {
-    let redirects = site_file::read(root, REDIRECTS.as_bytes(), known.redirects.stamp(), MAX_BYTES);
-    let headers = site_file::read(root, HEADERS.as_bytes(), known.headers.stamp(), MAX_BYTES);
-    let is_same = |file: &SiteFile, known: &FileState| match file {
-        SiteFile::Same => true,
-        SiteFile::Absent => *known == FileState::Absent,
-        SiteFile::Unreadable(why) => *known == FileState::Unreadable(why.clone()),
-        SiteFile::New(..) => false,
-    };
-    if is_same(&redirects, &known.redirects) && is_same(&headers, &known.headers) {
-        return known.clone();
-    }
-    // Rules are no copies, so the other file is parsed with the one that has changed.
-    let redirects = if let SiteFile::Same = redirects {
-        site_file::read(root, REDIRECTS.as_bytes(), None, MAX_BYTES)
-    } else {
-        redirects
-    };
-    let headers = if let SiteFile::Same = headers {
-        site_file::read(root, HEADERS.as_bytes(), None, MAX_BYTES)
-    } else {
-        headers
-    };
-    let mut warnings = Vec::new();
-    let (redirects, bytes) = taken(redirects, &known.redirects, (path, REDIRECTS), &mut warnings);
-    let (routes, unknown) = RedirectsFile::parse(&bytes).table();
-    if redirects != known.redirects {
-        warn_of(unknown, (path, REDIRECTS), &mut warnings);
-    }
-    let (headers, bytes) = taken(headers, &known.headers, (path, HEADERS), &mut warnings);
-    let parsed = HeadersFile::parse(&bytes);
-    if headers != known.headers {
-        warn_of(parsed.unknown, (path, HEADERS), &mut warnings);
-    }
-    let rules = Arc::new(SiteFileRules { routes, headers: parsed.rules });
-    FileVersions { rules, redirects, headers, warnings }
-}
-
-/// The state and the content of a file.
-fn taken(
-    file: SiteFile,
-    known: &FileState,
-    (path, name): (&Path, &str),
-    warnings: &mut Vec<String>,
-) -> (FileState, Vec<u8>) {
-    match file {
-        SiteFile::New(stamp, bytes) => (FileState::Read(stamp), bytes),
-        SiteFile::Absent | SiteFile::Same => (FileState::Absent, Vec::new()),
-        SiteFile::Unreadable(why) => {
-            let state = FileState::Unreadable(why.clone());
-            if state != *known {
-                warnings.push(format!("{} is not used: {why}", path.join(name).display()));
-            }
-            (state, Vec::new())
-        }
-    }
-}
-
-fn warn_of(unknown: UnknownLines, (path, name): (&Path, &str), warnings: &mut Vec<String>) {
-    let file = path.join(name);
-    let lines = unknown.lines.iter();
-    warnings.extend(lines.map(|unknown| format!("{}:{}: {}", file.display(), unknown.line, unknown.why)));
-    if unknown.more > 0 {
-        warnings.push(format!("{}: {} more lines are not understood", file.display(), unknown.more));
-    }
+    let mut found = known.clone();
+    let read =
+        |name: &str, known: &FileVersion| site_file::read(root, name.as_bytes(), known.stamp(), MAX_BYTES);
+    let mut rules = SiteFileRules::clone(&known.rules);
+    let redirects = read(REDIRECTS, &known.redirects);
+    let warnings = &mut found.warnings;
+    found.redirects.take(redirects, &path.join(REDIRECTS), warnings, |bytes| {
+        let (routes, unknown) = RedirectsFile::parse(bytes).table();
+        rules.routes = routes.map(Arc::new);
+        unknown
+    });
+    let headers = read(HEADERS, &known.headers);
+    found.headers.take(headers, &path.join(HEADERS), warnings, |bytes| {
+        let parsed = HeadersFile::parse(bytes);
+        rules.headers = Arc::new(parsed.rules);
+        parsed.unknown
+    });
+    found.rules = Arc::new(rules);
+    found
 }
