@@ -2,8 +2,11 @@
 //!
 //! Each rule is tried with a request of its own: `sample` for every placeholder and capture, the splat both
 //! empty and `sample`. The rules are followed from there as a client and the server would. So a fault is
-//! always a real one. What is not found: loops that need other captures, loops by another host or scheme, and
-//! loops by rules that apply only where there is no file, because no file is looked for here.
+//! always a real one. What is not found: loops that need other captures, and loops by another host or scheme.
+//! Rules that apply only where there is no file may make no loop, because no file is looked for here. Such
+//! loops are told, but the rules stay.
+
+use std::collections::BTreeSet;
 
 use super::escapes;
 use super::path_pattern::PatternSegment;
@@ -30,7 +33,7 @@ impl RuleTable {
     /// The first fault that is found. See [`RuleFault`].
     pub fn new(rules: Vec<RouteRule>) -> Result<RuleTable, RuleFault> {
         let table = RuleTable::unchecked(rules)?;
-        (0..table.rules().len()).try_for_each(|rule| check(&table, rule))?;
+        (0..table.rules().len()).try_for_each(|rule| check(&table, rule, false))?;
         Ok(table)
     }
 
@@ -43,8 +46,8 @@ impl RuleTable {
         let mut faults = Vec::new();
         for rule in 0..table.rules().len() {
             // Each fault disables one rule, so this ends.
-            while let Err(fault) = check(&table, rule) {
-                if let RuleFault::Loop { back: last, .. } | RuleFault::TooLong { last, .. } = fault {
+            while let Err(fault) = check(&table, rule, false) {
+                if let Some(last) = fault.last() {
                     table.disable(last);
                 }
                 faults.push(fault);
@@ -52,21 +55,40 @@ impl RuleTable {
         }
         Ok((table, faults))
     }
+
+    /// What leads back or on and on if no path of it is that of a file. A loop is told once, if it has two
+    /// rules.
+    pub fn loops_without_files(&self) -> Vec<RuleFault> {
+        if !self.rules().iter().any(|rule| rule.if_missing) {
+            return Vec::new();
+        }
+        let mut known = BTreeSet::new();
+        let faults = (0..self.rules().len()).filter_map(|rule| check(self, rule, true).err());
+        let is_new = |fault: &RuleFault| {
+            let is_new = fault.last().is_some_and(|last| known.insert(last));
+            if let (true, RuleFault::Loop { rule, .. }) = (is_new, fault) {
+                known.insert(*rule);
+            }
+            is_new
+        };
+        faults.filter(is_new).collect()
+    }
 }
 
-/// Follows the rules from samples of one rule.
+/// Follows the rules from samples of one rule; those for missing files only if `missing`.
 ///
 /// # Errors
 /// The loop or chain that a sample leads into.
-fn check(table: &RuleTable, rule: usize) -> Result<(), RuleFault> {
+fn check(table: &RuleTable, rule: usize, missing: bool) -> Result<(), RuleFault> {
     let tried = &table.rules()[rule];
     let host = match &tried.host {
         None => String::new(),
         Some(host) if host.wildcard => format!("{SAMPLE}.{}", host.name),
         Some(host) => host.name.to_string(),
     };
-    follow(table, sample(tried, ""), host.as_bytes())?;
-    if tried.from.splat { follow(table, sample(tried, SAMPLE), host.as_bytes()) } else { Ok(()) }
+    let host = (host.as_bytes(), missing);
+    follow(table, sample(tried, ""), host)?;
+    if tried.from.splat { follow(table, sample(tried, SAMPLE), host) } else { Ok(()) }
 }
 
 /// A request that the pattern and the query of a rule match.
@@ -99,13 +121,13 @@ fn sample(rule: &RouteRule, splat: &str) -> Place {
     Place { path, query: Some(query).filter(|query| !query.is_empty()) }
 }
 
-fn follow(table: &RuleTable, start: Place, host: &[u8]) -> Result<(), RuleFault> {
+fn follow(table: &RuleTable, start: Place, (host, missing): (&[u8], bool)) -> Result<(), RuleFault> {
     let mut passed: Vec<(Place, usize)> = Vec::new();
     let (mut place, mut rewrites, mut redirects) = (start, 0, 0);
     loop {
         let Ok(path) = SitePath::parse(&place.path) else { return Ok(()) };
         let request = RouteRequest { path: &path, query: place.query.as_deref(), host };
-        let Some(found) = table.find(&request, 0, true).filter(|found| !found.if_missing) else {
+        let Some(found) = table.find(&request, 0, true).filter(|found| missing || !found.if_missing) else {
             return Ok(());
         };
         let rule = found.rule;
@@ -206,6 +228,24 @@ mod tests {
             &[("-", "/*", "/:splat")],
         ] {
             assert_eq!(fault(rules), None, "{rules:?}");
+        }
+    }
+
+    #[test]
+    fn loops_that_a_file_may_end_are_told() {
+        for (rules, expected) in [
+            (&[("?", "/a", "/b"), ("?", "/b", "/a")][..], &[RuleFault::Loop { rule: 0, back: 1 }][..]),
+            (&[("-", "/a", "/b"), ("?", "/b", "/a")], &[RuleFault::Loop { rule: 0, back: 1 }]),
+            (
+                &[("?", "/x", "/a"), ("?", "/a", "/b"), ("?", "/b", "/a"), ("?", "/c/*", "/c/d/:splat")],
+                &[RuleFault::Loop { rule: 1, back: 2 }, RuleFault::TooLong { rule: 3, last: 3 }],
+            ),
+            (&[("?", "/a", "/b"), ("?", "/*", "/index.html")], &[]),
+            (&[("-", "/a", "/b"), ("-", "/b", "/c")], &[]),
+        ] {
+            let rules: Vec<_> = rules.iter().map(|(kind, from, to)| rule(kind, from, to)).collect();
+            let table = RuleTable::new(rules).unwrap();
+            assert_eq!(table.loops_without_files(), expected, "{:?}", table.rules());
         }
     }
 

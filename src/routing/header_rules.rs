@@ -131,7 +131,8 @@ impl HeaderRules {
 }
 
 /// Makes changes to rendered field lines. What `Vary` names before them stays: the server chose the content
-/// by these request fields, and a shared cache that does not know so sends it to those that asked for another.
+/// by these request fields, and a shared cache that does not know that sends it to clients that would get
+/// another.
 pub fn apply(changes: &[&FieldChange], lines: &mut Vec<u8>) {
     let varies = changes.iter().any(|change| change.name().eq_ignore_ascii_case(VARY));
     let kept = if varies { field_lines::members(lines, VARY) } else { Vec::new() };

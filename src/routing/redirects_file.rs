@@ -60,12 +60,14 @@ impl RedirectsFile {
         }
         match RuleTable::without_loops(rules) {
             Ok((table, faults)) => {
-                for fault in faults {
-                    let (RuleFault::Loop { back: last, .. } | RuleFault::TooLong { last, .. }) = fault else {
-                        continue;
-                    };
-                    unknown.push(lines[last], fault.describe(&|rule| format!("line {}", lines[rule])));
-                }
+                let mut tell = |fault: &RuleFault, more: &str| {
+                    let Some(last) = fault.last() else { return };
+                    let why = fault.describe(&|rule| format!("line {}", lines[rule]));
+                    unknown.push(lines[last], format!("{why}{more}"));
+                };
+                faults.iter().for_each(|fault| tell(fault, ""));
+                let loops = table.loops_without_files();
+                loops.iter().for_each(|fault| tell(fault, " where there is no file; the line is used"));
                 (Some(table), unknown)
             }
             Err(fault) => {

@@ -38,6 +38,14 @@ pub enum RuleFault {
 }
 
 impl RuleFault {
+    /// The rule that ends what was followed; `None` if the fault is one of all rules together.
+    pub fn last(&self) -> Option<usize> {
+        match *self {
+            RuleFault::Loop { back: last, .. } | RuleFault::TooLong { last, .. } => Some(last),
+            RuleFault::TooManyWays | RuleFault::TooMany => None,
+        }
+    }
+
     /// The fault as a text in which `name` names a rule.
     pub fn describe(&self, name: &dyn Fn(usize) -> String) -> String {
         match *self {

@@ -3,14 +3,14 @@
 //! **Invariant:** an exact name counts before a wildcard, and a longer wildcard before a shorter one.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::location::HostPart;
 use super::rule_tables::RuleTables;
 use super::rules::Rules;
 use crate::config::host::HostSettings;
 use crate::config::host::name::HostName;
-use crate::config::{AccessLogTarget, Settings, UnknownHosts};
+use crate::config::{AccessLogTarget, Settings, SiteRoot, UnknownHosts};
 use crate::http::fields::Field;
 use crate::http::host;
 use crate::http::request::Request;
@@ -43,7 +43,7 @@ impl Hosts {
             let number = logs.iter().position(|other| *other == log)?;
             u16::try_from(number).ok()
         };
-        let tables = RuleTables::default();
+        let tables = RuleTables::new(root_paths(settings, &directories));
         let part = HostPart {
             log: number_of(&settings.access_log),
             scope: &settings.scope,
@@ -130,6 +130,16 @@ impl Hosts {
     pub fn into_default(self) -> Rules {
         self.default
     }
+}
+
+/// The paths of all roots, by their number.
+fn root_paths(settings: &Settings, directories: &HashMap<&Path, usize>) -> HashMap<usize, PathBuf> {
+    let roots = directories.iter().map(|(path, &number)| (number, (*path).to_owned()));
+    let site = match &settings.root {
+        SiteRoot::Directory(path) => Some((0, path.clone())),
+        SiteRoot::Welcome => None,
+    };
+    roots.chain(site).collect()
 }
 
 #[cfg(test)]

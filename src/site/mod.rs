@@ -29,7 +29,6 @@ mod fallback;
 mod file_lookup;
 mod file_policy;
 mod file_response;
-mod file_version;
 pub mod hidden_dotfiles;
 pub mod hosts;
 pub mod listing;
@@ -42,6 +41,7 @@ mod prepared_response;
 mod redirect;
 mod routed_site;
 mod routing;
+mod rule_file;
 mod rule_tables;
 mod ruled_fields;
 mod rules;
@@ -376,7 +376,7 @@ impl Site {
     }
 
     fn site_files(&self) -> impl Iterator<Item = &SiteFiles> {
-        self.hosts.all().filter_map(|rules| rules.site_files.as_ref())
+        self.hosts.all().filter_map(|rules| rules.site_files.as_deref())
     }
 
     /// Drops what is cached no more. To be called every second.

@@ -190,7 +190,10 @@ impl Routing<'_> {
             };
             return site.finish(response, parts, request, (now, waiter));
         }
-        ::log::warn!("more than {MAX_REWRITES} rewrites of {}", self.request.target.path.escape_ascii());
+        // Clients must not fill the log.
+        let level = if rules.rewrites.is_due(now.tick) { ::log::Level::Warn } else { ::log::Level::Debug };
+        let asked = self.request.target.path.escape_ascii();
+        ::log::log!(level, "more than {MAX_REWRITES} rewrites of {asked}");
         let response = error_page::response(Status::INTERNAL_SERVER_ERROR, b"");
         site.finish(response, (rules, rules.location(path)), self.request, (now, waiter))
     }

@@ -4,8 +4,10 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::site_files::SiteFiles;
 use crate::config::scope::Scope;
 use crate::config::scope::header_tables::HeaderTables;
 use crate::config::scope::routes::{self, Routes};
@@ -18,6 +20,10 @@ use crate::routing::rule_table::RuleTable;
 pub struct RuleTables {
     routes: RefCell<HashMap<(usize, usize), Made<BothLists, RuleTable>>>,
     headers: RefCell<HashMap<usize, Made<HeaderTables, HeaderRules>>>,
+    /// `_redirects` and `_headers` by the number of their root.
+    files: RefCell<HashMap<usize, Arc<SiteFiles>>>,
+    /// The paths of all roots, by their number.
+    roots: HashMap<usize, PathBuf>,
 }
 
 /// Redirects and rewrites.
@@ -27,6 +33,17 @@ type BothLists = (Routes, Routes);
 type Made<L, T> = (L, Option<Arc<T>>);
 
 impl RuleTables {
+    /// No tables yet, for roots with these numbers.
+    pub fn new(roots: HashMap<usize, PathBuf>) -> RuleTables {
+        RuleTables { roots, ..RuleTables::default() }
+    }
+
+    /// `_redirects` and `_headers` of a root, which hosts share that have the same one.
+    pub fn files(&self, root: usize) -> Arc<SiteFiles> {
+        let made = || Arc::new(SiteFiles::new(root, &self.roots));
+        Arc::clone(self.files.borrow_mut().entry(root).or_insert_with(made))
+    }
+
     /// The redirects and rewrites of a scope; `None` if it has none.
     pub fn routes(&self, scope: &Scope) -> Option<Arc<RuleTable>> {
         let (redirects, rewrites) = (&scope.redirects, &scope.rewrites);

@@ -1,6 +1,7 @@
 //! What the settings say about one host, made ready before the first request.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::listing::hidden::HiddenNames;
 use super::location::{HostPart, Location};
@@ -9,6 +10,7 @@ use super::site_files::SiteFiles;
 use crate::config::location::LocationSettings;
 use crate::http::target::SitePath;
 use crate::metrics::HostNumber;
+use crate::time::warning::Warning;
 
 /// What the settings say about one host, or about all requests that name none.
 #[derive(Debug)]
@@ -22,7 +24,9 @@ pub struct Rules {
     /// The number of its access log, if it has one.
     pub log: Option<u16>,
     /// `_redirects` and `_headers` in its root, if any of its locations uses them.
-    pub site_files: Option<SiteFiles>,
+    pub site_files: Option<Arc<SiteFiles>>,
+    /// When it was logged last that rewrites lead in a circle.
+    pub rewrites: Warning,
     /// The number that its requests are counted by, if the settings have hosts.
     pub counted: Option<HostNumber>,
 }
@@ -43,7 +47,8 @@ impl Rules {
             fallback,
             key_prefix: host.key_prefix.into(),
             log: host.log,
-            site_files: has_site_files.then(|| SiteFiles::new(host.root)),
+            site_files: has_site_files.then(|| host.tables.files(host.root)),
+            rewrites: Warning::default(),
             counted: None,
         }
     }
@@ -106,8 +111,10 @@ impl Rules {
         self.is_site_file(location, location.file_path(path))
     }
 
-    /// True if a file beneath the location's root is one of rules.
+    /// True if a file beneath the location's root, or one that is looked through after it, is one of rules.
     pub fn is_site_file(&self, location: &Location, file: &[u8]) -> bool {
-        self.site_files.as_ref().is_some_and(|files| files.hides(location.directory.root, file))
+        let Some(files) = &self.site_files else { return false };
+        let fallbacks = location.fallback_roots.iter().map(|(_, directory)| directory.root);
+        std::iter::once(location.directory.root).chain(fallbacks).any(|root| files.hides(root, file))
     }
 }

@@ -5,10 +5,11 @@
 //! rules are at most a second old, and a job longer. One worker also looks every second without a request,
 //! and logs what is not understood.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::file_version::FileVersion;
+use super::rule_file::RuleFile;
 use crate::background::{JobHandle, JobOrder, JobOutcome, JobWaiter};
 use crate::metrics::job_kind::JobKind;
 use crate::routing::header_rules::HeaderRules;
@@ -35,6 +36,8 @@ const VALID_TICKS: u32 = 1000 / TICK_MS;
 pub struct SiteFiles {
     /// The number of the root.
     root: usize,
+    /// The roots that lead to it, each with where it is beneath them.
+    shown: Vec<(usize, Vec<u8>)>,
     state: Mutex<FilesState>,
 }
 
@@ -68,21 +71,34 @@ impl std::fmt::Debug for FilesState {
 #[derive(Clone, Default)]
 struct FileVersions {
     rules: Arc<SiteFileRules>,
-    redirects: FileVersion,
-    headers: FileVersion,
+    redirects: RuleFile,
+    headers: RuleFile,
     /// What no log has yet, as lines of it.
     warnings: Vec<String>,
 }
 
 impl SiteFiles {
-    /// The files in the root with this number, not read yet.
-    pub fn new(root: usize) -> SiteFiles {
-        SiteFiles { root, state: Mutex::default() }
+    /// The files in the root with this number, not read yet. `paths` are those of all roots, by their number.
+    pub fn new(root: usize, paths: &HashMap<usize, PathBuf>) -> SiteFiles {
+        let mut shown = vec![(root, Vec::new())];
+        for (&other, path) in paths.iter().filter(|(other, _)| **other != root) {
+            let beneath = paths.get(&root).and_then(|root| beneath(root, path));
+            shown.extend(beneath.map(|folder| (other, folder.into_os_string().into_encoded_bytes())));
+        }
+        SiteFiles { root, shown, state: Mutex::default() }
     }
 
-    /// True if a file beneath this root is none for clients.
+    /// True if a file beneath this root is none for clients: the same directory may have several numbers, and
+    /// be beneath another root.
     pub fn hides(&self, root: usize, file: &[u8]) -> bool {
-        root == self.root && (file == REDIRECTS.as_bytes() || file == HEADERS.as_bytes())
+        let names = [REDIRECTS.as_bytes(), HEADERS.as_bytes()];
+        let Some(folder) = names.iter().find_map(|name| file.strip_suffix(*name)) else { return false };
+        let folder = match folder {
+            [folder @ .., b'/'] => folder,
+            [] => folder,
+            _ => return false,
+        };
+        self.shown.iter().any(|(number, path)| *number == root && path == folder)
     }
 
     /// The rules, as of at most a second ago. `now` becomes the time after a wait.
@@ -170,11 +186,20 @@ impl FilesState {
     }
 }
 
+/// Where a directory is beneath another one: as the settings write them, or else where their links lead now.
+fn beneath(directory: &Path, other: &Path) -> Option<PathBuf> {
+    let written = directory.strip_prefix(other).map(Path::to_owned);
+    written.ok().or_else(|| {
+        let (directory, other) = (directory.canonicalize().ok()?, other.canonicalize().ok()?);
+        directory.strip_prefix(other).map(Path::to_owned).ok()
+    })
+}
+
 /// Looks at both files, and reads what has changed.
 fn look(root: &Root, path: &Path, known: &FileVersions) -> FileVersions {
     let mut found = known.clone();
     let read =
-        |name: &str, known: &FileVersion| site_file::read(root, name.as_bytes(), known.stamp(), MAX_BYTES);
+        |name: &str, known: &RuleFile| site_file::read(root, name.as_bytes(), known.stamp(), MAX_BYTES);
     let mut rules = SiteFileRules::clone(&known.rules);
     let redirects = read(REDIRECTS, &known.redirects);
     let warnings = &mut found.warnings;
@@ -191,4 +216,38 @@ fn look(root: &Root, path: &Path, known: &FileVersions) -> FileVersions {
     });
     found.rules = Arc::new(rules);
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_hidden_beneath_each_root_that_leads_to_them() {
+        let paths = ["/srv/w", "/srv/w", "/srv", "/srv/w/sub", "/other"];
+        let paths: HashMap<usize, PathBuf> = paths.iter().map(PathBuf::from).enumerate().collect();
+        let files = SiteFiles::new(0, &paths);
+        for (root, file, expected) in [
+            (0, "_redirects", true),
+            (0, "_headers", true),
+            (0, "x_headers", false),
+            (0, "a/_headers", false),
+            (0, "_headers/a", false),
+            (1, "_headers", true),
+            (2, "w/_headers", true),
+            (2, "_headers", false),
+            (2, "w_headers", false),
+            (3, "_headers", false),
+            (4, "_headers", false),
+        ] {
+            assert_eq!(files.hides(root, file.as_bytes()), expected, "{root} {file}");
+        }
+        // Links and such are followed.
+        let directory = std::env::temp_dir().join(format!("mayhttpd-site-files-{}", std::process::id()));
+        std::fs::create_dir_all(directory.join("a")).unwrap();
+        std::os::unix::fs::symlink("a", directory.join("b")).unwrap();
+        let paths = HashMap::from([(0, directory.join("a")), (1, directory.join("b"))]);
+        assert!(SiteFiles::new(0, &paths).hides(1, b"_headers"));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
 }

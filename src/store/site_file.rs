@@ -43,14 +43,14 @@ pub enum SiteFile {
     Same,
     /// Another file, or another content.
     New(ReadStamp, Vec<u8>),
-    /// Nobody may read it, or it is no file; why.
+    /// This process may not read it, or it is no file; why.
     Unreadable(String),
     /// What is there is not known, because descriptors or memory are short or the disk fails; why.
     Unknown(String),
 }
 
-/// Reads the file at `path` beneath a root, unless it has the stamp `known`, which is not racy. Of a file that is longer than
-/// `max` bytes only these and one more are read.
+/// Reads the file at `path` beneath a root, unless it has the stamp `known`, which is not racy. Of a file
+/// that is longer than `max` bytes only these and one more are read.
 pub fn read(root: &Root, path: &[u8], known: Option<&ReadStamp>, max: usize) -> SiteFile {
     let before = SystemTime::now();
     let open = match root.open_beneath(path) {

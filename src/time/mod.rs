@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod timer_wheel;
+pub mod warning;
 
 use std::time::SystemTime;
 

@@ -13,10 +13,10 @@ use super::coroutines::Coroutines;
 use super::exit;
 use super::idle_set::Eviction;
 use super::permits::Permits;
-use super::warning::Warning;
 use crate::connection::context::Context;
 use crate::connection::leadership::Leadership;
 use crate::ipc::ListenerDrain;
+use crate::time::warning::Warning;
 
 /// The minimum of ticks that a drain waits for handshakes under way. The kernel defers a client that
 /// connected and sent nothing (TCP_DEFER_ACCEPT). A second later it sends the SYN-ACK again, and queues the

@@ -19,7 +19,6 @@ use may::io::{CoIo, WaitIo};
 
 use super::abort::AbortOnPanic;
 use super::idle_set::{IdleSet, NotIdle};
-use super::warning::Warning;
 use super::yield_queue::YieldQueue;
 use crate::connection::Connection;
 use crate::connection::context::Context;
@@ -28,6 +27,7 @@ use crate::connection::leadership::Leadership;
 use crate::connection::socket::YIELD_BUDGET;
 use crate::metrics::close_reason::CloseReason;
 use crate::time::TICK_MS;
+use crate::time::warning::Warning;
 
 /// Waiting coroutines that are kept for connections to come; each holds the memory its stack ever touched.
 const KEPT: usize = 512;

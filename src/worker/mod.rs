@@ -19,7 +19,6 @@ mod leader;
 pub mod permits;
 pub mod start;
 pub mod ticker;
-mod warning;
 pub mod yield_queue;
 
 use std::io;

@@ -11,7 +11,6 @@ use may::io::{CoIo, WaitIo};
 use super::acceptors::Acceptors;
 use super::coroutines::Coroutines;
 use super::exit::write_access_logs;
-use super::warning::Warning;
 use crate::connection::context::Context;
 use crate::connection::leadership::Leadership;
 use crate::ipc::FromChild;
@@ -19,6 +18,7 @@ use crate::log::access::Buffer;
 use crate::store::Exhaustion;
 use crate::sys::{link, timer};
 use crate::time::TICK_MS;
+use crate::time::warning::Warning;
 
 /// The coroutine that ticks.
 pub struct Ticker {

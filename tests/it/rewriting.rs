@@ -263,6 +263,19 @@ fn header_rules_change_fields_by_path_and_status() {
 }
 
 #[test]
+fn a_header_rule_leaves_caches_what_the_server_says_in_vary() {
+    let server = site(
+        "fallback = '/index.html'\n[[header]]\npath = '/a'\nset = { Vary = 'Cookie' }\n\
+         [[header]]\npath = '/b'\nremove = ['Vary']\n",
+    );
+    for (target, expected) in [("/a", &["Cookie", "Accept"][..]), ("/b", &["Accept"]), ("/c", &["Accept"])] {
+        let response = server.get_with(target, "Accept: text/html\r\n");
+        response.is(200, INDEX);
+        assert_eq!(response.all("vary"), expected, "{target}");
+    }
+}
+
+#[test]
 fn site_files_are_rules_and_hidden() {
     let tree = Tree::site();
     tree.file(
@@ -329,6 +342,51 @@ fn what_is_not_understood_in_site_files_is_logged_once_with_its_line() {
 }
 
 #[test]
+fn a_rule_that_leads_back_leaves_the_others_alone() {
+    let tree = Tree::site();
+    tree.file(
+        "_redirects",
+        "/d /e 301!\n/e /d 301!\n/e /index.html 301!\n/a /b\n/b /a\n/page.html /x\n/x /page.html\n",
+    );
+    let redirects = tree.at("_redirects").display().to_string();
+    let server = serve(tree, "site_files = true\n", &[]);
+    assert_eq!(location(&server, "/d"), (301, "/e".to_owned()));
+    assert_eq!(location(&server, "/e"), (301, "/index.html".to_owned()));
+    let told = format!("{redirects}:2: line 2 leads back to line 1");
+    server.says("the rule that is not used", |log| log.contains(&told));
+    let told = format!("{redirects}:5: line 5 leads back to line 4 where there is no file");
+    server.says("the rules that lead in a circle", |log| log.contains(&told));
+    assert_eq!(server.log().matches("_redirects:").count(), 3);
+    // A file ends the same rules.
+    assert_eq!(location(&server, "/x"), (301, "/page.html".to_owned()));
+    server.get("/page.html").is(200, PAGE);
+}
+
+#[test]
+fn site_files_are_hidden_by_each_way_to_their_directory() {
+    let tree = Tree::site();
+    tree.file("_redirects", "/a /b\n");
+    tree.file("deep/_headers", "/*\n  X-A: b\n");
+    let (root, empty) = (tree.path().to_str().unwrap().to_owned(), Tree::empty());
+    let server = serve(
+        tree,
+        &format!(
+            "site_files = true\n[[location]]\npath = '/alias'\nalias = {root:?}\n\
+             [[location]]\npath = '/deep'\nroot = {root:?}\n\
+             [[location]]\npath = '/_redirects'\nroot = {:?}\nfallback_roots = [{root:?}]\n",
+            empty.path().to_str().unwrap(),
+        ),
+        &[],
+    );
+    server.get("/alias/page.html").is(200, PAGE);
+    for hidden in ["/_redirects", "/alias/_redirects", "/alias//%5Fredirects"] {
+        server.get(hidden).has_status(&[404]);
+    }
+    // Beneath another directory it is a file like others.
+    server.get("/deep/_headers").has_status(&[200]);
+}
+
+#[test]
 fn each_host_has_the_site_files_of_its_root() {
     let (first, second) = (Tree::site(), Tree::site());
     first.file("_redirects", "/a /first\n");
@@ -359,6 +417,9 @@ fn a_loop_that_no_sample_shows_ends_with_500_and_a_line_in_the_log() {
     server.get("/l/sample").is(200, PAGE);
     server.get("/l/other").has_status(&[500]);
     server.says("the loop", |log| log.contains("more than 10 rewrites of /l/other"));
+    // A client can't fill the log.
+    server.get("/l/next").has_status(&[500]);
+    assert!(!server.log().contains("/l/next"));
     server.get("/page.html").is(200, PAGE);
 }
 

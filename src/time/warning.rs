@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::time::TICK_MS;
+use super::TICK_MS;
 
 /// Ticks between two warnings of the same kind: a minute.
 const PERIOD: u32 = 60 * 1000 / TICK_MS;

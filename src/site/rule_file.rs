@@ -1,4 +1,4 @@
-//! One of `_redirects` and `_headers` as it was last found, and what the log has been told of it.
+//! One of `_redirects` and `_headers` as it was last found, and what was logged about it.
 //!
 //! What can't be read for the moment stays as it was: with no descriptor left, redirects and security headers
 //! must not vanish.
@@ -11,11 +11,11 @@ use crate::store::site_file::{ReadStamp, SiteFile};
 
 /// What was last found at a path.
 #[derive(Clone, Debug, Default)]
-pub struct FileVersion {
+pub struct RuleFile {
     /// The file that the rules are of; `None` if there is none that can be read.
     read: Option<FileContent>,
-    /// What the log was told last.
-    told: Vec<String>,
+    /// What was logged last.
+    logged: Vec<String>,
 }
 
 /// A file that was read.
@@ -26,14 +26,14 @@ struct FileContent {
     compared: Option<Arc<[u8]>>,
 }
 
-impl FileVersion {
+impl RuleFile {
     /// The stamp that the file was read with.
     pub fn stamp(&self) -> Option<&ReadStamp> {
         self.read.as_ref().map(|read| &read.stamp)
     }
 
     /// Takes what is at `path` now. `parse` gets the content where it is another one than before, and returns
-    /// the lines that it does not understand. `warnings` gets what the log was not told yet.
+    /// the lines that it does not understand. `warnings` gets what was not logged yet.
     pub fn take(
         &mut self,
         found: SiteFile,
@@ -42,7 +42,7 @@ impl FileVersion {
         parse: impl FnOnce(&[u8]) -> UnknownLines,
     ) {
         let file = path.display();
-        let told = match found {
+        let logged = match found {
             SiteFile::Same => return,
             SiteFile::Unknown(why) => {
                 vec![format!("{file} can't be read, so its rules stay as they are: {why}")]
@@ -50,11 +50,11 @@ impl FileVersion {
             SiteFile::New(stamp, bytes) => {
                 let before = self.read.as_ref().and_then(|read| read.compared.as_deref());
                 let is_known = before == Some(&*bytes);
-                let told = if is_known { None } else { Some(lines(path, parse(&bytes))) };
+                let logged = if is_known { None } else { Some(lines(path, parse(&bytes))) };
                 let compared = stamp.is_racy().then(|| bytes.into());
                 self.read = Some(FileContent { stamp, compared });
-                let Some(told) = told else { return };
-                told
+                let Some(logged) = logged else { return };
+                logged
             }
             SiteFile::Absent => {
                 self.forget(parse);
@@ -65,9 +65,9 @@ impl FileVersion {
                 vec![format!("{file} is not used: {why}")]
             }
         };
-        if told != self.told {
-            warnings.extend_from_slice(&told);
-            self.told = told;
+        if logged != self.logged {
+            warnings.extend_from_slice(&logged);
+            self.logged = logged;
         }
     }
 
@@ -96,7 +96,7 @@ mod tests {
     use crate::sys::file::Root;
 
     /// What is taken of a file: how often it is parsed, and the warnings.
-    fn taken(version: &mut FileVersion, found: SiteFile) -> (Option<Vec<u8>>, Vec<String>) {
+    fn taken(version: &mut RuleFile, found: SiteFile) -> (Option<Vec<u8>>, Vec<String>) {
         let (mut parsed, mut warnings) = (None, Vec::new());
         version.take(found, Path::new("/w/_headers"), &mut warnings, |bytes| {
             parsed = Some(bytes.to_vec());
@@ -108,25 +108,25 @@ mod tests {
 
     #[test]
     fn only_a_known_state_changes_the_rules() {
-        let directory = std::env::temp_dir().join(format!("mayhttpd-file-version-{}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("mayhttpd-rule-file-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let root = Root::open(&directory).unwrap();
-        let mut version = FileVersion::default();
-        let read = |version: &FileVersion| site_file::read(&root, b"a", version.stamp(), 100);
+        let mut version = RuleFile::default();
+        let read = |version: &RuleFile| site_file::read(&root, b"a", version.stamp(), 100);
         let found = read(&version);
         assert_eq!(taken(&mut version, found), (None, vec![]));
         fs::write(directory.join("a"), "bad 1").unwrap();
         let found = read(&version);
-        let told = "/w/_headers:1: why".to_owned();
-        assert_eq!(taken(&mut version, found), (Some(b"bad 1".to_vec()), vec![told]));
-        // The file is new, so it is read again; what is the same is neither parsed nor told again.
+        let logged = "/w/_headers:1: why".to_owned();
+        assert_eq!(taken(&mut version, found), (Some(b"bad 1".to_vec()), vec![logged]));
+        // The file is new, so it is read again; what is the same is neither parsed nor logged again.
         let found = read(&version);
         assert!(matches!(found, SiteFile::New(..)));
         assert_eq!(taken(&mut version, found), (None, vec![]));
         fs::write(directory.join("a"), "bad 2").unwrap();
         let found = read(&version);
         assert_eq!(taken(&mut version, found), (Some(b"bad 2".to_vec()), vec![]));
-        // A failing disk changes nothing, and is told once.
+        // A failing disk changes nothing, and is logged once.
         for count in [1, 0] {
             let (parsed, warnings) = taken(&mut version, SiteFile::Unknown("no memory".to_owned()));
             assert_eq!((parsed, warnings.len()), (None, count));
