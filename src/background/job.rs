@@ -39,6 +39,11 @@ impl<T> Job<T> {
         self.completion.has_handles()
     }
 
+    /// What can be waited for; without a handle, the wait alone does not have it done.
+    pub fn completion(&self) -> &Completion {
+        &self.completion
+    }
+
     /// Takes part in waiting for it.
     pub fn handle(self: &Arc<Job<T>>) -> JobHandle<T> {
         JobHandle::new(Arc::clone(self))

@@ -127,8 +127,9 @@ impl Background {
         self.disk.as_ref().ok_or(QueueFull)?.submit(kind, (root, order), work)
     }
 
-    /// Has a thread do what burns CPU. Compression takes the longest and no request waits for it, so all else
-    /// goes before it.
+    /// Has a thread do what burns CPU, in turn: compression, which takes the longest and no request waits for,
+    /// and passwords, with which clients could keep the threads busy. All else goes before these, but only
+    /// every other time.
     ///
     /// # Errors
     /// [`QueueFull`], also where there are no threads.
@@ -137,7 +138,10 @@ impl Background {
         kind: JobKind,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<JobHandle<T>, QueueFull> {
-        let order = if kind == JobKind::Compress { JobOrder::InTurn } else { JobOrder::First };
+        let order = match kind {
+            JobKind::Compress | JobKind::Password => JobOrder::InTurn,
+            _ => JobOrder::First,
+        };
         self.cpu.as_ref().ok_or(QueueFull)?.submit(kind, (0, order), work)
     }
 
@@ -254,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_requests_wait_for_goes_before_compression() {
+    fn what_requests_wait_for_goes_before_compression_and_passwords() {
         let background = Background::start(0, 1, Row::alone().unwrap()).unwrap();
         let (release, released) = mpsc::channel::<()>();
         let held = background.submit_cpu(JobKind::Compress, move || released.recv().is_ok()).unwrap();
@@ -263,7 +267,7 @@ mod tests {
             let done = done.clone();
             background.submit_cpu(kind, move || done.send(number)).unwrap()
         };
-        let waiting = [(JobKind::Compress, 1), (JobKind::Compress, 2), (JobKind::List, 3)];
+        let waiting = [(JobKind::Compress, 1), (JobKind::Password, 2), (JobKind::List, 3)];
         let waiting = waiting.map(|(kind, number)| submit(kind, number));
         release.send(()).unwrap();
         wait_for(&background, &held);

@@ -5,12 +5,14 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rustix::process::Signal;
 
 use crate::support::configured::{Configured, refused, serve};
 use crate::support::exposition::Exposition;
 use crate::support::launch::run_with;
-use crate::support::{Response, Server, Tree, eventually, skipped};
+use crate::support::{Client, Response, Server, Tree, eventually, skipped};
 
 /// anna has "right", ben has "other"; by SHA-256-crypt, which is quick with so few rounds.
 const ANNA: &str = "anna:$5$rounds=1000$right$r2egymy6H9DAes98MXhT0pxgEXaMlrzxdYP28.M1orB";
@@ -335,6 +337,33 @@ fn a_client_that_fails_again_and_again_is_sent_away_and_others_are_served() {
     // What is remembered does not wait.
     server.get_with("/a.txt", RIGHT).has_status(&[200]);
     assert!(server.verified() < 4.0 + clients.len() as f64);
+}
+
+#[test]
+fn one_address_does_not_keep_others_from_signing_in() {
+    let server = Protected::start(STAFF, &["--admin", "0"]);
+    // Verifications that take a while; no password is right.
+    let slow = ANNA.replace("anna", "eva").replace("rounds=1000", "rounds=50000");
+    server.replace("users", &format!("{ANNA}\n{slow}\n"));
+    server.becomes("/a.txt", OTHER, 401);
+    let before = server.verified();
+    // "eva:aa", "eva:ab" and so on, all at once from another address.
+    let passwords = (b'a'..=b'g').flat_map(|first| (b'a'..=b'j').map(move |second| [first, second]));
+    let mut clients: Vec<_> = passwords
+        .map(|password| {
+            let mut client = Client::from_address("127.0.0.2".parse().unwrap(), server.address());
+            let credentials = BASE64.encode([&b"eva:"[..], &password].concat());
+            client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic {credentials}\r\n\r\n"));
+            client
+        })
+        .collect();
+    let sent_away = eventually("one is sent away", || {
+        let answered = clients.iter_mut().filter_map(|client| client.has_news().then(|| client.response()));
+        answered.into_iter().find(|response| response.status != 401)
+    });
+    sent_away.has_status(&[429]);
+    server.get_with("/a.txt", RIGHT).has_status(&[200]);
+    assert!(server.verified() - before < 30.0, "{}", server.verified());
 }
 
 #[test]

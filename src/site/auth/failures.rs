@@ -3,11 +3,9 @@
 //! Pure. All attempts of an address wait in one line, so that more connections make no more guesses. What is
 //! remembered as right does not wait.
 
-use std::net::{IpAddr, Ipv6Addr};
-
 use lru::LruCache;
 
-use crate::sys::socket::PeerAddress;
+use super::origin::Origin;
 use crate::time::TICK_MS;
 
 /// How long an attempt waits after so many failures, in ticks; after more of them as long as the last says.
@@ -24,10 +22,6 @@ const MOST_FAILURES: u32 = 20;
 
 /// The most addresses, in some 400 KiB. Beyond it the one that failed longest ago is forgotten.
 const MOST_ADDRESSES: usize = 4096;
-
-/// Whose failures are counted: an address of IPv4, the network of an address of IPv6, of which a client has
-/// many, or all processes of this machine together.
-type Origin = Option<IpAddr>;
 
 /// Wrong passwords by address.
 pub struct SignInFailures(LruCache<Origin, FailureCount>);
@@ -58,9 +52,9 @@ impl SignInFailures {
         SignInFailures(LruCache::unbounded())
     }
 
-    /// Admits an attempt of this client.
-    pub fn admit(&mut self, client: PeerAddress, tick: u32) -> Admission {
-        let Some(failures) = self.0.peek_mut(&origin(client)) else { return Admission::Now };
+    /// Admits an attempt of this origin.
+    pub fn admit(&mut self, origin: Origin, tick: u32) -> Admission {
+        let Some(failures) = self.0.peek_mut(&origin) else { return Admission::Now };
         let delay = failures.delay(tick);
         let start = failures.next.max(tick);
         let wait = start - tick;
@@ -71,9 +65,8 @@ impl SignInFailures {
         if wait == 0 { Admission::Now } else { Admission::After(wait) }
     }
 
-    /// Counts a failure of this client.
-    pub fn add(&mut self, client: PeerAddress, tick: u32) {
-        let origin = origin(client);
+    /// Counts a failure of this origin.
+    pub fn add(&mut self, origin: Origin, tick: u32) {
         let none = || FailureCount { count: 0, since: tick, next: tick };
         let failures = self.0.get_or_insert_mut(origin, none);
         failures.count = (failures.count_at(tick) + 1).min(MOST_FAILURES);
@@ -97,20 +90,14 @@ impl FailureCount {
     }
 }
 
-fn origin(client: PeerAddress) -> Origin {
-    client.ip().map(|address| match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::Admission::{After, Now, Refused};
     use super::*;
+    use crate::sys::socket::PeerAddress;
 
-    fn at(address: &str) -> PeerAddress {
-        PeerAddress::Ip(address.parse().unwrap())
+    fn at(address: &str) -> Origin {
+        Origin::of(PeerAddress::Ip(address.parse().unwrap()))
     }
 
     #[test]
@@ -148,7 +135,7 @@ mod tests {
         (0..100).for_each(|_| failures.add(client, 100));
         assert_eq!(failures.admit(client, 100), After(50));
         for (later, count) in [(0, 20), (299, 20), (300, 19), (5699, 2), (5700, 1), (6000, 0), (9000, 0)] {
-            let failures = failures.0.peek(&origin(client)).unwrap();
+            let failures = failures.0.peek(&client).unwrap();
             assert_eq!(failures.count_at(100 + later), count, "{later}");
         }
         assert_eq!(failures.admit(client, 100 + 6000), Now);
@@ -156,26 +143,10 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_is_one_address() {
-        let mut failures = SignInFailures::new();
-        failures.add(at("2001:db8:1:2::1"), 100);
-        failures.add(at("::ffff:192.0.2.1"), 100);
-        failures.add(PeerAddress::Unix, 100);
-        for (client, waits) in [
-            (at("2001:db8:1:2:ffff::2"), true),
-            (at("2001:db8:1:3::1"), false),
-            (at("192.0.2.1"), true),
-            (PeerAddress::Unix, true),
-        ] {
-            assert_eq!(failures.admit(client, 100) != Now, waits, "{client}");
-        }
-    }
-
-    #[test]
     fn no_more_than_some_thousand_addresses_are_kept() {
         let mut failures = SignInFailures::new();
         for number in 0..=u32::try_from(MOST_ADDRESSES).unwrap() {
-            failures.add(PeerAddress::Ip(IpAddr::V4(number.into())), 100);
+            failures.add(Origin::of(PeerAddress::Ip(std::net::Ipv4Addr::from(number).into())), 100);
         }
         assert_eq!(failures.0.len(), MOST_ADDRESSES);
         assert_eq!(failures.admit(at("0.0.0.0"), 100), Now);

@@ -3,7 +3,8 @@
 //! The steps of [`SignIns::check`]:
 //!
 //! 1. Credentials that were right within five minutes are let in.
-//! 2. A client that has sent wrong ones waits, the longer the more they were. Its coroutine waits, no thread.
+//! 2. Few verifications are made for one address at once; further attempts wait. A client that has sent wrong
+//!    passwords waits, the longer the more they were. Its coroutine waits, no thread.
 //! 3. A background thread compares the password with the user's hash, once for all requests that have the
 //!    same credentials at the time. For a user who does not exist it compares with the hash of another one,
 //!    so that the time does not tell.
@@ -14,6 +15,7 @@
 
 mod digest;
 mod failures;
+mod origin;
 pub mod protection;
 mod remembered;
 mod verifications;
@@ -30,8 +32,12 @@ use crate::time::{Now, TICK_MS};
 
 use digest::{CredentialsDigest, DigestKey};
 use failures::{Admission, SignInFailures};
+use origin::Origin;
 use remembered::RememberedSignIns;
-use verifications::{PasswordVerdict, Verifications};
+use verifications::{OriginPlace, PasswordJob, PasswordVerdict, Verifications};
+
+/// When a client may try again of which too many attempts wait, in seconds.
+const RETRY_AFTER: u32 = 10;
 
 /// The users of all files, and what is known of the last sign-ins.
 pub struct SignIns {
@@ -84,6 +90,8 @@ struct Comparison {
 enum NextStep {
     End(SignInOutcome),
     Pause(u32),
+    /// Wait until one of the verifications of the same address has ended.
+    Queue(PasswordJob),
     Wait(JobHandle<PasswordVerdict>),
 }
 
@@ -128,6 +136,14 @@ impl SignIns {
                     Ok(later) => (*now, is_admitted) = (later, true),
                     Err(_) => return SignInOutcome::Busy,
                 },
+                NextStep::Queue(job) => {
+                    let waited = waiter.wait(job.completion());
+                    lock(&self.state).verifications.stop_waiting(Origin::of(request.client));
+                    match waited {
+                        Ok(later) => *now = later,
+                        Err(_) => return SignInOutcome::Busy,
+                    }
+                }
                 // 3. The verification.
                 NextStep::Wait(job) => {
                     match waiter.wait(job.completion()) {
@@ -170,9 +186,15 @@ impl SignIns {
                 return NextStep::Wait(job);
             }
         }
-        // 2. A client that has failed waits for its turn.
+        // 2. A client waits for its place, and one that has failed also for its turn.
+        let origin = Origin::of(request.client);
+        match state.verifications.place(origin) {
+            OriginPlace::Free => {}
+            OriginPlace::After(job) => return NextStep::Queue(job),
+            OriginPlace::Refused => return NextStep::End(SignInOutcome::TooMany(RETRY_AFTER)),
+        }
         if !is_admitted {
-            match state.failures.admit(request.client, now.tick) {
+            match state.failures.admit(origin, now.tick) {
                 Admission::Now => {}
                 Admission::After(ticks) => return NextStep::Pause(ticks),
                 Admission::Refused(ticks) => {
@@ -182,11 +204,11 @@ impl SignIns {
         }
         // 3. The verification.
         let Some(comparison) = comparison else {
-            state.failures.add(request.client, now.tick);
+            state.failures.add(origin, now.tick);
             return NextStep::End(SignInOutcome::Refused);
         };
-        let (digest, hash) = (comparison.digest, Arc::clone(&comparison.hash));
-        match state.verifications.start(digest, background, hash, request.credentials.password()) {
+        let (key, hash) = ((comparison.digest, origin), Arc::clone(&comparison.hash));
+        match state.verifications.start(key, background, hash, request.credentials.password()) {
             Ok(job) => NextStep::Wait(job),
             Err(_) => NextStep::End(SignInOutcome::Busy),
         }
@@ -213,7 +235,7 @@ impl SignIns {
             Some(JobOutcome::Result(Ok(_))) => {
                 // Requests with the same credentials at the same time are one guess.
                 if is_first {
-                    state.failures.add(request.client, now.tick);
+                    state.failures.add(Origin::of(request.client), now.tick);
                 }
                 SignInOutcome::Refused
             }
@@ -282,7 +304,7 @@ mod tests {
         let mut test = Test::new();
         test.pauses_pass = false;
         for _ in 0..7 {
-            lock(&test.sign_ins.state).failures.add(test.client, test.now.tick);
+            lock(&test.sign_ins.state).failures.add(Origin::of(test.client), test.now.tick);
         }
         assert_eq!(test.check("anna:right"), SignInOutcome::Busy, "it gave up in its line");
         test.check("anna:right");
@@ -325,29 +347,57 @@ mod tests {
         let (release, held) = mpsc::channel::<()>();
         let work = move || held.recv().is_ok();
         test.background.submit_cpu(JobKind::List, work).unwrap().detach();
-        let step = |credentials: &str| {
-            let credentials = read(credentials);
-            let request = SignInRequest { file: 0, credentials: &credentials, client: test.client };
-            let comparison = test.sign_ins.comparison(&request);
-            let step =
-                test.sign_ins.next_step(&request, comparison.as_ref(), false, test.now, &test.background);
-            match step {
-                NextStep::Wait(job) => Ok(job),
-                NextStep::End(outcome) => Err(outcome),
-                NextStep::Pause(_) => panic!("a pause"),
-            }
+        let step = |number: usize, credentials: &str| match test.step(number, credentials) {
+            NextStep::Wait(job) => Ok(job),
+            NextStep::End(outcome) => Err(outcome),
+            NextStep::Pause(_) | NextStep::Queue(_) => panic!("a pause"),
         };
-        let first = step("anna:right").unwrap();
-        assert!((0..100).all(|_| Arc::ptr_eq(&step("anna:right").unwrap().job(), &first.job())));
-        let others: Vec<_> = (1..64).map(|n| step(&format!("anna:{n}")).unwrap()).collect();
-        assert!(matches!(step("anna:64"), Err(SignInOutcome::Busy)));
-        assert!(step("anna:63").is_ok() && step("anna:right").is_ok());
+        let first = step(0, "anna:right").unwrap();
+        assert!((0..100).all(|n| Arc::ptr_eq(&step(n, "anna:right").unwrap().job(), &first.job())));
+        let others: Vec<_> = (1..64).map(|n| step(n, &format!("anna:{n}")).unwrap()).collect();
+        assert!(matches!(step(64, "anna:64"), Err(SignInOutcome::Busy)));
+        assert!(step(0, "anna:63").is_ok() && step(0, "anna:right").is_ok());
         release.send(()).unwrap();
         let mut waiter =
             Waiter { background: &test.background, now: test.now, paused: 0, passes: true, jobs: 0 };
         others.iter().for_each(|job| assert!(waiter.wait(job.completion()).is_ok()));
         drop(others);
-        assert!(step("anna:64").is_ok(), "those that are done leave room");
+        assert!(step(64, "anna:64").is_ok(), "those that are done leave room");
+    }
+
+    #[test]
+    fn one_address_has_few_verifications_at_once_and_its_line_is_not_endless() {
+        let test = Test::new();
+        let (release, held) = mpsc::channel::<()>();
+        let work = move || held.recv().is_ok();
+        test.background.submit_cpu(JobKind::List, work).unwrap().detach();
+        let NextStep::Wait(first) = test.step(0, "anna:1") else { panic!("no place for the first") };
+        let NextStep::Wait(second) = test.step(0, "anna:2") else { panic!("no place for the second") };
+        let second_job = second.job();
+        // Its client has gone away.
+        drop(second);
+        for n in 0..64 {
+            let NextStep::Queue(job) = test.step(0, &format!("anna:a{n}")) else { panic!("{n}") };
+            assert!(Arc::ptr_eq(&job, &first.job()), "the oldest");
+        }
+        assert!(matches!(test.step(0, "anna:b"), NextStep::End(SignInOutcome::TooMany(10))));
+        assert!(matches!(test.step(0, "anna:1"), NextStep::Wait(_)), "no further guess");
+        assert!(matches!(test.step(1, "anna:right"), NextStep::Wait(_)), "another address");
+        lock(&test.sign_ins.state).verifications.stop_waiting(Origin::of(numbered(0)));
+        assert!(matches!(test.step(0, "anna:b"), NextStep::Queue(_)), "one waits no more");
+
+        release.send(()).unwrap();
+        let mut waiter =
+            Waiter { background: &test.background, now: test.now, paused: 0, passes: true, jobs: 0 };
+        assert!(waiter.wait(first.completion()).is_ok() && waiter.wait(second_job.completion()).is_ok());
+        let NextStep::Wait(_third) = test.step(0, "anna:c") else { panic!("no place") };
+        let NextStep::Wait(_fourth) = test.step(0, "anna:d") else { panic!("no place") };
+        (0..64).for_each(|_| lock(&test.sign_ins.state).verifications.stop_waiting(Origin::of(numbered(0))));
+    }
+
+    /// Another client for each number.
+    fn numbered(number: usize) -> PeerAddress {
+        PeerAddress::Ip([10, 0, 0, u8::try_from(number).unwrap()].into())
     }
 
     fn users(lines: &[(&str, &str)]) -> Arc<Users> {
@@ -387,6 +437,15 @@ mod tests {
                 jobs: 0,
                 paused: 0,
             }
+        }
+
+        /// The first step of a request of another client for each number.
+        fn step(&self, number: usize, credentials: &str) -> NextStep {
+            let credentials = read(credentials);
+            let client = numbered(number);
+            let request = SignInRequest { file: 0, credentials: &credentials, client };
+            let comparison = self.sign_ins.comparison(&request);
+            self.sign_ins.next_step(&request, comparison.as_ref(), false, self.now, &self.background)
         }
 
         fn check(&mut self, credentials: &str) -> SignInOutcome {
