@@ -127,9 +127,9 @@ impl Background {
         self.disk.as_ref().ok_or(QueueFull)?.submit(kind, (root, order), work)
     }
 
-    /// Has a thread do what burns CPU, in turn: compression, which takes the longest and no request waits for,
-    /// and passwords, with which clients could keep the threads busy. All else goes before these, but only
-    /// every other time.
+    /// Has a thread do what burns CPU. In turn are compression, which takes the longest and which no request
+    /// waits for, and passwords, with which clients could keep the threads busy. All else goes before these,
+    /// but only every other time.
     ///
     /// # Errors
     /// [`QueueFull`], also where there are no threads.

@@ -230,13 +230,17 @@ fn shared_caches_keep_nothing_of_a_protected_path() {
 #[test]
 fn health_paths_need_no_sign_in_and_open_nothing_else() {
     let settings = "auth = { realm = 'staff', users_file = 'USERS/users', health = ['/health', '/no/'] }\n\
-                    [[location]]\npath = '/'\nfind_by_name = true\n";
+                    [[location]]\npath = '/'\nfind_by_name = true\n\
+                    [[location]]\npath = '/x y'\n\
+                    auth = { realm = 'staff', users_file = 'USERS/users', health = ['/x y/', '/x y/h'] }\n";
     let server = Protected::start(settings, &[]);
     server.get("/health").is(200, "health\n");
     assert_eq!(server.get("/health").field("cache-control"), None);
     server.get("/%68ealth").has_status(&[200]);
-    server.get("/no").has_status(&[404]);
-    for target in ["/health/x", "/healthy", "/Health", "/", "/?=health", "/x/health"] {
+    for target in ["/no", "/x%20y", "/x%20y/", "/x%20y/%68"] {
+        server.get(target).has_status(&[404]);
+    }
+    for target in ["/x%20y/health", "/health/x", "/healthy", "/Health", "/", "/?=health", "/x/health"] {
         is_refused(&server.get(target));
     }
     server.get_with("/x/health", RIGHT).has_status(&[200]);
@@ -445,6 +449,19 @@ fn mistakes_are_said_with_their_place() {
         ("auth = { realm = 'a', user_file = 'a' }", "auth.user_file: unknown key (did you mean users_file?)"),
         ("auth = { realm = 'a', users_file = 'a', health = '/x' }", "auth.health: is a string"),
         ("auth = { realm = 'a', users_file = 'a', health = ['x'] }", "auth.health: invalid value \"x\""),
+        (
+            "auth = { realm = 'a', users_file = 'a', health = ['/%68'] }",
+            "invalid value \"/%68\" (expected a path w",
+        ),
+        ("auth = { realm = 'a', users_file = 'a', health = ['/a/../b'] }", "invalid value \"/a/../b\""),
+        ("auth = { realm = 'a', users_file = 'a', health = ['/./b'] }", "invalid value \"/./b\""),
+        ("auth = { realm = 'a', users_file = 'a', health = ['/..'] }", "invalid value \"/..\""),
+        ("auth = { realm = 'a', users_file = 'a', health = ['/b', '//x'] }", "invalid value \"//x\""),
+        ("auth = { realm = 'a', users_file = 'a', health = ['/x//'] }", "invalid value \"/x//\""),
+        (
+            "[[location]]\npath = '/a'\nauth = { realm = 'a', users_file = 'a', health = ['/a/b', '/ab'] }",
+            "auth.health: /ab is outside the location",
+        ),
         ("auth = { realm = 'a', users_file = 'a', health = [] }", "auth.health: is empty"),
     ] {
         let refusal = refused(&format!("{text}\n"));
@@ -534,11 +551,11 @@ fn a_dump_has_what_was_set() {
     let files = Tree::empty();
     let file = files.file(
         "may.toml",
-        "[[location]]\npath = '/a'\nauth = { realm = 'a\"b', users_file = '/u', health = ['/x'] }\n\
+        "[[location]]\npath = '/a'\nauth = { realm = 'a\"b', users_file = '/u', health = ['/a/x'] }\n\
          [[location]]\npath = '/b'\nauth = false\n",
     );
     let dump = run_with(&["-T", "-c", file.to_str().unwrap()]).output;
-    for line in ["auth = { realm = \"a\\\"b\", users_file = \"/u\", health = [\"/x\"] }", "auth = false"] {
+    for line in ["auth = { realm = \"a\\\"b\", users_file = \"/u\", health = [\"/a/x\"] }", "auth = false"] {
         assert!(dump.contains(line), "{dump}");
     }
 }

@@ -14,6 +14,11 @@ pub fn check(location: &LocationSettings, places: &KeyPlaces) -> Result<(), Faul
     if response.is_some_and(|response| response.status == 204 && response.body.is_some()) {
         return Err(places.fault("return.body", "is not allowed with status 204"));
     }
+    if let Some(Some(auth)) = &location.scope.auth
+        && let Some(path) = auth.health_outside(&location.path)
+    {
+        return Err(places.fault("auth.health", format!("{path} is outside the location")));
+    }
     let redirects = response.is_some_and(|response| (300..400).contains(&response.status));
     let fields = &location.scope.headers.0;
     let target = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("location"));

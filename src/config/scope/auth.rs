@@ -7,6 +7,7 @@ use crate::config::file_value::FileValue;
 use crate::config::show::string;
 use crate::config::source_map::Fault;
 use crate::config::table_key::{self, KeyPlaces, ReadKey, TableKey};
+use crate::http::target::SitePath;
 
 /// Who is let in, and where that is asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub struct AuthSettings {
     pub realm: String,
     /// The file with the users and their hashes.
     pub users_file: PathBuf,
-    /// Paths that need no sign-in: a slash and whole names, decoded.
+    /// Paths that need no sign-in: a slash and whole names, decoded. A slash at the end does not count.
     pub health: Vec<String>,
 }
 
@@ -51,8 +52,9 @@ const KEYS: &[TableKey<AuthSettings>] = &[
         name: "health",
         takes: "a list of strings: [PATH]",
         read: ReadKey::List(|auth, text| {
-            if !text.starts_with('/') || text.contains(char::is_control) {
-                return Err("expected a path, for example /health".to_owned());
+            if !is_site_path(text) || text.contains(char::is_control) {
+                let why = "expected a path without escapes and empty, . or .. names, for example /health";
+                return Err(why.to_owned());
             }
             auth.health.push(text.to_owned());
             Ok(())
@@ -102,8 +104,28 @@ impl AuthSettings {
         Ok(Some(auth))
     }
 
+    /// A path that needs no sign-in, but is not beneath this one, the path of the location that names it. No
+    /// request would be one of both.
+    pub fn health_outside(&self, location: &str) -> Option<&str> {
+        let is_beneath = |path: &&String| {
+            let rest = path.strip_prefix(location.trim_end_matches('/'));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.health.iter().find(|path| !is_beneath(path)).map(String::as_str)
+    }
+
     /// The value in TOML.
     pub fn show(auth: &Option<AuthSettings>) -> String {
         auth.as_ref().map_or_else(|| "false".to_owned(), |auth| table_key::inline(KEYS, auth))
     }
+}
+
+/// True if a request of this path is compared with the same bytes: nothing to decode or to resolve.
+fn is_site_path(text: &str) -> bool {
+    let path = SitePath::parse(text.as_bytes());
+    // A slash at the end does not count.
+    path.is_ok_and(|path| {
+        let names = text.strip_prefix('/').map(|names| names.strip_suffix('/').unwrap_or(names));
+        names.is_some_and(|names| names.as_bytes() == path.as_bytes())
+    })
 }
