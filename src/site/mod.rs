@@ -34,7 +34,7 @@ pub mod hosts;
 pub mod listing;
 pub mod location;
 pub mod locations;
-mod methods;
+mod method_response;
 mod miss_response;
 mod negotiation;
 mod prepared_response;
@@ -78,9 +78,9 @@ use hosts::Hosts;
 use listing::entries::ListedDirectory;
 use listing::{ListingRequest, Listings};
 use location::Location;
-use methods::{options_response, wrong_method};
+use method_response::{options_response, wrong_method};
 use miss_response::miss_response;
-use routing::{RoutedSite, Routing};
+use routing::{RoutedResponse, RoutedSite, Routing};
 use rules::Rules;
 use site_files::SiteFiles;
 
@@ -155,8 +155,9 @@ impl Site {
         if !is_served {
             return Answer { response: wrong_method(), log, user: None, counted };
         }
-        let response = self.respond((rules, location), &path, (request, client), (&mut now, waiter));
-        Answer { response, log, user: None, counted }
+        let RoutedResponse { response, user } =
+            self.respond((rules, location), &path, (request, client), (&mut now, waiter));
+        Answer { response, log, user, counted }
     }
 
     /// Step 5, and all after it.
@@ -171,13 +172,34 @@ impl Site {
     ) -> Answer {
         let signed_in = protection.admit(request, client, now, self.sign_in_tools(waiter));
         let mut response = match &signed_in {
-            Err(outcome) => self.finish(protection.refusal(*outcome), parts, request, (now, waiter)),
+            Err(outcome) => {
+                let refusal = protection.refusal(*outcome);
+                self.finish_refusal(refusal, parts, path, (request, client), (now, waiter))
+            }
             Ok(_) if request.method == Method::Other => wrong_method(),
-            Ok(_) => self.respond(parts, path, (request, client), (now, waiter)),
+            Ok(_) => self.respond(parts, path, (request, client), (now, waiter)).response,
         };
         cache_control::make_private(&mut response);
         let (log, counted) = (parts.0.log_of(parts.1), parts.0.counted);
         Answer { response, log, user: signed_in.ok(), counted }
+    }
+
+    /// Steps 9 and 10 of a request that is not let in.
+    fn finish_refusal(
+        &self,
+        refusal: SiteResponse,
+        (rules, location): (&Rules, &Location),
+        path: &SitePath<'_>,
+        (request, client): (&Request<'_>, PeerAddress),
+        (now, waiter): (&mut Now, &mut dyn JobWaiter),
+    ) -> SiteResponse {
+        let mut response = self.complete(refusal, (rules, location), request, (now, waiter));
+        if location.header_rules.is_some() && request.method != Method::Other {
+            // Those of `_headers` do not apply to errors.
+            let routing = Routing { site: self, rules, files: None, request, client };
+            routing.rule_fields(&mut response, path, location);
+        }
+        response
     }
 
     fn sign_in_tools<'a>(&'a self, waiter: &'a mut dyn JobWaiter) -> SignInTools<'a> {
@@ -192,7 +214,7 @@ impl Site {
         path: &SitePath<'_>,
         (request, client): (&Request<'_>, PeerAddress),
         (now, waiter): (&mut Now, &mut dyn JobWaiter),
-    ) -> SiteResponse {
+    ) -> RoutedResponse {
         let (rules, location) = parts;
         let files = rules.site_files.as_ref().map(|files| files.rules(&self.store, now, waiter));
         if location.routes.is_some() || location.header_rules.is_some() || files.is_some() {
@@ -206,7 +228,7 @@ impl Site {
                 self.found_response(parts, path, request, found, (now, waiter))
             }
         };
-        self.complete(response, parts, request, (now, waiter))
+        RoutedResponse { response: self.complete(response, parts, request, (now, waiter)), user: None }
     }
 
     /// Step 7. `now` becomes the time after a wait, so that no field of the response is of before it.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::Site;
 use super::answer::SiteResponse;
+use super::auth::protection::Protection;
 use super::file_lookup::FoundFile;
 use super::location::Location;
 use super::routing::RoutedSite;
 use super::rules::Rules;
-use super::{Site, cache_control};
 use crate::background::JobWaiter;
 use crate::http::request::Request;
 use crate::http::target::SitePath;
@@ -62,17 +63,15 @@ impl RoutedSite for Site {
         self.store.get(key, &location.directory, now, waiter)
     }
 
-    fn refuse(
+    fn admit(
         &self,
+        protection: &Protection,
         parts: (&Rules, &Location),
-        path: &SitePath<'_>,
         (request, client): (&Request<'_>, PeerAddress),
         (now, waiter): (&mut Now, &mut dyn JobWaiter),
-    ) -> Option<SiteResponse> {
-        let protection = parts.1.protection(path)?;
-        let outcome = protection.admit(request, client, now, self.sign_in_tools(waiter)).err()?;
-        let mut response = self.finish(protection.refusal(outcome), parts, request, (now, waiter));
-        cache_control::make_private(&mut response);
-        Some(response)
+    ) -> Result<Box<[u8]>, Box<SiteResponse>> {
+        protection.admit(request, client, now, self.sign_in_tools(waiter)).map_err(|outcome| {
+            Box::new(self.complete(protection.refusal(outcome), parts, request, (now, waiter)))
+        })
     }
 }

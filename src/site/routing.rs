@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::answer::SiteResponse;
+use super::auth::protection::Protection;
 use super::file_lookup::FoundFile;
 use super::file_response::page_response;
 use super::location::Location;
@@ -72,15 +73,34 @@ pub trait RoutedSite {
         waiter: &mut dyn JobWaiter,
     ) -> Result<Arc<Entry>, Miss>;
 
-    /// Steps 4 and 5 after a rewrite: the response, if the new path asks for a sign-in that the request
-    /// lacks.
-    fn refuse(
+    /// Step 5 after a rewrite: the name of the user who has signed in, if `protection`, that of the new path,
+    /// lets the request in.
+    ///
+    /// # Errors
+    /// The response of a request that is not let in.
+    fn admit(
         &self,
+        protection: &Protection,
         parts: (&Rules, &Location),
-        path: &SitePath<'_>,
         asked: (&Request<'_>, PeerAddress),
         wait: (&mut Now, &mut dyn JobWaiter),
-    ) -> Option<SiteResponse>;
+    ) -> Result<Box<[u8]>, Box<SiteResponse>>;
+}
+
+/// What a request has after its rules.
+pub struct RoutedResponse {
+    /// The response.
+    pub response: SiteResponse,
+    /// The name of the user who has signed in where a rewrite leads.
+    pub user: Option<Box<[u8]>>,
+}
+
+/// What became of the sign-ins that rewrites ask for.
+#[derive(Default)]
+struct RewriteSignIn {
+    /// True if one was asked for.
+    is_asked: bool,
+    user: Option<Box<[u8]>>,
 }
 
 /// A request of a host that has rules.
@@ -124,22 +144,26 @@ impl Routing<'_> {
         asked: &Location,
         now: &mut Now,
         waiter: &mut dyn JobWaiter,
-    ) -> SiteResponse {
-        let mut is_private = false;
-        let mut response = self.follow(path, &mut is_private, now, waiter);
-        let host = authority(self.request);
-        ruled_fields::apply(&mut response, asked, self.files, (path, host));
-        if is_private {
+    ) -> RoutedResponse {
+        let mut sign_in = RewriteSignIn::default();
+        let mut response = self.follow(path, &mut sign_in, now, waiter);
+        self.rule_fields(&mut response, path, asked);
+        if sign_in.is_asked {
             cache_control::make_private(&mut response);
         }
-        response
+        RoutedResponse { response, user: sign_in.user }
     }
 
-    /// Steps 4 to 9. `is_private` becomes true where a rewrite leads to what asks for a sign-in.
+    /// Step 10. `asked` is the location of the path.
+    pub fn rule_fields(&self, response: &mut SiteResponse, path: &SitePath<'_>, asked: &Location) {
+        ruled_fields::apply(response, asked, self.files, (path, authority(self.request)));
+    }
+
+    /// Steps 4 to 9. `sign_in` is filled where a rewrite leads to what asks for one.
     fn follow(
         &self,
         path: &SitePath<'_>,
-        is_private: &mut bool,
+        sign_in: &mut RewriteSignIn,
         now: &mut Now,
         waiter: &mut dyn JobWaiter,
     ) -> SiteResponse {
@@ -152,10 +176,17 @@ impl Routing<'_> {
             let path = target.as_ref().unwrap_or(path);
             let parts = (rules, rules.location(path));
             // The access list counts before, so that a client that it refuses can't try passwords.
-            if rewritten.is_some() && parts.1.allows(client) && parts.1.protection(path).is_some() {
-                *is_private = true;
-                if let Some(refusal) = site.refuse(parts, path, (request, client), (now, waiter)) {
-                    return refusal;
+            let protection =
+                parts.1.protection(path).filter(|_| rewritten.is_some() && parts.1.allows(client));
+            if let Some(protection) = protection {
+                sign_in.is_asked = true;
+                match site.admit(protection, parts, (request, client), (now, waiter)) {
+                    Ok(user) => sign_in.user = Some(user),
+                    Err(refusal) => {
+                        // Who was let in before is not who gets this.
+                        sign_in.user = None;
+                        return *refusal;
+                    }
                 }
             }
             let response = match parts.1.own_response(client) {

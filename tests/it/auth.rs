@@ -159,6 +159,27 @@ fn a_page_for_401_keeps_the_challenge() {
 }
 
 #[test]
+fn header_rules_apply_to_what_is_not_let_in() {
+    let settings = format!(
+        "{STAFF}[[header]]\npath = '/**'\nset = {{ X-Rule = 'let in' }}\n\
+         [[header]]\npath = '/**'\nstatus = [401]\nset = {{ X-Refused = 'yes', Cache-Control = 'public' }}\n"
+    );
+    let server = Protected::start(&settings, &[]);
+    for fields in ["", WRONG] {
+        let refused = server.get_with("/a.txt", fields);
+        refused.has_status(&[401]);
+        assert_eq!(refused.all("www-authenticate"), [CHALLENGE]);
+        assert_eq!((refused.field("x-refused"), refused.field("x-rule")), (Some("yes"), None));
+        assert_eq!(refused.all("cache-control"), ["public", "private"]);
+    }
+    let allowed = server.get_with("/a.txt", RIGHT);
+    assert_eq!((allowed.field("x-rule"), allowed.field("x-refused")), (Some("let in"), None));
+    let refused = server.ask("POST /a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    refused.has_status(&[401]);
+    assert_eq!(refused.field("x-refused"), None, "a method without header rules");
+}
+
+#[test]
 fn no_page_of_a_protected_path_is_sent_for_an_open_one() {
     let settings = format!(
         "{STAFF}fallback = '/index.html'\n\
@@ -479,11 +500,15 @@ fn the_access_log_has_the_user() {
         ("json", "\"user\":\"anna\",", "\"method\":\"GET\"", "\"user\":\"ben b\","),
     ] {
         let flags = ["--access-log", log.to_str().unwrap(), "--access-format", format];
-        let server = Protected::start(STAFF, &flags);
+        let rules = "[[rewrite]]\nfrom = '/in/*'\nto = '/staff/:splat'\n\
+                     [[location]]\npath = '/in'\nauth = false\n";
+        let server = Protected::start(&format!("{STAFF}{rules}"), &flags);
         server.replace("users", &format!("{ANNA}\n{spaced}\n"));
         server.becomes("/a.txt", "Authorization: Basic YmVuIGI6b3RoZXI=\r\n", 200);
         server.get_with("/a.txt?anna", RIGHT).has_status(&[200]);
         server.get_with("/a.txt?none", WRONG).has_status(&[401]);
+        server.get_with("/in/s.txt?rewritten", RIGHT).has_status(&[200]);
+        server.get_with("/in/s.txt?unknown", UNKNOWN).has_status(&[401]);
         let has = |target: &str, wanted: &str| {
             eventually(&format!("{wanted} in the line of {target}"), || {
                 let text = fs::read_to_string(&log).unwrap_or_default();
@@ -492,9 +517,13 @@ fn the_access_log_has_the_user() {
         };
         has("?anna", anna);
         has("?none", none);
+        has("?rewritten", anna);
+        has("?unknown", none);
         has("/a.txt", spaced_name);
         let text = fs::read_to_string(&log).unwrap();
-        assert!(!text.lines().any(|line| line.contains("?none") && line.contains("anna")), "{text}");
+        for (target, user) in [("?none", "anna"), ("?unknown", "zoe")] {
+            assert!(!text.lines().any(|line| line.contains(target) && line.contains(user)), "{text}");
+        }
         fs::remove_file(&log).unwrap();
     }
 }

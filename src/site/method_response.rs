@@ -1,4 +1,4 @@
-//! The responses to methods that get no file.
+//! The responses that depend on the method of a request alone: to OPTIONS, and to those that are not served.
 
 use super::answer::{Answer, SiteResponse};
 use super::error_page;
