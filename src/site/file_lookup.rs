@@ -39,6 +39,16 @@ pub enum FoundFile {
     Elsewhere(SitePath<'static>, Arc<Entry>),
 }
 
+impl FoundFile {
+    /// This, sent for the path that was asked for, as a page is that a rule has led to.
+    #[must_use]
+    pub fn here(self) -> FoundFile {
+        match self {
+            FoundFile::Here(entry) | FoundFile::Elsewhere(_, entry) => FoundFile::Here(entry),
+        }
+    }
+}
+
 impl FileLookup<'_, '_> {
     /// The file for a path.
     ///

@@ -205,15 +205,8 @@ impl Routing<'_> {
                         }
                         Routed::Response(response) => response,
                         Routed::Here(found) => {
-                            let found =
-                                found.unwrap_or_else(|| site.entry(parts, path, request, now, waiter));
-                            // A page that a rule has led to is sent for the path that was asked for.
-                            let found = match found {
-                                Ok(FoundFile::Elsewhere(_, entry)) if rewritten.is_some() => {
-                                    Ok(FoundFile::Here(entry))
-                                }
-                                found => found,
-                            };
+                            let found = found.unwrap_or_else(find);
+                            let found = if rewritten.is_some() { found.map(FoundFile::here) } else { found };
                             site.content(parts, path, request, found, (now, waiter))
                         }
                     }
@@ -221,12 +214,17 @@ impl Routing<'_> {
             };
             return site.finish(response, parts, request, (now, waiter));
         }
-        // Clients must not fill the log.
-        let level = if rules.rewrites.is_due(now.tick) { ::log::Level::Warn } else { ::log::Level::Debug };
-        let asked = self.request.target.path.escape_ascii();
-        ::log::log!(level, "more than {MAX_REWRITES} rewrites of {asked}");
+        self.log_too_many_rewrites(*now);
         let response = error_page::response(Status::INTERNAL_SERVER_ERROR, b"");
         site.finish(response, (rules, rules.location(path)), self.request, (now, waiter))
+    }
+
+    /// Logs that a request was rewritten too often. Clients must not fill the log.
+    fn log_too_many_rewrites(&self, now: Now) {
+        let level =
+            if self.rules.rewrites.is_due(now.tick) { ::log::Level::Warn } else { ::log::Level::Debug };
+        let asked = self.request.target.path.escape_ascii();
+        ::log::log!(level, "more than {MAX_REWRITES} rewrites of {asked}");
     }
 
     /// Step 6. `find` looks for the file at the path.
