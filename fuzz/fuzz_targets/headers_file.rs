@@ -4,12 +4,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use mayhttpd::http::field_name;
-use mayhttpd::routing::header_rules::{RuledResponse, apply};
-use mayhttpd::routing::headers_file::{HeadersFile, MAX_BLOCKS};
+use mayhttpd::routing::header_rules::{MAX_HEADER_RULES, RuledResponse, apply};
+use mayhttpd::routing::headers_file::HeadersFile;
 
 fuzz_target!(|bytes: &[u8]| {
     let file = HeadersFile::parse(bytes);
-    assert!(file.rules.0.len() <= MAX_BLOCKS);
+    assert!(file.rules.0.len() <= MAX_HEADER_RULES);
     let response = RuledResponse { path: b"a/b.js", directory: false, host: b"a.example", status: 200 };
     let changes = file.rules.changes(&response);
     assert!(

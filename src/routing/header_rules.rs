@@ -105,6 +105,12 @@ pub struct RuledResponse<'a> {
     pub status: u16,
 }
 
+/// The most rules of a list, because a response is compared with all of them.
+pub const MAX_HEADER_RULES: usize = 1000;
+
+/// The most rules of a list whose paths have a wildcard before their end; see [`PathGlob::is_slow`].
+pub const MAX_SLOW_RULES: usize = 200;
+
 /// Rules in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderRules(pub Vec<HeaderRule>);
@@ -117,17 +123,26 @@ impl HeaderRules {
         }
         let path = [b"/", response.path].concat();
         let host = host_condition::comparable(response.host);
-        let rules = self.0.iter().filter(|rule| {
-            rule.host.as_ref().is_none_or(|condition| condition.matches(&host))
+        let mut changes = Vec::new();
+        for rule in &self.0 {
+            let is_covered = |change: &&FieldChange| rule.statuses.covers(response.status, change.name());
+            let mut covered = rule.changes.iter().filter(is_covered).peekable();
+            // The path comes last, because it is what takes time.
+            if covered.peek().is_some()
+                && rule.host.as_ref().is_none_or(|condition| condition.matches(&host))
                 && rule.path.matches(&path, response.directory)
-        });
-        rules
-            .flat_map(|rule| {
-                let covered = |change: &&FieldChange| rule.statuses.covers(response.status, change.name());
-                rule.changes.iter().filter(covered)
-            })
-            .collect()
+            {
+                changes.extend(covered);
+            }
+        }
+        changes
     }
+}
+
+/// The number of the first rule that is one slow one more than [`MAX_SLOW_RULES`].
+pub fn first_too_slow<'a>(rules: impl Iterator<Item = &'a HeaderRule>) -> Option<usize> {
+    let mut slow = rules.enumerate().filter(|(_, rule)| rule.path.is_slow());
+    slow.nth(MAX_SLOW_RULES).map(|(nth, _)| nth)
 }
 
 /// Makes changes to rendered field lines. What `Vary` names before them stays: the server chose the content

@@ -13,16 +13,15 @@
 //! apply to responses of 2xx and 3xx, 304 included, and not to errors: a page that is missing for a moment
 //! must not be kept for a year.
 
-use super::header_rules::{FieldChange, HeaderRule, HeaderRules, StatusSet};
+use super::header_rules::{
+    FieldChange, HeaderRule, HeaderRules, MAX_HEADER_RULES, MAX_SLOW_RULES, StatusSet,
+};
 use super::host_condition::HostCondition;
 use super::path_glob::PathGlob;
 use super::path_pattern::SPLAT;
 use super::redirects_file::split_host;
 use super::text_lines::{self, UnknownLines};
 use crate::http::field_name;
-
-/// The most blocks of a file, because each request is compared with all of them.
-pub const MAX_BLOCKS: usize = 1000;
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -48,20 +47,28 @@ impl HeadersFile {
     pub fn parse(bytes: &[u8]) -> HeadersFile {
         let mut file = HeadersFile::default();
         let mut block = HeaderBlock::Start;
+        let mut slow = 0;
         for (number, line) in text_lines::split(bytes, &mut file.unknown) {
             let line = line.trim_start();
             let rules = &mut file.rules.0;
             let fault =
                 if line.starts_with('/') || line.starts_with("https://") || line.starts_with("http://") {
-                    if rules.len() == MAX_BLOCKS {
-                        let why = format!("this line and all after it are beyond {MAX_BLOCKS} blocks");
+                    if rules.len() == MAX_HEADER_RULES {
+                        let why = format!("this line and all after it are beyond {MAX_HEADER_RULES} blocks");
                         file.unknown.push(number, why);
                         break;
                     }
                     block = HeaderBlock::Skipped;
-                    parse_path(line).map(|(rule, names)| {
+                    parse_path(line).and_then(|(rule, names)| {
+                        if rule.path.is_slow() {
+                            if slow == MAX_SLOW_RULES {
+                                return Err(too_slow());
+                            }
+                            slow += 1;
+                        }
                         rules.push(rule);
                         block = HeaderBlock::Known(names);
+                        Ok(())
                     })
                 } else {
                     match (&block, rules.last_mut()) {
@@ -80,6 +87,10 @@ impl HeadersFile {
         file.rules.0.retain(|rule| !rule.changes.is_empty());
         file
     }
+}
+
+fn too_slow() -> String {
+    format!("is one more than {MAX_SLOW_RULES} blocks with a wildcard before the end of their path")
 }
 
 fn parse_path(line: &str) -> Result<(HeaderRule, Vec<String>), String> {
@@ -209,7 +220,12 @@ https://www.example.org/:page
         }
         let file = HeadersFile::parse(b"X: 1\n");
         assert!(file.unknown.lines[0].why.contains("before the first field"));
-        let file = HeadersFile::parse("/a\n X: 1\n".repeat(MAX_BLOCKS + 1).as_bytes());
-        assert_eq!((file.rules.0.len(), file.unknown.lines.len()), (MAX_BLOCKS, 1));
+        let file = HeadersFile::parse("/a\n X: 1\n".repeat(MAX_HEADER_RULES + 1).as_bytes());
+        assert_eq!((file.rules.0.len(), file.unknown.lines.len()), (MAX_HEADER_RULES, 1));
+        // What takes long to compare is bounded too, and leaves the others.
+        let slow = "/*.a\n X: 1\n".repeat(MAX_SLOW_RULES + 2);
+        let file = HeadersFile::parse(format!("{slow}/a\n X: 1\n/*\n X: 1\n").as_bytes());
+        assert_eq!((file.rules.0.len(), file.unknown.lines.len()), (MAX_SLOW_RULES + 2, 2));
+        assert!(file.unknown.lines[0].why.contains("one more than 200 blocks with a wildcard"));
     }
 }

@@ -1,13 +1,18 @@
 //! The `path` of a header rule: a glob, or a pattern of `_headers`.
 //!
-//! A match takes time linear in the path: all positions in the glob that the path so far can have reached are
-//! kept as bits, at most [`MAX_LENGTH`] of them, and nothing is tried twice.
+//! A match takes time linear in the path, however many stars there are: all positions in the glob that the
+//! path so far can have reached are kept as bits, and each byte of the path moves all of them at once.
+
+use std::collections::BTreeSet;
 
 use super::escapes;
 use super::path_pattern::name_length;
 
 /// The most characters of a glob.
 pub const MAX_LENGTH: usize = 255;
+
+/// The most wildcards and placeholders of a glob.
+pub const MAX_WILDCARDS: usize = 8;
 
 /// Words of the bits; there is one position more than parts.
 const WORDS: usize = (MAX_LENGTH + 1).div_ceil(64);
@@ -17,7 +22,25 @@ const WORDS: usize = (MAX_LENGTH + 1).div_ceil(64);
 pub struct PathGlob {
     /// What every match begins with.
     prefix: Box<[u8]>,
-    parts: Vec<Part>,
+    /// What comes after it.
+    rest: GlobRest,
+}
+
+/// The parts of a glob from its first wildcard on, as sets of their positions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct GlobRest {
+    /// The number of parts, which is the position of the end.
+    end: usize,
+    /// The bytes that parts stand for.
+    bytes: Box<[u8]>,
+    /// The positions of the parts of each of these bytes.
+    places: Box<[Positions]>,
+    /// The positions of the parts that stand for one byte that is no slash.
+    name: Positions,
+    /// Those that stand for any number of bytes.
+    all: Positions,
+    /// Those, and those that stand for any number of bytes that are no slashes.
+    stars: Positions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,21 +103,23 @@ impl PathGlob {
     /// True if the path of a request matches: decoded, with a slash at its beginning and without one at its
     /// end. If the request has that too, `directory` is true, and either form may match.
     pub fn matches(&self, path: &[u8], directory: bool) -> bool {
+        self.matches_counted(path, directory).0
+    }
+
+    /// The same, with the number of words of bits that it took.
+    fn matches_counted(&self, path: &[u8], directory: bool) -> (bool, usize) {
         let has_slash = directory && path != b"/";
-        let end = self.parts.len();
-        let mut reached = Positions::default();
-        self.reach(&mut reached, 0);
         let Some(rest) = path.strip_prefix(&*self.prefix) else {
             // The slash may be the last one of the prefix.
-            return has_slash && self.prefix.strip_suffix(b"/") == Some(path) && reached.has(end);
+            let is_prefix = has_slash && self.prefix.strip_suffix(b"/") == Some(path);
+            return (is_prefix && self.rest.start().has(self.rest.end), 0);
         };
-        for &byte in rest {
-            reached = self.step(&reached, byte);
-            if reached.is_empty() {
-                return false;
-            }
-        }
-        reached.has(end) || has_slash && self.step(&reached, b'/').has(end)
+        self.rest.matches(rest, has_slash)
+    }
+
+    /// True if a match looks at more of a path than the literal beginning of the glob.
+    pub fn is_slow(&self) -> bool {
+        self.rest.end > usize::from(self.rest.all.has(0))
     }
 
     fn new(parts: &[Part]) -> Result<PathGlob, String> {
@@ -109,31 +134,85 @@ impl PathGlob {
             _ => None,
         });
         let prefix: Box<[u8]> = literal.collect();
-        Ok(PathGlob { parts: parts[prefix.len()..].to_vec(), prefix })
+        let mut rest: Vec<Part> = Vec::new();
+        for &part in &parts[prefix.len()..] {
+            // Of two stars side by side one is enough, so that no star leads to another one.
+            match (rest.last_mut(), part) {
+                (Some(Part::All), Part::Names | Part::All) | (Some(Part::Names), Part::Names) => {}
+                (Some(last @ Part::Names), Part::All) => *last = Part::All,
+                _ => rest.push(part),
+            }
+        }
+        let wildcards = rest.iter().filter(|part| matches!(part, Part::Names | Part::All)).count();
+        if wildcards > MAX_WILDCARDS {
+            return Err(format!("has more than {MAX_WILDCARDS} wildcards"));
+        }
+        Ok(PathGlob { rest: GlobRest::new(&rest), prefix })
+    }
+}
+
+impl GlobRest {
+    /// These parts, of which no two stars are side by side.
+    fn new(parts: &[Part]) -> GlobRest {
+        let of = |wanted: &dyn Fn(Part) -> bool| {
+            let mut positions = Positions::default();
+            let found = parts.iter().enumerate().filter(|(_, part)| wanted(**part));
+            found.for_each(|(at, _)| positions.add(at));
+            positions
+        };
+        let bytes =
+            parts.iter().filter_map(|part| if let Part::Byte(byte) = part { Some(*byte) } else { None });
+        let bytes: BTreeSet<u8> = bytes.collect();
+        GlobRest {
+            end: parts.len(),
+            places: bytes.iter().map(|&byte| of(&|part| part == Part::Byte(byte))).collect(),
+            bytes: bytes.into_iter().collect(),
+            name: of(&|part| part == Part::Name),
+            all: of(&|part| part == Part::All),
+            stars: of(&|part| matches!(part, Part::Names | Part::All)),
+        }
     }
 
-    /// Marks a position, and those behind stars that may stand for nothing.
-    fn reach(&self, positions: &mut Positions, mut at: usize) {
-        positions.add(at);
-        while matches!(self.parts.get(at), Some(Part::Names | Part::All)) {
-            at += 1;
-            positions.add(at);
+    /// The positions before the first byte.
+    fn start(&self) -> Positions {
+        let mut start = Positions::default();
+        start.add(0);
+        self.beyond_stars(start)
+    }
+
+    /// These positions, and those behind stars that may stand for nothing.
+    fn beyond_stars(&self, positions: Positions) -> Positions {
+        positions.or(positions.and(self.stars).next())
+    }
+
+    /// True if the rest of a path matches, with the number of words of bits that it took. With `has_slash` a
+    /// slash at its end may be there or not.
+    fn matches(&self, path: &[u8], has_slash: bool) -> (bool, usize) {
+        let mut reached = self.start();
+        let mut steps = 0;
+        for &byte in path {
+            // What ends in a star for any bytes matches, whatever comes.
+            if reached.and(self.all).next().has(self.end) {
+                return (true, steps);
+            }
+            reached = self.step(reached, byte);
+            steps += WORDS;
+            if reached.is_empty() {
+                return (false, steps);
+            }
         }
+        (reached.has(self.end) || has_slash && self.step(reached, b'/').has(self.end), steps)
     }
 
     /// The positions after one more byte.
-    fn step(&self, reached: &Positions, byte: u8) -> Positions {
-        let mut next = Positions::default();
-        for at in reached.all() {
-            match self.parts.get(at) {
-                Some(Part::Byte(expected)) if *expected == byte => self.reach(&mut next, at + 1),
-                Some(Part::Name) if byte != b'/' => self.reach(&mut next, at + 1),
-                Some(Part::Names) if byte != b'/' => self.reach(&mut next, at),
-                Some(Part::All) => self.reach(&mut next, at),
-                _ => {}
-            }
-        }
-        next
+    fn step(&self, reached: Positions, byte: u8) -> Positions {
+        let place = memchr::memchr(byte, &self.bytes).map(|at| self.places[at]).unwrap_or_default();
+        let (moving, staying) = match byte {
+            b'/' => (place, self.all),
+            _ => (place.or(self.name), self.stars),
+        };
+        let moved = reached.and(moving).next().or(reached.and(staying));
+        self.beyond_stars(moved)
     }
 }
 
@@ -152,7 +231,7 @@ fn literal<'a>(text: &'a str, parts: &mut Vec<Part>) -> Result<&'a str, String> 
 }
 
 /// A set of positions in a glob.
-#[derive(Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Positions([u64; WORDS]);
 
 impl Positions {
@@ -160,24 +239,28 @@ impl Positions {
         self.0[at / 64] |= 1 << (at % 64);
     }
 
-    fn has(&self, at: usize) -> bool {
+    fn has(self, at: usize) -> bool {
         self.0[at / 64] >> (at % 64) & 1 == 1
     }
 
-    fn is_empty(&self) -> bool {
+    fn is_empty(self) -> bool {
         self.0 == [0; WORDS]
     }
 
-    fn all(&self) -> impl Iterator<Item = usize> {
-        self.0.iter().enumerate().flat_map(|(word, &bits)| {
-            let mut rest = bits;
-            std::iter::from_fn(move || {
-                let bit = rest.trailing_zeros() as usize;
-                // Clears the lowest bit.
-                rest &= rest.wrapping_sub(1);
-                (bit < 64).then_some(word * 64 + bit)
-            })
-        })
+    fn and(self, other: Positions) -> Positions {
+        Positions(std::array::from_fn(|word| self.0[word] & other.0[word]))
+    }
+
+    fn or(self, other: Positions) -> Positions {
+        Positions(std::array::from_fn(|word| self.0[word] | other.0[word]))
+    }
+
+    /// Each position plus one.
+    fn next(self) -> Positions {
+        Positions(std::array::from_fn(|word| {
+            let carried = if word == 0 { 0 } else { self.0[word - 1] >> 63 };
+            self.0[word] << 1 | carried
+        }))
     }
 }
 
@@ -253,13 +336,51 @@ mod tests {
     }
 
     #[test]
-    fn many_stars_try_nothing_twice() {
-        // With backtracking this would not end.
-        for star in ["*a", "**a"] {
-            let glob = PathGlob::parse(&format!("/{}b", star.repeat(60))).unwrap();
-            let path = format!("/{}", "a".repeat(8000));
-            check(&glob, &path, false);
-            check(&glob, &format!("{path}b"), true);
+    fn each_byte_of_a_path_is_looked_at_once() {
+        for (glob, path, expected, most) in [
+            (format!("/{}b", "*a".repeat(8)), format!("/{}", "a".repeat(8000)), false, 8000),
+            (format!("/{}b", "**a".repeat(8)), format!("/{}", "a".repeat(8000)), false, 8000),
+            (format!("/{}b", "**a".repeat(8)), format!("/{}b", "a".repeat(8000)), true, 8001),
+            (format!("/**{}", "a".repeat(250)), format!("/{}", "a".repeat(8000)), true, 8000),
+            // Most globs need not look at all.
+            ("/assets/**".to_owned(), format!("/assets/{}", "a".repeat(8000)), true, 0),
+            ("/*/b".to_owned(), format!("/a/{}", "a".repeat(8000)), false, 3),
+            ("/b".to_owned(), "/a".repeat(4000), false, 0),
+        ] {
+            let (matches, steps) = PathGlob::parse(&glob).unwrap().matches_counted(path.as_bytes(), false);
+            assert_eq!(matches, expected, "{glob}");
+            assert!(steps <= most * WORDS, "{glob}: {steps}");
         }
+    }
+
+    #[test]
+    fn a_long_glob_goes_through_all_words() {
+        for length in [62, 63, 64, 65, 127, 128, 129, 200, 240] {
+            let name = "ab".repeat(length / 2);
+            let glob = PathGlob::parse(&format!("/*{name}*c")).unwrap();
+            check(&glob, &format!("/x{name}yc"), true);
+            check(&glob, &format!("/{name}c"), true);
+            check(&glob, &format!("/x{}c", &name[1..]), false);
+            check(&glob, &format!("/x{name}/c"), false);
+        }
+    }
+
+    #[test]
+    fn a_glob_with_its_only_wildcard_at_its_end_is_fast() {
+        for (glob, slow) in [("/a", false), ("/a/**", false), ("**", false), ("/*", true), ("/**/a", true)] {
+            assert_eq!(PathGlob::parse(glob).unwrap().is_slow(), slow, "{glob}");
+        }
+    }
+
+    #[test]
+    fn wildcards_are_bounded() {
+        let limit = "has more than 8 wildcards";
+        assert!(PathGlob::parse(&"/*".repeat(8)).is_ok());
+        assert!(PathGlob::parse(&"/*".repeat(9)).unwrap_err().contains(limit));
+        let mut names = Vec::new();
+        assert!(PathGlob::parse_line(&"/:a".repeat(8), &mut names).is_ok());
+        assert!(PathGlob::parse_line(&"/:a".repeat(9), &mut names).unwrap_err().contains(limit));
+        // Those side by side are one.
+        assert!(PathGlob::parse(&format!("/{}", "*".repeat(100))).is_ok());
     }
 }

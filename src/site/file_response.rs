@@ -37,7 +37,7 @@ pub fn choose_form(
 }
 
 /// The response to a request that gets this form of a file: 200, 206, 304, 412 or 416.
-#[inline]
+#[inline(always)]
 pub fn form_response(entry: Arc<Entry>, request: &Request<'_>, now: Now) -> SiteResponse {
     let tag = tag_for(&entry, request);
     let validators = entry.validators_by(tag);
@@ -91,6 +91,7 @@ fn not_modified(entry: &Entry, tag: TagChoice) -> SiteResponse {
     Response { status: Status::NOT_MODIFIED, fields: FieldBlock::Owned(fields), body: Body::Empty }
 }
 
+#[inline(never)]
 fn partial(entry: Arc<Entry>, range: Range<u64>, tag: TagChoice) -> SiteResponse {
     let mut fields = Vec::with_capacity(256);
     entry.write_content_fields(&mut fields, entry.content_type().as_bytes(), range.end - range.start);
@@ -103,6 +104,7 @@ fn partial(entry: Arc<Entry>, range: Range<u64>, tag: TagChoice) -> SiteResponse
     }
 }
 
+#[inline(never)]
 fn multipart(entry: Arc<Entry>, ranges: Vec<Range<u64>>, tag: TagChoice) -> SiteResponse {
     let multipart = multipart::build(ranges, entry.size, entry.content_type().clone());
     let mut fields = Vec::with_capacity(256);

@@ -207,7 +207,7 @@ impl Site {
     }
 
     /// The steps after the sign-in.
-    #[inline]
+    #[inline(always)]
     fn respond(
         &self,
         parts: (&Rules, &Location),
@@ -232,7 +232,7 @@ impl Site {
     }
 
     /// Step 7. `now` becomes the time after a wait, so that no field of the response is of before it.
-    #[inline]
+    #[inline(always)]
     fn find(
         &self,
         (rules, location): (&Rules, &Location),
@@ -253,7 +253,7 @@ impl Site {
     }
 
     /// Step 8.
-    #[inline]
+    #[inline(always)]
     fn found_response(
         &self,
         parts: (&Rules, &Location),
@@ -270,7 +270,7 @@ impl Site {
     }
 
     /// The rest of step 8, and step 9.
-    #[inline]
+    #[inline(always)]
     fn complete(
         &self,
         mut response: SiteResponse,
@@ -287,7 +287,7 @@ impl Site {
     }
 
     /// Step 8, where there is a file.
-    #[inline]
+    #[inline(always)]
     fn respond_with_file(
         &self,
         entry: Arc<Entry>,

@@ -209,6 +209,26 @@ fn rules_that_can_not_be_are_refused_with_their_place() {
 }
 
 #[test]
+fn header_rules_that_cost_each_request_too_much_are_refused() {
+    let tables = |path: &str, count: usize| {
+        format!("[[header]]\npath = '{path}'\nset = {{ A = 'b' }}\n").repeat(count)
+    };
+    let wildcards = tables(&"/*".repeat(9), 1);
+    for (text, expected) in [
+        (wildcards, "(has more than 8 wildcards)"),
+        (tables("/a", 1001), "FILE:3001:1: header: is one more than 1000 tables"),
+        (
+            tables("/*", 201) + &tables("/**", 1),
+            "FILE:601:1: header: is one more than 200 with a wildcard before the end of its path",
+        ),
+    ] {
+        let error = refused(&text);
+        assert!(error.contains(expected), "{error}");
+    }
+    site(&(tables("/*", 200) + &tables("/a/**", 800))).get("/page.html").is(200, PAGE);
+}
+
+#[test]
 fn a_dump_of_rules_is_a_file_of_the_same_rules() {
     let rules = "\
 [[rewrite]]

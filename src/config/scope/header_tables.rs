@@ -10,7 +10,9 @@ use crate::config::show::string;
 use crate::config::source_map::Fault;
 use crate::config::table_key::{self, KeyPlaces, ReadKey, TableKey};
 use crate::config::value::put;
-use crate::routing::header_rules::{FieldChange, HeaderRule, StatusSet};
+use crate::routing::header_rules::{
+    self, FieldChange, HeaderRule, MAX_HEADER_RULES, MAX_SLOW_RULES, StatusSet,
+};
 use crate::routing::path_glob::PathGlob;
 
 /// The key of the list.
@@ -92,9 +94,20 @@ impl HeaderTables {
     pub fn read(value: &FileValue) -> Result<HeaderTables, Fault> {
         let takes = format!("[[{KEY}]] above the keys of each");
         let tables = value.tables().ok_or_else(|| Fault::of(KEY, value.at, value.wrong_type(&takes)))?;
+        if let Some((at, _)) = tables.get(MAX_HEADER_RULES) {
+            let why =
+                format!("is one more than {MAX_HEADER_RULES} tables, which each response is compared with");
+            return Err(Fault::of(KEY, *at, why));
+        }
+        let places: Vec<usize> = tables.iter().map(|(at, _)| *at).collect();
         let rules: Result<_, Fault> =
             tables.into_iter().map(|(at, table)| HeaderSetting::read(table, at)).collect();
-        Ok(HeaderTables(Arc::new(rules?)))
+        let rules: Vec<HeaderSetting> = rules?;
+        if let Some(nth) = header_rules::first_too_slow(rules.iter().map(|setting| &setting.rule)) {
+            let why = format!("is one more than {MAX_SLOW_RULES} with a wildcard before the end of its path");
+            return Err(Fault::of(KEY, places[nth], why));
+        }
+        Ok(HeaderTables(Arc::new(rules)))
     }
 
     /// An empty list, which takes away what is inherited.
