@@ -19,6 +19,9 @@ use crate::http::target::SitePath;
 
 const SAMPLE: &str = "sample";
 
+/// How often all rules are tried again after some of them were taken out.
+const MAX_PASSES: usize = 8;
+
 /// A place that a request has come to.
 #[derive(Clone, PartialEq, Eq)]
 struct Place {
@@ -44,13 +47,20 @@ impl RuleTable {
     pub fn without_loops(rules: Vec<RouteRule>) -> Result<(RuleTable, Vec<RuleFault>), RuleFault> {
         let mut table = RuleTable::unchecked(rules)?;
         let mut faults = Vec::new();
-        for rule in 0..table.rules().len() {
-            // Each fault disables one rule, so this ends.
-            while let Err(fault) = check(&table, rule, false) {
-                if let Some(last) = fault.last() {
-                    table.disable(last);
+        for _ in 0..MAX_PASSES {
+            let known = faults.len();
+            for rule in 0..table.rules().len() {
+                // Each fault disables one rule, so this ends.
+                while let Err(fault) = check(&table, rule, false) {
+                    if let Some(last) = fault.last() {
+                        table.disable(last);
+                    }
+                    faults.push(fault);
                 }
-                faults.push(fault);
+            }
+            // A rule that was taken out may have hidden another one that was passed already.
+            if faults.len() == known {
+                break;
             }
         }
         Ok((table, faults))
@@ -293,6 +303,11 @@ mod tests {
         let path = SitePath::parse(b"/b").unwrap();
         assert!(table.find(&RouteRequest { path: &path, query: None, host: b"" }, 0, true).is_none());
         assert_eq!(faults[0].to_string(), "rule 2 leads back to rule 1");
+        // Rule 1 hides rule 2 until rule 3 shows that it leads back.
+        let rules = [("-", "/b", "/a"), ("-", "/a", "/c"), ("-", "/a", "/b"), ("-", "/c", "/a")];
+        let rules = rules.iter().map(|(kind, from, to)| rule(kind, from, to)).collect();
+        let (table, faults) = RuleTable::without_loops(rules).unwrap();
+        assert!((0..4).all(|rule| check(&table, rule, false).is_ok()), "{faults:?}");
         // The next rule of the same pattern takes the place of one that is taken out.
         let rules = [("-", "/d", "/e"), ("-", "/e", "/d"), ("-", "/e", "/index.html")];
         let rules = rules.iter().map(|(kind, from, to)| rule(kind, from, to)).collect();

@@ -1,6 +1,6 @@
 //! `[[header]]` in the settings file: fields by path and status.
 //!
-//! What a rule means is in [`header_rules`](crate::routing::header_rules).
+//! What a rule means is in [`header_rules`].
 
 use std::sync::Arc;
 
