@@ -376,6 +376,7 @@ fn a_rule_that_leads_back_leaves_the_others_alone() {
     server.says("the rule that is not used", |log| log.contains(&told));
     let told = format!("{redirects}:5: line 5 leads back to line 4 where there is no file");
     server.says("the rules that lead in a circle", |log| log.contains(&told));
+    server.says("the last line", |log| log.contains(&format!("{redirects}:7: line 7 leads back to line 6")));
     assert_eq!(server.log().matches("_redirects:").count(), 3);
     // A file ends the same rules.
     assert_eq!(location(&server, "/x"), (301, "/page.html".to_owned()));
