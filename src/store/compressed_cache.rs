@@ -353,16 +353,21 @@ mod tests {
     }
 
     #[test]
-    fn without_a_digest_a_content_is_known_by_the_version_of_its_file_on_its_device() {
+    fn a_content_is_known_by_root_and_digest_or_by_the_version_of_its_file_on_its_device() {
         let place = Place::new("versions", 1 << 20);
         let entry = place.entry("a.txt", &text(300_000));
         let by_version = entry.content_key();
-        assert!(by_version.starts_with(entry.validators().etag));
-        assert!(by_version.len() > entry.validators().etag.len(), "the device is behind it");
+        let root = 0_usize.to_ne_bytes();
+        let tag_and_root = [entry.validators().etag, &root].concat();
+        assert!(by_version.starts_with(&tag_and_root));
+        assert!(by_version.len() > tag_and_root.len(), "the device is behind it");
         entry.set_digest(None);
         assert_eq!(*entry.content_key(), by_version);
         let short = place.entry("b.txt", &text(5000));
-        assert_eq!(*short.content_key(), *short.validators().etag);
+        assert_eq!(short.content_key(), [short.validators().etag, &root].concat());
+        let mut elsewhere = Arc::into_inner(place.entry("c.txt", &text(5000))).unwrap();
+        elsewhere.root = 1;
+        assert_ne!(elsewhere.content_key(), short.content_key(), "one root compresses nothing for another");
     }
 
     #[test]
