@@ -184,6 +184,15 @@ fn files_without_variants_are_as_they_were() {
     server.get_with("/orphan.js", &accept("gzip")).has_status(&[404]);
 }
 
+/// The entity-tag by the content: that of a file above 64 KiB comes with a job.
+fn settled_tag(server: &Server, target: &str, coding: &str) -> String {
+    let parts = if coding == "identity" { 2 } else { 3 };
+    eventually("the entity-tag by the content", || {
+        let tag = server.get_with(target, &accept(coding))["etag"].clone();
+        (tag.split('-').count() == parts).then_some(tag)
+    })
+}
+
 #[test]
 fn each_form_has_validators_of_its_own() {
     let tree = tree();
@@ -195,15 +204,14 @@ fn each_form_has_validators_of_its_own() {
     tree.modified("a.js.gz", later);
     let server = Server::of(tree, &[]);
     for target in ["/a.js", "/long.js", "/same.txt"] {
-        let forms = ["identity", "gzip", "br"].map(|coding| server.get_with(target, &accept(coding)));
-        let tags = forms.each_ref().map(|form| form["etag"].as_str());
+        let tags = ["identity", "gzip", "br"].map(|coding| settled_tag(&server, target, coding));
         assert!(tags[0] != tags[1] && tags[1] != tags[2] && tags[0] != tags[2], "{tags:?}");
         for (index, coding) in ["identity", "gzip", "br"].into_iter().enumerate() {
             for (of, tag) in tags.iter().enumerate() {
                 let fields = format!("{}If-None-Match: {tag}\r\n", accept(coding));
                 let response = server.get_with(target, &fields);
                 response.has_status(&[if of == index { 304 } else { 200 }]);
-                assert_eq!((&*response["etag"], &*response["vary"]), (tags[index], VARY), "{coding} {tag}");
+                assert_eq!((&*response["etag"], &*response["vary"]), (&*tags[index], VARY), "{coding} {tag}");
                 let fields = format!("{}If-Match: {tag}\r\n", accept(coding));
                 let response = server.get_with(target, &fields);
                 response.has_status(&[if of == index { 200 } else { 412 }]);
@@ -237,11 +245,13 @@ fn head_says_what_get_would() {
             let ask = |method| {
                 server.ask(format!("{method} {target} HTTP/1.1\r\nHost: test\r\n{}\r\n", accept(coding)))
             };
-            let (head, get) = (ask("HEAD"), ask("GET"));
+            // The tag of a file above 64 KiB changes once, when a job has read it.
+            let (head, get) = eventually("one tag of HEAD and GET", || {
+                let (head, get) = (ask("HEAD"), ask("GET"));
+                (head.field("etag") == get.field("etag")).then_some((head, get))
+            });
             assert_eq!(head.status, get.status, "{target} {coding}");
-            for name in
-                ["content-length", "content-type", "content-encoding", "etag", "last-modified", "vary"]
-            {
+            for name in ["content-length", "content-type", "content-encoding", "last-modified", "vary"] {
                 assert_eq!(head.field(name), get.field(name), "{target} {coding} {name}");
             }
             assert_eq!(get.length(), Some(get.body.len() as u64));
