@@ -198,6 +198,27 @@ fn no_page_of_a_protected_path_is_sent_for_an_open_one() {
 }
 
 #[test]
+fn a_directory_protects_the_variants_of_its_files_and_a_path_protects_one_name() {
+    let server = Protected::start(
+        "[[location]]\npath = '/staff'\nauth = { realm = 'staff', users_file = 'USERS/users' }\n\
+         [[location]]\npath = '/a.txt'\nauth = { realm = 'staff', users_file = 'USERS/users' }\n\
+         [[location]]\npath = '/health'\ndeny = ['all']\n",
+        &[],
+    );
+    for name in ["staff/s.txt.gz", "a.txt.gz", "health.gz"] {
+        server.tree().file(name, "coded");
+    }
+    is_refused(&server.get("/staff/s.txt"));
+    is_refused(&server.get("/staff/s.txt.gz"));
+    is_refused(&server.get_with("/staff/s.txt", "Accept-Encoding: gzip\r\n"));
+    is_refused(&server.get_with("/a.txt", "Accept-Encoding: gzip\r\n"));
+    server.get("/health").has_status(&[403]);
+    for target in ["/a.txt.gz", "/health.gz"] {
+        server.get(target).is(200, "coded");
+    }
+}
+
+#[test]
 fn a_health_path_gives_out_no_page_that_needs_the_sign_in() {
     let settings = "auth = { realm = 'staff', users_file = 'USERS/users', health = ['/check', '/clean'] }\n\
                     fallback = '/index.html'\nclean_urls = true\n";
