@@ -26,6 +26,8 @@ pub enum Effort {
     /// Other jobs wait for the thread meanwhile: for 8 MiB one second, or several where little repeats, and
     /// up to 100 MiB of memory.
     Serving,
+    /// A client waits for the result: some 50 MB a second.
+    Awaited,
 }
 
 /// Compresses `source`, which has `size` bytes, in `coding` into `sink`. Returns the number of bytes written;
@@ -41,12 +43,11 @@ pub fn compress(
     sink: impl Write,
 ) -> io::Result<Option<u64>> {
     let mut sink = Bounded { sink, written: 0, most };
-    let is_dear = effort == Effort::Serving && size > DEAR;
+    let level = level(coding, effort, size);
     let result = match coding {
-        ContentCoding::Brotli => brotli(source, size, if is_dear { 9 } else { 11 }, &mut sink),
-        // At 19 the window has at most 8 MiB, which is as much as a client must accept (RFC 9659 §3).
-        ContentCoding::Zstd => zstd(source, size, if is_dear { 12 } else { 19 }, &mut sink),
-        ContentCoding::Gzip => gzip(source, &mut sink),
+        ContentCoding::Brotli => brotli(source, size, level, &mut sink),
+        ContentCoding::Zstd => zstd(source, size, level, &mut sink),
+        ContentCoding::Gzip => gzip(source, level, &mut sink),
     };
     match result {
         Err(_) if sink.written > most => Ok(None),
@@ -55,12 +56,37 @@ pub fn compress(
     }
 }
 
-fn brotli(source: &mut impl Read, size: u64, quality: i32, sink: &mut impl Write) -> io::Result<()> {
+/// The level of an encoder.
+fn level(coding: ContentCoding, effort: Effort, size: u64) -> u8 {
+    let is_best = effort == Effort::Offline || size <= DEAR;
+    match (coding, effort) {
+        (ContentCoding::Brotli, Effort::Awaited) => 5,
+        (ContentCoding::Zstd | ContentCoding::Gzip, Effort::Awaited) => 6,
+        (ContentCoding::Brotli, _) => {
+            if is_best {
+                11
+            } else {
+                9
+            }
+        }
+        // At 19 the window has at most 8 MiB, which is as much as a client must accept (RFC 9659 §3).
+        (ContentCoding::Zstd, _) => {
+            if is_best {
+                19
+            } else {
+                12
+            }
+        }
+        (ContentCoding::Gzip, _) => 9,
+    }
+}
+
+fn brotli(source: &mut impl Read, size: u64, quality: u8, sink: &mut impl Write) -> io::Result<()> {
     // The window keeps 16 bytes for itself (RFC 7932 §9.1).
     let needed = u64::BITS - (size + 16).leading_zeros();
     let window = needed.clamp(*BROTLI_WINDOW.start(), *BROTLI_WINDOW.end());
     let parameters = BrotliEncoderParams {
-        quality,
+        quality: i32::from(quality),
         lgwin: window.cast_signed(),
         size_hint: usize::try_from(size).unwrap_or(usize::MAX),
         ..BrotliEncoderParams::default()
@@ -68,17 +94,17 @@ fn brotli(source: &mut impl Read, size: u64, quality: i32, sink: &mut impl Write
     brotli::BrotliCompress(source, sink, &parameters).map(drop)
 }
 
-fn zstd(source: &mut impl Read, size: u64, level: i32, sink: &mut impl Write) -> io::Result<()> {
-    let mut encoder = zstd::Encoder::new(sink, level)?;
+fn zstd(source: &mut impl Read, size: u64, level: u8, sink: &mut impl Write) -> io::Result<()> {
+    let mut encoder = zstd::Encoder::new(sink, i32::from(level))?;
     encoder.set_pledged_src_size(Some(size))?;
     encoder.include_contentsize(true)?;
     pump(source, &mut encoder)?;
     encoder.finish().map(drop)
 }
 
-fn gzip(source: &mut impl Read, sink: &mut impl Write) -> io::Result<()> {
+fn gzip(source: &mut impl Read, level: u8, sink: &mut impl Write) -> io::Result<()> {
     // Without a name and a time in its head.
-    let mut encoder = flate2::write::GzEncoder::new(sink, flate2::Compression::best());
+    let mut encoder = flate2::write::GzEncoder::new(sink, flate2::Compression::new(u32::from(level)));
     pump(source, &mut encoder)?;
     encoder.finish().map(drop)
 }

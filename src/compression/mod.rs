@@ -2,7 +2,7 @@
 //! whether its result is worth to be kept.
 //!
 //! Knows neither files nor caches. Who compresses, and when, is decided by `commands/precompress/` and
-//! `store/compressed_cache.rs`.
+//! `store/compressed_cache.rs`; listings are compressed as they are made.
 
 mod encoder;
 mod media_type;
@@ -13,6 +13,10 @@ pub use media_type::is_compressible;
 /// Bytes that a coding costs in the head of each response: `Content-Encoding: gzip` and what
 /// `Vary: Accept-Encoding` adds.
 const HEAD_COST: u64 = 64;
+
+/// The sizes of contents that are compressed while the server runs, in bytes. A shorter one fits into a packet
+/// anyway. A longer one would take a thread too long.
+pub const SIZES: std::ops::RangeInclusive<u64> = 1 << 10..=8 << 20;
 
 /// The most bytes that the compressed form of a file of this size may have to be worth it: it saves at least
 /// 5 %, and more than the fields that it needs.

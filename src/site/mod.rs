@@ -377,6 +377,7 @@ impl Site {
             path: path.as_bytes(),
             request,
             location_fields: location.fields(),
+            compress: location.directory.compress,
             has_cache_control: location.has_cache_control(),
         };
         self.listings.respond(&listing, now, waiter)

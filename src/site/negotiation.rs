@@ -32,7 +32,7 @@ pub fn choose(entry: &Arc<Entry>, fields: &Fields<'_>, store: &Store) -> Option<
 
 /// The coding that the client wants most, unless it wants content without a coding more than that; of several
 /// the first of [`ContentCoding::ALL`].
-fn wanted(accepted: &AcceptEncoding) -> Option<ContentCoding> {
+pub fn wanted(accepted: &AcceptEncoding) -> Option<ContentCoding> {
     let weighted = |coding: ContentCoding| Some((accepted.weight(Some(coding))?, coding));
     // Of several maxima the last one counts.
     let codings = ContentCoding::ALL.into_iter().rev().filter_map(weighted);

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use crate::background::{Background, JobHandle, JobOrder};
+use crate::compression;
 use crate::http::conditional::Validators;
 use crate::http::content_coding::ContentCoding;
 use crate::http::digest_fields::Sha256Digest;
@@ -30,10 +31,6 @@ use crate::time::Now;
 /// A file that changed this recently may change once more within the same tick of the file system's clock;
 /// its stamp does not show that. The content of such an entry is read again when its path is opened again.
 const RACY: Duration = Duration::from_secs(1);
-
-/// The sizes of files that are compressed, in bytes. A shorter one fits into a packet anyway. A longer one
-/// would take a thread too long.
-const COMPRESSIBLE: std::ops::RangeInclusive<u64> = 1 << 10..=8 << 20;
 
 /// A file's content, validators and rendered fields.
 #[derive(Debug)]
@@ -196,7 +193,7 @@ impl Entry {
         let mut entry = Entry {
             size: stamp.size,
             coding,
-            is_compressible: compress && coding.is_none() && COMPRESSIBLE.contains(&stamp.size),
+            is_compressible: compress && coding.is_none() && compression::SIZES.contains(&stamp.size),
             variants,
             is_index,
             class,

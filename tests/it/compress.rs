@@ -273,6 +273,54 @@ fn the_setting_nearest_to_a_request_counts_and_it_is_off_by_default() {
 }
 
 #[test]
+fn listings_are_compressed_where_files_are() {
+    let memory = std::path::Path::new("/dev/shm");
+    let trees = [Tree::empty()].into_iter().chain(memory.is_dir().then(|| Tree::empty_in(memory)));
+    for tree in trees {
+        (0..60).for_each(|number| drop(tree.file(format!("on/{number}.txt"), "")));
+        (0..60).for_each(|number| drop(tree.file(format!("off/{number}.txt"), "")));
+        let text = "compress = true\nlisting = true\n[[location]]\npath = '/off/'\ncompress = false\n";
+        let server = serve(tree, text, &[]);
+        for target in ["/on/", "/on/?sort=size&order=desc", "/on/?format=json"] {
+            let plain = server.get(target);
+            plain.has_status(&[200]);
+            assert_eq!(plain.field("content-encoding"), None);
+            for (codings, coding) in [("gzip, br", "br"), ("gzip", "gzip"), ("br;q=0.5, zstd", "zstd")] {
+                let ask = |fields: &str| server.get_with(target, &format!("{}{fields}", accept(codings)));
+                let page = ask("");
+                assert_eq!(page.field("content-encoding"), Some(coding), "{target}");
+                assert!(decoded(&page) == plain.body && page.body.len() * 4 < plain.body.len());
+                let tag = &page["etag"];
+                assert_ne!(plain["etag"], *tag);
+                let mut client = server.client();
+                client.send(format!("HEAD {target} HTTP/1.1\r\nHost: a\r\n{}\r\n", accept(codings)));
+                let head = client.response_to_head();
+                for name in ["etag", "content-length", "content-encoding", "content-type", "vary"] {
+                    assert_eq!(head.field(name), page.field(name), "{name}");
+                }
+                let known = ask(&format!("If-None-Match: {tag}\r\n"));
+                known.is(304, "");
+                assert_eq!(known["etag"], *tag);
+                ask(&format!("If-None-Match: {}\r\n", plain["etag"])).is(200, &page.body);
+                let failed = ask("If-Match: \"other\"\r\n");
+                failed.has_status(&[412]);
+                for response in [&plain, &page, &known, &failed] {
+                    let named = response.all("vary");
+                    let by_accept = (!target.contains("format")).then_some("Accept");
+                    let expected: Vec<_> = by_accept.into_iter().chain(["Accept-Encoding"]).collect();
+                    assert_eq!(named, expected);
+                }
+            }
+            for codings in ["identity", "gzip;q=0", "gzip;q=0.5, identity", "deflate"] {
+                server.get_with(target, &accept(codings)).is(200, &plain.body);
+            }
+        }
+        let page = server.get_with("/off/", &accept("gzip"));
+        assert_eq!((page.field("content-encoding"), page.field("vary")), (None, Some("Accept")));
+    }
+}
+
+#[test]
 fn memory_is_bounded() {
     let server =
         Launch::of(tree()).flags(["--compress", "--compress-cache=0", "--admin", "127.0.0.1:0"]).start();

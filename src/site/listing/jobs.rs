@@ -104,6 +104,7 @@ mod tests {
             identity: (1, 2),
             path: path.as_bytes().into(),
             view,
+            coding: None,
             hidden,
             links: LinkPolicy::Inside,
         }

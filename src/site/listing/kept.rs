@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::hidden::HiddenNames;
 use super::page::ListingPage;
 use super::view::ListingView;
+use crate::http::content_coding::ContentCoding;
 use crate::sys::file::{LinkPolicy, Stamp};
 
 /// Bytes that a kept listing takes beside its page.
@@ -29,6 +30,8 @@ pub struct ListingKey {
     pub path: Box<[u8]>,
     /// What is shown.
     pub view: ListingView,
+    /// The content coding that is wanted.
+    pub coding: Option<ContentCoding>,
     /// What is left out.
     pub hidden: HiddenNames,
     /// Which links are followed.
@@ -126,6 +129,7 @@ mod tests {
             identity: STAMP.identity,
             path: path.as_bytes().into(),
             view,
+            coding: None,
             hidden,
             links: LinkPolicy::Inside,
         }

@@ -2,7 +2,7 @@
 //!
 //! The steps of [`Listings::respond`]:
 //!
-//! 1. The view: how to sort, and HTML or JSON (`view.rs`).
+//! 1. The view: how to sort, and HTML or JSON (`view.rs`); and the content coding, where pages are compressed.
 //! 2. The page: a kept one (`kept.rs`) while the directory's stamp is the same; else it is made at once if
 //!    that is short and takes no disk, else by a job, which all that want the same page share (`jobs.rs`).
 //! 3. The response: preconditions, then the page (`response.rs`).
@@ -28,8 +28,11 @@ pub mod view;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::answer::SiteResponse;
+use super::negotiation;
 use crate::background::{Background, JobHandle, JobWaiter};
 use crate::config::Settings;
+use crate::http::accept_encoding::AcceptEncoding;
+use crate::http::content_coding::ContentCoding;
 use crate::http::date;
 use crate::http::request::Request;
 use crate::store::open::Miss;
@@ -41,6 +44,7 @@ use jobs::{ListingJobs, PageOrMiss};
 use kept::{KeptListings, ListingKey};
 use memory::ListingMemory;
 use page::ListingPage;
+use response::Vary;
 use view::ListingView;
 
 /// Bounds of the memory of all listings of a worker, in bytes. In between it is twice `--cache-size`, which
@@ -83,6 +87,8 @@ pub struct ListingRequest<'a> {
     pub path: &'a [u8],
     /// The request.
     pub request: &'a Request<'a>,
+    /// True if pages are compressed for clients that want that.
+    pub compress: bool,
     /// True if the location says itself how long clients may keep what it serves.
     pub has_cache_control: bool,
     /// The fields that the location adds, rendered. None of them is sent twice.
@@ -112,12 +118,15 @@ impl Listings {
         waiter: &mut dyn JobWaiter,
     ) -> Result<SiteResponse, Miss> {
         // 1. The view.
-        let (view, varies) = ListingView::of(request.request);
+        let (view, is_accepted) = ListingView::of(request.request);
+        let accepted = request.compress.then(|| AcceptEncoding::of(&request.request.fields));
+        let coding = accepted.and_then(|accepted| negotiation::wanted(&accepted));
+        let vary = Vary { accept: is_accepted, accept_encoding: request.compress };
         // 2. The page.
-        let page = self.page(request, view, now, waiter)?;
+        let page = self.page(request, (view, coding), now, waiter)?;
         // 3. The response.
         let location = (request.has_cache_control, request.location_fields);
-        Ok(response::response(page, request.request, varies, location))
+        Ok(response::response(page, request.request, vary, location))
     }
 
     /// Drops what is kept no more. To be called every second.
@@ -130,7 +139,7 @@ impl Listings {
     fn page(
         &self,
         request: &ListingRequest<'_>,
-        view: ListingView,
+        (view, coding): (ListingView, Option<ContentCoding>),
         now: &mut Now,
         waiter: &mut dyn JobWaiter,
     ) -> Result<Arc<ListingPage>, Miss> {
@@ -141,6 +150,7 @@ impl Listings {
             identity: stamp.identity,
             path: (*path).into(),
             view,
+            coding,
             hidden: directory.hidden,
             links: directory.links,
         };
@@ -148,7 +158,7 @@ impl Listings {
         if let Some(page) = kept {
             return Ok(page);
         }
-        if let Some(page) = self.page_at_once(request, view)? {
+        if let Some(page) = self.page_at_once(request, (view, coding))? {
             return Ok(self.keep(key, Arc::new(page), *now));
         }
         for attempt in 1..=MAX_JOBS {
@@ -174,10 +184,11 @@ impl Listings {
         request: &ListingRequest<'_>,
         now: Now,
     ) -> Result<(JobHandle<PageOrMiss>, bool), Miss> {
-        let (directory, path, view) = (request.directory.clone(), key.path.clone(), key.view);
+        let (directory, path) = (request.directory.clone(), key.path.clone());
+        let (view, coding) = (key.view, key.coding);
         let memory = self.memory.reserve();
         let work = move || {
-            let page = ListingPage::make(&directory, (&path, view), ReadLimit::Whole, memory)?;
+            let page = ListingPage::make(&directory, (&path, view, coding), ReadLimit::Whole, memory)?;
             page.map(Arc::new).ok_or(Miss::Failed)
         };
         let job = self.lock().jobs.start((key, request.class), self.background, now, work);
@@ -189,14 +200,16 @@ impl Listings {
     fn page_at_once(
         &self,
         request: &ListingRequest<'_>,
-        view: ListingView,
+        (view, coding): (ListingView, Option<ContentCoding>),
     ) -> Result<Option<ListingPage>, Miss> {
         let limit = match request.class {
+            // Compression takes a millisecond or more.
+            FileSystemClass::Memory if coding.is_some() => return Ok(None),
             FileSystemClass::Memory => ReadLimit::Short(MAX_AT_ONCE),
             _ if self.background.has_disk_threads() => return Ok(None),
             _ => ReadLimit::Whole,
         };
-        ListingPage::make(&request.directory, (request.path, view), limit, self.memory.reserve())
+        ListingPage::make(&request.directory, (request.path, view, coding), limit, self.memory.reserve())
     }
 
     /// Keeps a page, unless its directory has changed while it was read or just before: it may change once

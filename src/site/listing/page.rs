@@ -1,6 +1,4 @@
-//! A listing that is ready to be sent: its bytes and their digest.
-//!
-//! What is sent in another content coding is made of the same bytes; it goes by [`ListingPage::digest`].
+//! A listing that is ready to be sent, in the content coding that its clients want.
 
 use twox_hash::XxHash3_128;
 
@@ -9,6 +7,8 @@ use super::html::{self, ListingContent};
 use super::memory::MemoryReservation;
 use super::view::{ListingForm, ListingView};
 use super::{json, sort, text};
+use crate::compression::{self, Effort};
+use crate::http::content_coding::ContentCoding;
 use crate::http::etag;
 use crate::http::response::SharedBytes;
 use crate::store::open::Miss;
@@ -24,8 +24,8 @@ const CRUMB: usize = 64;
 #[derive(Debug)]
 pub struct ListingPage {
     bytes: Vec<u8>,
-    /// The digest of the bytes.
-    pub digest: u128,
+    /// The coding of the bytes.
+    pub coding: Option<ContentCoding>,
     /// Its strong entity-tag, with the quotes.
     pub etag: String,
     /// What it shows.
@@ -41,13 +41,13 @@ pub struct ListingPage {
 
 impl ListingPage {
     /// Reads a directory whose site path is `path`, and makes its page. May wait for a disk. `None` if it is
-    /// longer than [`ReadLimit::Short`] allows.
+    /// longer than [`ReadLimit::Short`] allows. The page is in `coding` if that is worth it.
     ///
     /// # Errors
     /// See [`Miss`].
     pub fn make(
         directory: &ListedDirectory,
-        (path, view): (&[u8], ListingView),
+        (path, view, coding): (&[u8], ListingView, Option<ContentCoding>),
         limit: ReadLimit,
         mut memory: MemoryReservation,
     ) -> Result<Option<ListingPage>, Miss> {
@@ -70,10 +70,16 @@ impl ListingPage {
         drop(entries);
         bytes.shrink_to_fit();
         memory.shrink_to(bytes.len() as u64);
-        let digest = XxHash3_128::oneshot(&bytes);
-        let etag = etag::of_content(bytes.len() as u64, digest);
+        let mut etag = etag::of_content(bytes.len() as u64, XxHash3_128::oneshot(&bytes));
         let is_consistent = directory.stamp()? == stamp;
-        Ok(Some(ListingPage { bytes, digest, etag, view, left_out, stamp, is_consistent, memory }))
+        let compressed = coding.and_then(|coding| compressed(&bytes, coding, &mut memory));
+        let coding = coding.filter(|_| compressed.is_some());
+        if let (Some(compressed), Some(coding)) = (compressed, coding) {
+            etag = etag::in_coding(&etag, coding);
+            bytes = compressed;
+        }
+        memory.shrink_to(bytes.len() as u64);
+        Ok(Some(ListingPage { bytes, coding, etag, view, left_out, stamp, is_consistent, memory }))
     }
 
     /// A page of these bytes.
@@ -81,7 +87,7 @@ impl ListingPage {
     pub fn of_bytes(bytes: Vec<u8>, stamp: Stamp, mut memory: MemoryReservation) -> ListingPage {
         memory.grow(bytes.len() as u64).unwrap();
         let (view, etag) = (ListingView::default(), "\"1\"".to_owned());
-        ListingPage { bytes, digest: 1, etag, view, left_out: 0, stamp, is_consistent: true, memory }
+        ListingPage { bytes, coding: None, etag, view, left_out: 0, stamp, is_consistent: true, memory }
     }
 
     /// Bytes of memory that it takes.
@@ -94,6 +100,20 @@ impl SharedBytes for ListingPage {
     fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+}
+
+/// A page in a content coding. `None` if that saves too little, takes too long, or there is no memory for it.
+fn compressed(page: &[u8], coding: ContentCoding, memory: &mut MemoryReservation) -> Option<Vec<u8>> {
+    let size = page.len() as u64;
+    let most = compression::most_bytes(size);
+    if !compression::SIZES.contains(&size) || memory.grow(most).is_err() {
+        return None;
+    }
+    let mut result = Vec::new();
+    let effort = (coding, Effort::Awaited);
+    compression::compress(&mut &*page, (size, most), effort, &mut result).ok()??;
+    result.shrink_to_fit();
+    Some(result)
 }
 
 /// The most bytes of a page beside its rows.

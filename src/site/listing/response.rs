@@ -13,20 +13,26 @@ use crate::http::status::Status;
 use crate::site::answer::SiteResponse;
 use crate::site::error_page;
 
-/// The response to a request for a directory: 200, 304 or 412. `varies` is true if Accept decided the form,
-/// `has_cache_control` if the location says itself how long clients may keep the page.
+/// The fields of requests that decide which page they get.
+#[derive(Clone, Copy)]
+pub struct Vary {
+    /// True if Accept decides the form.
+    pub accept: bool,
+    /// True if Accept-Encoding decides the content coding.
+    pub accept_encoding: bool,
+}
+
+/// The response to a request for a directory: 200, 304 or 412. `has_cache_control` is true if the location says itself how long clients may keep the page;
 /// `location_fields` are the fields that the location adds, rendered; none of them is sent twice.
 pub fn response(
     page: Arc<ListingPage>,
     request: &Request<'_>,
-    varies: bool,
+    vary: Vary,
     (has_cache_control, location_fields): (bool, &[u8]),
 ) -> SiteResponse {
     let mut validators = Vec::with_capacity(128);
     response_head::field(&mut validators, "ETag", page.etag.as_bytes());
-    if varies {
-        response_head::field(&mut validators, "Vary", b"Accept");
-    }
+    vary.write(&mut validators);
     if !has_cache_control {
         response_head::field(&mut validators, "Cache-Control", b"no-cache");
     }
@@ -38,12 +44,19 @@ pub fn response(
             let fields = FieldBlock::Owned(validators);
             return Response { status: Status::NOT_MODIFIED, fields, body: Body::Empty };
         }
-        Precondition::Failed => return error_page::response(Status::PRECONDITION_FAILED, b""),
+        Precondition::Failed => {
+            let mut fields = Vec::new();
+            vary.write(&mut fields);
+            return error_page::response(Status::PRECONDITION_FAILED, &fields);
+        }
     }
     let mut fields = Vec::with_capacity(512);
     let length = page.bytes().len();
     response_head::field(&mut fields, "Content-Type", page.view.form.content_type().as_bytes());
     response_head::field(&mut fields, "Content-Length", itoa::Buffer::new().format(length).as_bytes());
+    if let Some(coding) = page.coding {
+        response_head::field(&mut fields, "Content-Encoding", coding.token().as_bytes());
+    }
     fields.extend_from_slice(&validators);
     // Names are the choice of those that put the files there.
     write_unless_set(&mut fields, "X-Content-Type-Options", b"nosniff", location_fields);
@@ -56,6 +69,17 @@ pub fn response(
         response_head::field(&mut fields, "Listing-Left-Out", number.as_bytes());
     }
     Response { status: Status::OK, fields: FieldBlock::Owned(fields), body: Body::Shared(page) }
+}
+
+impl Vary {
+    fn write(self, fields: &mut Vec<u8>) {
+        if self.accept {
+            response_head::field(fields, "Vary", b"Accept");
+        }
+        if self.accept_encoding {
+            response_head::field(fields, "Vary", b"Accept-Encoding");
+        }
+    }
 }
 
 /// Writes a field unless the location has one of that name.
