@@ -22,7 +22,7 @@ fn tree() -> Tree {
     tree.file("short.js", script(1, 1023));
     tree.file("least.js", script(2, 1024));
     tree.file("a.js", script(3, 40_000));
-    tree.file("long.css", script(4, 300_000));
+    tree.file("long.css", script(4, 100_000));
     tree.file("index.html", script(5, 3000));
     tree.file("photo.png", script(6, 5000));
     tree.file("noise.txt", pattern(7, 5000));

@@ -87,6 +87,7 @@ fn a_refused_method_ignores_conditions_and_no_range() {
 fn head_is_answered_as_get_with_no_body() {
     let server = Server::start(&[]);
     let targets = ["/", "/page.html", "/large.html", "/empty.txt", "/dir/", "/dir", "/absent", "/bare/"];
+    server.settled_tag("/large.html");
     every(targets.map(|target| (target, target)), |target| {
         let get = server.get(target);
         let mut client = server.client();

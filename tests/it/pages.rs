@@ -66,6 +66,27 @@ fn an_error_has_the_page_of_its_status_or_of_its_class() {
 }
 
 #[test]
+fn a_request_that_is_refused_before_its_file_is_looked_for_has_the_page_too() {
+    let settings = "error_pages = { 4xx = '/404.html' }\nunknown_hosts = 'reject'\nheaders = { X-Top = 'a' }\n\
+                    [[header]]\npath = '/**'\nstatus = [405]\nset = { X-Rule = 'b' }\n\
+                    [[host]]\nnames = ['test']\n\
+                    [[host.location]]\npath = '/text/'\nerror_pages = { 405 = { body = 'no' } }\n";
+    let server = serve(tree(), settings, &[]);
+    for (raw, status, body) in [
+        ("POST /absent HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n", 405, "not here"),
+        ("POST /text/x HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n", 405, "no"),
+        ("GET /%zz HTTP/1.1\r\nHost: test\r\n\r\n", 400, "not here"),
+        ("GET /absent HTTP/1.1\r\nHost: other\r\n\r\n", 421, "not here"),
+    ] {
+        let response = server.ask(raw);
+        response.is(status, body);
+        assert_eq!(response.field("x-top"), Some("a"), "{raw}");
+        assert_eq!(response.field("x-rule"), (status == 405).then_some("b"), "{raw}");
+        assert_eq!(response.field("allow").is_some(), status == 405, "{raw}");
+    }
+}
+
+#[test]
 fn a_changed_error_page_shows_and_a_missing_one_is_logged_once() {
     let server = serve(tree(), "error_pages = { 404 = '/404.html' }\n", &[]);
     server.get("/absent").is(404, "not here");

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
 use crate::support::configured::{refused, serve};
-use crate::support::{Launch, Response, Server, Tree, eventually, pattern};
+use crate::support::{Launch, Response, Server, Tree, pattern};
 
 const MB: usize = 1 << 20;
 
@@ -26,24 +26,16 @@ fn head(server: &Server, path: &str, fields: &str) -> Response {
     client.response_to_head()
 }
 
-/// The entity-tag that stays, which a request may have to wait for.
-fn settled_tag(server: &Server) -> String {
-    eventually("the digest of the content is known", || {
-        let tag = server.get("/file.bin")["etag"].clone();
-        (tag.matches('-').count() == 1).then_some(tag)
-    })
-}
-
 #[test]
 fn copies_of_a_file_have_one_tag_whatever_their_inodes_and_times() {
     for size in [100, 64 << 10, (64 << 10) + 1, MB, 16 * MB] {
         let content = pattern(1, size);
         let servers = [1, 5].map(|days| Launch::of(tree(&content, days)).start());
-        let tags = servers.each_ref().map(settled_tag);
+        let tags = servers.each_ref().map(|server| server.settled_tag("/file.bin"));
         assert_eq!(tags[0], tags[1], "{size} bytes");
         assert!(tags[0].starts_with('"'), "{}", tags[0]);
         let other = Launch::of(tree(&pattern(2, size), 1)).start();
-        assert_ne!(settled_tag(&other), tags[0], "{size} bytes");
+        assert_ne!(other.settled_tag("/file.bin"), tags[0], "{size} bytes");
         let [first, second] = servers;
         let condition = format!("If-None-Match: {}\r\n", tags[0]);
         second.get_with("/file.bin", &condition).has_status(&[304]);
@@ -65,16 +57,16 @@ fn a_file_above_the_limit_has_a_tag_by_its_stamp() {
 fn new_content_has_a_new_tag_and_old_content_the_old_one() {
     let tree = std::sync::Arc::new(tree(&pattern(1, MB), 1));
     let server = Launch::of(std::sync::Arc::clone(&tree)).start();
-    let before = settled_tag(&server);
+    let before = server.settled_tag("/file.bin");
     fs::set_permissions(tree.path().join("file.bin"), Permissions::from_mode(0o444)).unwrap();
-    assert_eq!(settled_tag(&server), before, "new permissions");
+    assert_eq!(server.settled_tag("/file.bin"), before, "new permissions");
     tree.file("new", pattern(2, MB));
     fs::rename(tree.path().join("new"), tree.path().join("file.bin")).unwrap();
-    let between = settled_tag(&server);
+    let between = server.settled_tag("/file.bin");
     assert_ne!(between, before);
     server.get("/file.bin").is(200, pattern(2, MB));
     fs::write(tree.path().join("file.bin"), pattern(1, MB)).unwrap();
-    assert_eq!(settled_tag(&server), before, "a rollback");
+    assert_eq!(server.settled_tag("/file.bin"), before, "a rollback");
 }
 
 #[test]
@@ -87,7 +79,7 @@ fn the_tag_of_the_first_moments_stays_good_for_conditions() {
     fs::rename(&path, tree.path().join("away")).unwrap();
     fs::rename(tree.path().join("away"), &path).unwrap();
     let first = server.get("/file.bin")["etag"].clone();
-    settled_tag(&server);
+    server.settled_tag("/file.bin");
     let range = server.get_with("/file.bin", &format!("Range: bytes=10-19\r\nIf-Range: {first}\r\n"));
     range.is(206, &content[10..20]);
     assert_eq!(range["etag"], first);
@@ -99,7 +91,7 @@ fn the_tag_of_the_first_moments_stays_good_for_conditions() {
 fn without_threads_for_disks_a_long_file_has_a_tag_by_its_content_too() {
     let content = pattern(1, MB);
     let server = Launch::of(tree(&content, 1)).flags(["--disk-threads", "0"]).start();
-    settled_tag(&server);
+    server.settled_tag("/file.bin");
     server.get("/file.bin").is(200, &content);
 }
 
@@ -162,7 +154,7 @@ fn a_hundred_first_requests_for_a_file_get_one_content() {
     for client in &mut clients {
         client.response_to_head().has_status(&[200]);
     }
-    settled_tag(&server);
+    server.settled_tag("/file.bin");
 }
 
 /// The Cache-Control of a response.

@@ -117,6 +117,16 @@ impl Server {
         self.ask(raw)
     }
 
+    /// The entity-tag by the content of a file of a server with one worker. That of a file above
+    /// 64 KiB comes with a job; until then there is one by the stamp, and it changes between two requests.
+    #[track_caller]
+    pub fn settled_tag(&self, target: &str) -> String {
+        super::eventually("the entity-tag by the content", || {
+            let tag = self.get(target)["etag"].clone();
+            (tag.matches('-').count() == 1).then_some(tag)
+        })
+    }
+
     /// Sends `raw` on a connection of its own. The answer has one of these statuses, and the connection ends
     /// or goes on as the answer says.
     #[track_caller]
