@@ -128,9 +128,9 @@ impl Site {
     ) -> Answer {
         // 1. The host.
         let Some(rules) = self.hosts.of(request) else {
-            let response = error_page::response(Status::MISDIRECTED_REQUEST, b"");
-            let Rules { log, counted, .. } = *self.hosts.default_rules();
-            return Answer { response, log, user: None, counted };
+            let parts = self.hosts.default_rules().parts_without_path();
+            let refusal = error_page::response(Status::MISDIRECTED_REQUEST, b"");
+            return self.refuse(refusal, parts, None, (request, client), (&mut now, waiter));
         };
         let counted = rules.counted;
         let path = SitePath::parse(request.target.path);
@@ -141,23 +141,24 @@ impl Site {
         let is_served = request.method != Method::Other;
         // 3. The path.
         let Ok(path) = path else {
-            let response =
+            let refusal =
                 if is_served { error_page::response(Status::BAD_REQUEST, b"") } else { wrong_method() };
-            return Answer { response, log: rules.log, user: None, counted };
+            let parts = rules.parts_without_path();
+            return self.refuse(refusal, parts, None, (request, client), (&mut now, waiter));
         };
         // 4. The location.
         let location = rules.location(&path);
-        let log = rules.log_of(location);
         if let Some(protection) = location.protection(&path).filter(|_| location.allows(client)) {
             let parts = (rules, location);
             return self.answer_protected(protection, parts, &path, (request, client), (&mut now, waiter));
         }
         if !is_served {
-            return Answer { response: wrong_method(), log, user: None, counted };
+            let (parts, refusal) = ((rules, location), wrong_method());
+            return self.refuse(refusal, parts, Some(&path), (request, client), (&mut now, waiter));
         }
         let RoutedResponse { response, user } =
             self.respond((rules, location), &path, (request, client), (&mut now, waiter));
-        Answer { response, log, user, counted }
+        Answer { response, log: rules.log_of(location), user, counted }
     }
 
     /// Step 5, and all after it.
@@ -171,35 +172,42 @@ impl Site {
         (now, waiter): (&mut Now, &mut dyn JobWaiter),
     ) -> Answer {
         let signed_in = protection.admit(request, client, now, self.sign_in_tools(waiter));
-        let mut response = match &signed_in {
-            Err(outcome) => {
-                let refusal = protection.refusal(*outcome);
-                self.finish_refusal(refusal, parts, path, (request, client), (now, waiter))
-            }
-            Ok(_) if request.method == Method::Other => wrong_method(),
-            Ok(_) => self.respond(parts, path, (request, client), (now, waiter)).response,
+        let refusal = match &signed_in {
+            Err(outcome) => Some(protection.refusal(*outcome)),
+            Ok(_) if request.method == Method::Other => Some(wrong_method()),
+            Ok(_) => None,
         };
-        cache_control::make_private(&mut response);
-        let (log, counted) = (parts.0.log_of(parts.1), parts.0.counted);
-        Answer { response, log, user: signed_in.ok(), counted }
+        let mut answer = match refusal {
+            Some(refusal) => self.refuse(refusal, parts, Some(path), (request, client), (now, waiter)),
+            None => {
+                let response = self.respond(parts, path, (request, client), (now, waiter)).response;
+                Answer { response, log: parts.0.log_of(parts.1), user: None, counted: parts.0.counted }
+            }
+        };
+        cache_control::make_private(&mut answer.response);
+        answer.user = signed_in.ok();
+        answer
     }
 
-    /// Steps 9 and 10 of a request that is not let in.
-    fn finish_refusal(
+    /// Steps 9 and 10 of a request that is refused before its file is looked for.
+    #[inline(never)]
+    fn refuse(
         &self,
         refusal: SiteResponse,
         (rules, location): (&Rules, &Location),
-        path: &SitePath<'_>,
+        path: Option<&SitePath<'_>>,
         (request, client): (&Request<'_>, PeerAddress),
         (now, waiter): (&mut Now, &mut dyn JobWaiter),
-    ) -> SiteResponse {
+    ) -> Answer {
         let mut response = self.complete(refusal, (rules, location), request, (now, waiter));
-        if location.header_rules.is_some() && request.method != Method::Other {
+        if location.header_rules.is_some()
+            && let Some(path) = path
+        {
             // Those of `_headers` do not apply to errors.
             let routing = Routing { site: self, rules, files: None, request, client };
             routing.rule_fields(&mut response, path, location);
         }
-        response
+        Answer { response, log: rules.log_of(location), user: None, counted: rules.counted }
     }
 
     fn sign_in_tools<'a>(&'a self, waiter: &'a mut dyn JobWaiter) -> SignInTools<'a> {

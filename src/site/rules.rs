@@ -63,6 +63,11 @@ impl Rules {
         self.locations.of(path).unwrap_or(&self.fallback)
     }
 
+    /// These rules and the location of requests whose path is not known.
+    pub fn parts_without_path(&self) -> (&Rules, &Location) {
+        (self, &self.fallback)
+    }
+
     /// The names that listings leave out.
     pub fn hidden_names(&self, location: &Location) -> HiddenNames {
         let others: &[&str] = if self.site_files.is_some() { &["_redirects", "_headers"] } else { &[] };
