@@ -14,8 +14,8 @@ pub use media_type::is_compressible;
 /// `Vary: Accept-Encoding` adds.
 const HEAD_COST: u64 = 64;
 
-/// The sizes of contents that are compressed while the server runs, in bytes. A shorter one fits into a packet
-/// anyway. A longer one would take a thread too long.
+/// The sizes of contents that are compressed while the server runs, in bytes. A shorter one fits into a
+/// packet anyway. A longer one would take a thread too long.
 pub const SIZES: std::ops::RangeInclusive<u64> = 1 << 10..=8 << 20;
 
 /// The most bytes that the compressed form of a file of this size may have to be worth it: it saves at least

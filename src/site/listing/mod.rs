@@ -2,7 +2,7 @@
 //!
 //! The steps of [`Listings::respond`]:
 //!
-//! 1. The view: how to sort, and HTML or JSON (`view.rs`); and the content coding, where pages are compressed.
+//! 1. The view: how to sort, and HTML or JSON (`view.rs`); and the content coding, if pages are compressed.
 //! 2. The page: a kept one (`kept.rs`) while the directory's stamp is the same; else it is made at once if
 //!    that is short and takes no disk, else by a job, which all that want the same page share (`jobs.rs`).
 //! 3. The response: preconditions, then the page (`response.rs`).

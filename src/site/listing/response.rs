@@ -22,8 +22,9 @@ pub struct Vary {
     pub accept_encoding: bool,
 }
 
-/// The response to a request for a directory: 200, 304 or 412. `has_cache_control` is true if the location says itself how long clients may keep the page;
-/// `location_fields` are the fields that the location adds, rendered; none of them is sent twice.
+/// The response to a request for a directory: 200, 304 or 412. `has_cache_control` is true if the location
+/// says itself how long clients may keep the page; `location_fields` are the fields that the location adds,
+/// rendered. None of them is sent twice.
 pub fn response(
     page: Arc<ListingPage>,
     request: &Request<'_>,
