@@ -12,7 +12,7 @@ use super::fields::{Field, Fields};
 /// The validators of a file (RFC 9110 §8.8).
 #[derive(Clone, Copy, Debug)]
 pub struct Validators<'a> {
-    /// The strong entity-tag, with its quotes.
+    /// The entity-tag, with its quotes, and with `W/` if it is weak.
     pub etag: &'a [u8],
     /// The time of the last change, if it is known. Otherwise fields that depend on it are ignored.
     pub last_modified: Option<SystemTime>,

@@ -30,7 +30,7 @@ pub struct FileVersion {
 
 /// The strong entity-tag of such a file, with quotes. Each replica has its own tag. The tag changes with the
 /// bytes if the kernel's clock distinguishes the two changes: always from Linux 6.13 on, before that if they
-/// are 10 ms apart.
+/// are 10 ms apart. See [`weak`] for a file that may change sooner.
 pub fn of_version(version: &FileVersion) -> String {
     let FileVersion { size, inode, mtime, ctime } = version;
     format!("\"{size:x}-{inode:x}-{:x}.{:x}-{:x}.{:x}\"", mtime.0, mtime.1, ctime.0, ctime.1)
@@ -40,6 +40,11 @@ pub fn of_version(version: &FileVersion) -> String {
 /// variant may have the same bytes, but not the same tag.
 pub fn in_coding(tag: &str, coding: ContentCoding) -> String {
     format!("{}-{}\"", tag.trim_end_matches('"'), coding.token())
+}
+
+/// The weak form of a strong tag (RFC 9110 §8.8.1): other bytes may have the same one.
+pub fn weak(tag: &str) -> String {
+    format!("W/{tag}")
 }
 
 /// The comparison of two tags (RFC 9110 §8.8.3.2).
@@ -61,9 +66,13 @@ pub struct EntityTag<'a> {
 }
 
 impl EntityTag<'_> {
-    /// True if this tag matches a strong tag, given with its quotes.
-    pub fn matches(&self, strong: &[u8], comparison: Comparison) -> bool {
-        self.opaque == strong && (comparison == Comparison::Weak || !self.weak)
+    /// True if this tag matches another one, given with its quotes, and with `W/` if it is weak.
+    pub fn matches(&self, other: &[u8], comparison: Comparison) -> bool {
+        let (is_weak, opaque) = match other.strip_prefix(b"W/") {
+            Some(opaque) => (true, opaque),
+            None => (false, other),
+        };
+        self.opaque == opaque && (comparison == Comparison::Weak || !(is_weak || self.weak))
     }
 }
 
@@ -211,13 +220,19 @@ mod tests {
 
     #[test]
     fn comparisons_are_those_of_the_rfc() {
-        // The table of RFC 9110 §8.8.3.2, as far as one side is strong.
-        for (weak, opaque, strong_match, weak_match) in
-            [(false, b"\"1\"", true, true), (true, b"\"1\"", false, true), (false, b"\"2\"", false, false)]
-        {
-            let tag = EntityTag { weak, opaque };
-            assert_eq!(tag.matches(b"\"1\"", Comparison::Strong), strong_match);
-            assert_eq!(tag.matches(b"\"1\"", Comparison::Weak), weak_match);
+        // The table of RFC 9110 §8.8.3.2.
+        for (one, other, strong_match, weak_match) in [
+            ("W/\"1\"", "W/\"1\"", false, true),
+            ("W/\"1\"", "W/\"2\"", false, false),
+            ("W/\"1\"", "\"1\"", false, true),
+            ("\"1\"", "W/\"1\"", false, true),
+            ("\"1\"", "\"1\"", true, true),
+            ("\"1\"", "\"2\"", false, false),
+        ] {
+            let tag = parse(one.as_bytes()).unwrap();
+            assert_eq!(tag.matches(other.as_bytes(), Comparison::Strong), strong_match, "{one} {other}");
+            assert_eq!(tag.matches(other.as_bytes(), Comparison::Weak), weak_match, "{one} {other}");
         }
+        assert_eq!(weak("\"1\""), "W/\"1\"");
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! The steps of [`Site::answer`]:
 //!
-//! 1. The host: which one the request names, else 421 where unknown ones are rejected.
+//! 1. The host: which one the request names, else 421 where unknown ones are rejected, but for OPTIONS.
 //! 2. The method: GET and HEAD only, else 405; OPTIONS has a response without a file.
 //! 3. The path: the target's path becomes a site path, else 400.
 //! 4. The location: its access list may refuse the client (403).
@@ -127,17 +127,20 @@ impl Site {
         waiter: &mut dyn JobWaiter,
     ) -> Answer {
         // 1. The host.
-        let Some(rules) = self.hosts.of(request) else {
-            let parts = self.hosts.default_rules().parts_without_path();
-            let refusal = error_page::response(Status::MISDIRECTED_REQUEST, b"");
-            return self.refuse(refusal, parts, None, (request, client), (&mut now, waiter));
-        };
-        let counted = rules.counted;
+        let host = self.hosts.of(request);
+        let is_known = host.is_some();
+        let rules = host.unwrap_or(self.hosts.default_rules());
         let path = SitePath::parse(request.target.path);
-        // 2. The method.
+        // 2. The method. Balancers check by OPTIONS, and many of them name no host.
         if request.method == Method::Options {
-            return options_response(rules, path.ok().as_ref(), request);
+            return options_response(rules, path.ok().as_ref().filter(|_| is_known), request);
         }
+        if !is_known {
+            let refusal = error_page::response(Status::MISDIRECTED_REQUEST, b"");
+            let parts = rules.parts_without_path();
+            return self.refuse(refusal, parts, None, (request, client), (&mut now, waiter));
+        }
+        let counted = rules.counted;
         let is_served = request.method != Method::Other;
         // 3. The path.
         let Ok(path) = path else {

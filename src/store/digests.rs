@@ -32,13 +32,6 @@ const MAX_UNDER_WAY: usize = 64;
 /// Bytes that are read at once.
 const CHUNK: usize = 128 << 10;
 
-/// How long after a change a file may change again without a change of its stamp. The kernel's clock for
-/// files moves every 1 to 10 ms.
-const CLOCK_STEP: Duration = Duration::from_millis(20);
-
-/// The same where times have no fractions of a second, as on FAT: its times are even seconds.
-const COARSE_CLOCK_STEP: Duration = Duration::from_secs(2);
-
 /// What a digest is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DigestUse {
@@ -121,8 +114,10 @@ impl Digests {
         {
             return Hashing::UnderWay(job.handle(), *began);
         }
+        // Not the time of the request, which may be older than the change.
+        let shows_changes = entry.stamp().shows_changes(SystemTime::now());
         table.under_way.retain(|_, hashing| !hashing.job.is_done());
-        if table.under_way.len() >= MAX_UNDER_WAY || !shows_changes(entry.stamp()) {
+        if table.under_way.len() >= MAX_UNDER_WAY || !shows_changes {
             return Hashing::NotNow;
         }
         let (of_job, shared) = (Arc::clone(entry), Arc::downgrade(&self.0));
@@ -236,17 +231,6 @@ fn read_pieces(file: BorrowedFd<'_>, part: &Range<u64>, each: &mut impl FnMut(&[
         offset += wanted as u64;
     }
     Some(())
-}
-
-/// True if a further change of a file shows in its stamp. False for one whose last change is to come, by this
-/// machine's clock.
-fn shows_changes(stamp: &Stamp) -> bool {
-    let (seconds, nanoseconds) = stamp.ctime;
-    let since_epoch = Duration::new(u64::try_from(seconds).unwrap_or(0), nanoseconds);
-    // Not the time of the request, which may be older than the change.
-    let age = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + since_epoch);
-    let is_coarse = stamp.mtime.1 == 0 && nanoseconds == 0;
-    age.is_ok_and(|age| age >= if is_coarse { COARSE_CLOCK_STEP } else { CLOCK_STEP })
 }
 
 fn lock(table: &Mutex<DigestTable>) -> MutexGuard<'_, DigestTable> {

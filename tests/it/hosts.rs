@@ -138,6 +138,12 @@ fn requests_that_name_no_host_may_be_rejected() {
     client.response().has_status(&[421]);
     client.send("POST / HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\n\r\n");
     client.response().has_status(&[421]);
+    // As balancers check.
+    for raw in ["OPTIONS / HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n"] {
+        let response = server.ask(raw);
+        response.is(204, "");
+        assert_eq!(response["allow"], "GET, HEAD, OPTIONS");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, FileType, Stat, StatxFlags};
 use rustix::io::Errno;
@@ -22,7 +23,24 @@ pub struct Stamp {
     pub links: u64,
 }
 
+/// How long after a change a file may change again without a change of its stamp. The kernel's clock for
+/// files moves every 1 to 10 ms before Linux 6.13.
+const CLOCK_STEP: Duration = Duration::from_millis(20);
+
+/// The same where times have no fractions of a second, as on FAT: its times are even seconds.
+const COARSE_CLOCK_STEP: Duration = Duration::from_secs(2);
+
 impl Stamp {
+    /// True if a further change of the file after `now` shows in its stamp. False for a file whose last change
+    /// is just over, or is still to come by this machine's clock.
+    pub fn shows_changes(&self, now: SystemTime) -> bool {
+        let (seconds, nanoseconds) = self.ctime;
+        let since_epoch = Duration::new(u64::try_from(seconds).unwrap_or(0), nanoseconds);
+        let age = now.duration_since(SystemTime::UNIX_EPOCH + since_epoch);
+        let is_coarse = self.mtime.1 == 0 && nanoseconds == 0;
+        age.is_ok_and(|age| age >= if is_coarse { COARSE_CLOCK_STEP } else { CLOCK_STEP })
+    }
+
     /// True if a file whose stamp was `before` still has the bytes that it had: it is unchanged or has only
     /// grown.
     ///
