@@ -11,7 +11,7 @@ use crate::store::content::Content;
 use crate::sys::file::Stamp;
 
 /// The entity-tag: by a digest of bytes in memory, else by the stamp, when it is weak as long as a further
-/// change would not show in the stamp. Each coding has tags of its own.
+/// change may not show in the stamp. Each coding has tags of its own.
 pub fn of(content: &Content, stamp: &Stamp, is_digested: bool, coding: Option<ContentCoding>) -> String {
     match content {
         Content::Memory(bytes) if is_digested => by_digest(stamp.size, XxHash3_128::oneshot(bytes), coding),
@@ -20,7 +20,7 @@ pub fn of(content: &Content, stamp: &Stamp, is_digested: bool, coding: Option<Co
             let Stamp { identity: (_, inode), size, mtime, ctime, links: _ } = *stamp;
             let tag = in_coding(etag::of_version(&etag::FileVersion { size, inode, mtime, ctime }), coding);
             // Other bytes might get the same tag.
-            if stamp.shows_changes(SystemTime::now()) { tag } else { etag::weak(&tag) }
+            if stamp.may_recur(SystemTime::now()) { etag::weak(&tag) } else { tag }
         }
     }
 }

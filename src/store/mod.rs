@@ -46,7 +46,7 @@ use crate::background::{Background, Completion, JobWaiter};
 use crate::config::Settings;
 use crate::http::content_coding::ContentCoding;
 use crate::metrics::Row;
-use crate::sys::file::Root;
+use crate::sys::file::{self, Root};
 use crate::sys::timer;
 use crate::time::Now;
 
@@ -88,6 +88,7 @@ impl Store {
         background: &'static Background,
         now: Now,
     ) -> Store {
+        file::learn_clock();
         let directory = |opened| ContentRoot::Directory(RootDirectory::new(opened, now));
         let welcome = || {
             let page = Entry::built_in(include_bytes!("welcome.html"), "text/html", true, now);

@@ -1,8 +1,10 @@
 //! The kind of an open file, and the stamp that shows a change (fstat(2)).
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, FileType, Stat, StatxFlags};
@@ -23,16 +25,26 @@ pub struct Stamp {
     pub links: u64,
 }
 
-/// How long after a change a file may change again without a change of its stamp. The kernel's clock for
-/// files moves every 1 to 10 ms before Linux 6.13.
+/// True where the kernel gives two changes of a file that it was asked about in between the same time if
+/// they are some milliseconds apart: before Linux 6.13.
+static HAS_COARSE_CLOCK: LazyLock<bool> = LazyLock::new(|| is_before_6_13(rustix::system::uname().release()));
+
+/// How long after a change a file may change again without a change of its stamp. A coarse clock for files
+/// moves every 1 to 10 ms.
 const CLOCK_STEP: Duration = Duration::from_millis(20);
 
 /// The same where times have no fractions of a second, as on FAT: its times are even seconds.
 const COARSE_CLOCK_STEP: Duration = Duration::from_secs(2);
 
 impl Stamp {
-    /// True if a further change of the file after `now` shows in its stamp. False for a file whose last change
-    /// is just over, or is still to come by this machine's clock.
+    /// True if the file may get other bytes after `now` and keep its stamp, because its last change is just
+    /// over and this kernel's clock for files is coarse.
+    pub fn may_recur(&self, now: SystemTime) -> bool {
+        *HAS_COARSE_CLOCK && !self.shows_changes(now)
+    }
+
+    /// True if a further change of the file after `now` shows in its stamp. False for a file whose last
+    /// change is just over, or is still to come by this machine's clock.
     pub fn shows_changes(&self, now: SystemTime) -> bool {
         let (seconds, nanoseconds) = self.ctime;
         let since_epoch = Duration::new(u64::try_from(seconds).unwrap_or(0), nanoseconds);
@@ -50,6 +62,19 @@ impl Stamp {
         let same_times =
             self.mtime == before.mtime && (self.ctime == before.ctime || self.links != before.links);
         self.size > before.size || (self.size == before.size && same_times)
+    }
+}
+
+/// Asks for the kernel's version, which a confined process can't.
+pub fn learn_clock() {
+    LazyLock::force(&HAS_COARSE_CLOCK);
+}
+
+fn is_before_6_13(release: &CStr) -> bool {
+    let mut numbers = release.to_str().unwrap_or_default().split(['.', '-', '+']).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < (6, 13),
+        _ => true,
     }
 }
 
@@ -145,6 +170,45 @@ mod tests {
     fn both_ways_to_ask_give_one_stamp() {
         let file = std::fs::File::open("/proc/self/exe").unwrap();
         assert_eq!(stat_cached(file.as_fd()).unwrap(), stat(file.as_fd()).unwrap().1);
+    }
+
+    #[test]
+    fn the_clock_for_files_is_coarse_before_linux_6_13() {
+        for (release, is_coarse) in [
+            (c"6.12.9", true),
+            (c"6.13.0-rc1", false),
+            (c"6.13", false),
+            (c"6.13-rc1", false),
+            (c"6.18.44-fc-v769", false),
+            (c"7.0.1+", false),
+            (c"5.15.0-91-generic", true),
+            (c"4.19", true),
+            (c"6", true),
+            (c"", true),
+            (c"x.y", true),
+            (c"\xff", true),
+        ] {
+            assert_eq!(is_before_6_13(release), is_coarse, "{release:?}");
+        }
+    }
+
+    #[test]
+    fn a_stamp_shows_changes_once_the_clock_has_moved_on() {
+        let at = |seconds, nanos| SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
+        let fine = Stamp { identity: (1, 2), size: 1, mtime: (5, 0), ctime: (100, 7), links: 1 };
+        let coarse = Stamp { ctime: (100, 0), ..fine };
+        for (stamp, now, shows) in [
+            (fine, at(100, 7), false),
+            (fine, at(100, 20_000_006), false),
+            (fine, at(100, 20_000_007), true),
+            (fine, at(99, 0), false),
+            (fine, at(9999, 0), true),
+            (coarse, at(101, 999_999_999), false),
+            (coarse, at(102, 0), true),
+            (Stamp { ctime: (-5, 7), ..fine }, at(1, 0), true),
+        ] {
+            assert_eq!(stamp.shows_changes(now), shows, "{stamp:?} {now:?}");
+        }
     }
 
     #[test]
