@@ -5,15 +5,18 @@
 //!
 //! ```text
 //! master → child   "drain " and one byte a listener: k keep, c close, s close soon
+//!                  "accept"
 //!                  "users " and the number of a users file, with the file in memory
 //!                  "logs " and the number of the first one, with the descriptors of reopened logs
-//! child → master   "ready"   "moved"   "listens"   "failed " and the reason
+//! child → master   "ready"   "draining"   "moved"   "listens"   "failed " and the reason
 //! ```
 
 const DRAIN: &[u8] = b"drain ";
+const ACCEPT: &[u8] = b"accept";
 const LOGS: &[u8] = b"logs ";
 const USERS: &[u8] = b"users ";
 const READY: &[u8] = b"ready";
+const DRAINING: &[u8] = b"draining";
 const MOVED: &[u8] = b"moved";
 const LISTENS: &[u8] = b"listens";
 const FAILED: &[u8] = b"failed ";
@@ -50,6 +53,8 @@ impl ListenerDrain {
 pub enum ToChild {
     /// Drain: finish the open connections, then exit. One entry for each listener, in the worker's order.
     Drain(Vec<ListenerDrain>),
+    /// Accept clients: the workers of the generation before have stopped to.
+    Accept,
     /// Logs were reopened. Their descriptors come along; the first is that of the log with this number. 0 is
     /// the error log, and the access logs follow.
     Logs(u16),
@@ -64,6 +69,7 @@ impl ToChild {
             ToChild::Drain(listeners) => {
                 DRAIN.iter().copied().chain(listeners.iter().map(|drain| drain.byte())).collect()
             }
+            ToChild::Accept => ACCEPT.to_vec(),
             ToChild::Logs(first) => [LOGS, &first.to_be_bytes()].concat(),
             ToChild::Users(file) => [USERS, &file.to_be_bytes()].concat(),
         }
@@ -71,6 +77,9 @@ impl ToChild {
 
     /// The message with these bytes; `None` for bytes that no message has.
     pub fn parse(bytes: &[u8]) -> Option<ToChild> {
+        if bytes == ACCEPT {
+            return Some(ToChild::Accept);
+        }
         let number = |bytes: &[u8]| bytes.try_into().ok().map(u16::from_be_bytes);
         if let Some(listeners) = bytes.strip_prefix(DRAIN) {
             let listeners = listeners.iter().map(|byte| ListenerDrain::of_byte(*byte));
@@ -89,6 +98,8 @@ impl ToChild {
 pub enum FromChild {
     /// The worker serves.
     Ready,
+    /// The worker drains: it accepts no client from a listener that is kept.
+    Draining,
     /// The child can't serve, for this reason; its exit follows.
     Failed(String),
     /// The path of a root leads to another directory now, which the worker can't open. Its bytes are "moved".
@@ -102,6 +113,7 @@ impl FromChild {
     pub fn encode(&self) -> Vec<u8> {
         match self {
             FromChild::Ready => READY.to_vec(),
+            FromChild::Draining => DRAINING.to_vec(),
             FromChild::Failed(why) => [FAILED, why.as_bytes()].concat(),
             FromChild::RootMoved => MOVED.to_vec(),
             FromChild::Listens => LISTENS.to_vec(),
@@ -113,6 +125,7 @@ impl FromChild {
     pub fn parse(bytes: &[u8]) -> Option<FromChild> {
         match bytes {
             READY => Some(FromChild::Ready),
+            DRAINING => Some(FromChild::Draining),
             MOVED => Some(FromChild::RootMoved),
             LISTENS => Some(FromChild::Listens),
             _ => {
@@ -134,6 +147,7 @@ mod tests {
             ToChild::Logs(0),
             ToChild::Logs(513),
             ToChild::Users(7),
+            ToChild::Accept,
             ToChild::Drain(Vec::new()),
             ToChild::Drain(drain),
         ] {
@@ -144,8 +158,8 @@ mod tests {
     #[test]
     fn a_message_from_a_child_is_read_as_it_was_written() {
         let failed = [FromChild::Failed(String::new()), FromChild::Failed("cannot bind: ready".to_owned())];
-        for message in [FromChild::Ready, FromChild::RootMoved, FromChild::Listens].into_iter().chain(failed)
-        {
+        let short = [FromChild::Ready, FromChild::Draining, FromChild::RootMoved, FromChild::Listens];
+        for message in short.into_iter().chain(failed) {
             assert_eq!(FromChild::parse(&message.encode()), Some(message));
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::state::Master;
 use super::supervisor::event::{Action, ChildId, ChildKind};
 use crate::error::StartupError;
+use crate::ipc::ToChild;
 use crate::sys::process::{self, Exit};
 
 impl Master {
@@ -34,6 +35,9 @@ impl Master {
             Action::AbandonReload(number, slot, why) => self.abandon_reload(number, slot, &why),
             Action::CloseGeneration(number) => self.close_generation(number),
             Action::Drain(id) => self.drain(id),
+            Action::Accept(id) => {
+                self.children.send(id, &ToChild::Accept, &[]);
+            }
             Action::Stop(id) => self.children.stop(id),
             Action::Kill(id) => self.kill(id, ::log::Level::Warn, format_args!("does not stop")),
             Action::KillHung(id, silence) => {

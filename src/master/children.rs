@@ -86,7 +86,7 @@ impl Child {
         self.reported = match (self.id.kind, self.reported, &message) {
             (Worker, Report::Nothing, Some(FromChild::Ready)) => Report::Serves,
             (Admin, Report::Nothing, Some(FromChild::Listens)) => Report::Serves,
-            (Worker, Report::Serves, Some(FromChild::RootMoved)) => Report::Serves,
+            (Worker, Report::Serves, Some(FromChild::RootMoved | FromChild::Draining)) => Report::Serves,
             (_, Report::Nothing, Some(FromChild::Failed(_))) => Report::Failed,
             // Its start can still fail after it listens.
             (Admin, Report::Serves, Some(FromChild::Failed(_))) => Report::Failed,
@@ -243,6 +243,7 @@ mod tests {
             for message in children.receive(id, Duration::ZERO) {
                 heard.push_str(&match message {
                     Ok(FromChild::Ready) => "ready;".to_owned(),
+                    Ok(FromChild::Draining) => "draining;".to_owned(),
                     Ok(FromChild::RootMoved) => "moved;".to_owned(),
                     Ok(FromChild::Listens) => "listens;".to_owned(),
                     Ok(FromChild::Failed(why)) => format!("failed {why};"),
@@ -264,6 +265,8 @@ mod tests {
     #[test]
     fn a_worker_that_says_what_no_worker_says_is_heard_no_more() {
         check(ID, &[b"ready", b"moved", b"moved"], "ready;moved;moved;");
+        check(ID, &[b"ready", b"draining"], "ready;draining;");
+        check(ID, &[b"draining"], "bad;");
         check(ID, &[b"failed why", b"ready"], "failed why;bad;");
         check(ID, &[b"moved", b"ready"], "bad;");
         check(ID, &[b"ready", b"ready", b"moved"], "ready;bad;");

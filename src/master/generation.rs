@@ -167,7 +167,13 @@ impl Generation {
     }
 
     /// In the child: becomes the worker of a slot.
-    pub fn become_worker(mut self, slot: usize, master: i32, link: OwnedFd, metrics: Row) -> ! {
+    pub fn become_worker(
+        mut self,
+        (slot, waits): (usize, bool),
+        master: i32,
+        link: OwnedFd,
+        metrics: Row,
+    ) -> ! {
         if let Some(Err(error)) = self.log.take().map(|log| log.adopt()) {
             worker::fail(&link, &format!("cannot log to its error log: {}", cause(&error)));
         }
@@ -188,6 +194,7 @@ impl Generation {
             master,
             link,
             listeners,
+            waits,
             root,
             directories,
             identity: self.identity.take(),

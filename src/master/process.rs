@@ -101,12 +101,13 @@ impl Master {
 
     /// In the child: becomes the worker of a slot.
     fn become_worker(&mut self, id: ChildId, master: i32, link: OwnedFd, metrics: Row) -> ! {
+        let waits = self.supervisor.keeps_from_accepting(id.generation);
         let mut generations = self.drop_inherited();
         let mine = generations.iter().position(|generation| generation.number == id.generation);
         let mine = mine.map(|index| generations.swap_remove(index));
         drop(generations);
         match mine {
-            Some(generation) => generation.become_worker(id.slot, master, link, metrics),
+            Some(generation) => generation.become_worker((id.slot, waits), master, link, metrics),
             None => worker::fail(&link, "its generation is gone"),
         }
     }
@@ -159,6 +160,7 @@ impl Master {
                 Event::Ready(id)
             }
             Ok(FromChild::Failed(why)) => Event::Failed(id, why),
+            Ok(FromChild::Draining) => Event::Draining(id),
             Ok(FromChild::RootMoved) => Event::RootMoveReported(id),
             Err(what) => Event::BadMessage(id, what),
         };

@@ -3,9 +3,9 @@
 //! **Invariant:** the master opens all that the new settings name before it starts a worker. It keeps its
 //! own settings, and the workers of the generation before, until all workers of the next one serve.
 //!
-//! The workers of a slot, old and new, accept from the same queues. So a new worker may answer clients with
-//! the new settings before all workers serve. If another worker then fails, the new workers that serve drain,
-//! and those that are starting are stopped. The clients that come later get the earlier settings.
+//! The workers of a slot, old and new, accept from the same queues, but never at the same time: the new ones
+//! wait until the old ones have stopped to. If a new worker fails before, the new workers that serve drain,
+//! those that are starting are stopped, and all clients get the earlier settings.
 
 use super::generation::Generation;
 use super::listeners::Listeners;

@@ -92,6 +92,10 @@ impl Acceptor {
             if draining && self.begin_or_check_drain() {
                 return;
             }
+            if !draining && !acceptors.may_accept() {
+                self.listener.wait_io();
+                continue;
+            }
             if acceptors.permits.are_all_taken() {
                 if draining || !self.evict_for_waiting_client() {
                     acceptors.wait_for_permit();

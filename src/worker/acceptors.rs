@@ -4,7 +4,7 @@
 //! **Invariant:** a connection has its permit from its accept on, before a coroutine serves it, or a drain
 //! could end in between.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use may::io::WaitIoWaker;
@@ -28,6 +28,8 @@ pub struct Acceptors {
     pub(super) context: &'static Context,
     pub(super) permits: Permits,
     pub(super) coroutines: &'static Coroutines,
+    /// False while the workers of the generation before may accept.
+    may_accept: AtomicBool,
     /// The number of acceptors that have not finished for a drain.
     open: AtomicUsize,
     /// Wake the acceptors that wait for their listeners.
@@ -43,16 +45,19 @@ pub struct Acceptors {
 }
 
 impl Acceptors {
-    /// No acceptors yet, for connections up to a limit.
+    /// No acceptors yet, for connections up to a limit. If the worker `waits`, they accept nothing until
+    /// [`Acceptors::accept`].
     pub fn new(
         context: &'static Context,
         coroutines: &'static Coroutines,
         max_connections: usize,
+        waits: bool,
     ) -> Acceptors {
         Acceptors {
             context,
             permits: Permits::new(max_connections),
             coroutines,
+            may_accept: AtomicBool::new(!waits),
             open: AtomicUsize::new(0),
             wakers: Mutex::default(),
             drain_start: AtomicU32::new(0),
@@ -73,9 +78,21 @@ impl Acceptors {
         self.open.fetch_sub(1, Relaxed);
     }
 
+    /// Lets the acceptors of a worker that waits accept.
+    pub fn accept(&self) {
+        self.may_accept.store(true, Relaxed);
+        self.wake_listeners();
+    }
+
+    /// True unless the worker waits.
+    pub(super) fn may_accept(&self) -> bool {
+        self.may_accept.load(Relaxed)
+    }
+
     /// Begins the drain. Listeners that are kept are left to their next owner at once. From listeners that
     /// are closed, the connections in the queue or on their way there are accepted first. The worker exits
-    /// when its last connection has closed. `listeners` has an entry for each listener.
+    /// when its last connection has closed. `listeners` has an entry for each listener. From now on nothing
+    /// is accepted from one that is kept.
     pub fn drain(&self, listeners: Vec<ListenerDrain>) {
         *lock(&self.drains) = listeners;
         self.drain_start.store(self.context.timers.clock.tick(), Relaxed);

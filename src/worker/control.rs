@@ -52,7 +52,11 @@ fn handle_messages(acceptors: &'static Acceptors, link: &CoIo<OwnedFd>) {
     loop {
         match link::receive(link.inner()) {
             Incoming::Message(message, descriptors) => match ToChild::parse(&message) {
-                Some(ToChild::Drain(listeners)) => acceptors.drain(listeners),
+                Some(ToChild::Drain(listeners)) => {
+                    acceptors.drain(listeners);
+                    link::send(link.inner(), &FromChild::Draining.encode(), &[]);
+                }
+                Some(ToChild::Accept) => acceptors.accept(),
                 Some(ToChild::Logs(first)) => change_logs(acceptors.context, first, &descriptors),
                 Some(ToChild::Users(file)) => change_users(acceptors.context, file, &descriptors),
                 None => {}

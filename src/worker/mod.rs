@@ -112,7 +112,7 @@ fn serve(mut start: WorkerStart) -> Result<(), StepError> {
         index_names(context, start.watches).map_err(|e| ("start the threads that read names", e))?;
     let coroutines = Coroutines::new(context).map_err(|e| ("make the scheduler's descriptors", e))?;
     let coroutines: &'static Coroutines = Box::leak(Box::new(coroutines));
-    let acceptors = Acceptors::new(context, coroutines, start.max_connections);
+    let acceptors = Acceptors::new(context, coroutines, start.max_connections, start.waits);
     let acceptors: &'static Acceptors = Box::leak(Box::new(acceptors));
     let (link, listeners, sandbox) = (start.link, start.listeners, start.sandbox);
     let parts = Parts { acceptors, signals, link, listeners, sandbox, watches: start.watches - for_names };

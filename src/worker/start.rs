@@ -31,6 +31,8 @@ pub struct WorkerStart {
     pub link: OwnedFd,
     /// Its slot's listeners, one for each address.
     pub listeners: Vec<Listener>,
+    /// True if it accepts only when the master says so.
+    pub waits: bool,
     /// The site's root and the path it was opened by; without a root the welcome page is served.
     pub root: Option<(Root, PathBuf)>,
     /// The directories of locations and the paths they were opened by, as [`Settings::directories`] has them.

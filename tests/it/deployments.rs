@@ -230,6 +230,27 @@ fn a_deployment_breaks_no_asset_of_the_old_page_or_the_new_one() {
     });
 }
 
+#[test]
+fn new_connections_find_the_assets_of_the_new_page_after_a_switch_of_the_link_alone() {
+    let (tree, server) = served();
+    let (tell, visits) = channel();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _stop = Stop(&stop);
+        for _ in 0..3 {
+            let (tell, stop, address) = (tell.clone(), &stop, server.address());
+            scope.spawn(move || crawl(address, stop, &tell));
+        }
+        drop(tell);
+        told(&visits, RELEASES[0], 20);
+        for pair in RELEASES.windows(2) {
+            switch(&tree, "previous", pair[0]);
+            switch(&tree, "current", pair[1]);
+            told(&visits, pair[1], 100);
+        }
+    });
+}
+
 /// The generation that serves. `previous` and `current` may be followed at once or one after the other.
 #[track_caller]
 fn last_generation(server: &Configured) -> usize {

@@ -32,22 +32,13 @@ impl Supervisor {
                 | SlotState::Killed(_)
                 | SlotState::Closed => continue,
             };
-            if own || self.next_answers(index) {
+            if own {
                 answered = true;
             } else {
                 unanswered.push(index);
             }
         }
         if answered { unanswered } else { Vec::new() }
-    }
-
-    /// True if a worker of the next generation takes connections in this slot, as it does as soon as it
-    /// serves.
-    fn next_answers(&self, index: usize) -> bool {
-        self.in_mode(Mode::Starting).is_some_and(|starting| {
-            let state = starting.slots.get(index).map(|slot| slot.state());
-            matches!(state, Some(SlotState::Serving(_))) && !self.is_silent(starting, index)
-        })
     }
 
     fn is_silent(&self, generation: &GenerationSlots, index: usize) -> bool {

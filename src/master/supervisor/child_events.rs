@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::Supervisor;
 use super::event::{Action, ChildId, ChildKind};
-use super::generation_slots::Mode;
+use super::generation_slots::{GenerationSlots, Mode};
 use super::slot::SlotState;
+use super::takeover::Takeover;
 use crate::sys::process::Exit;
 
 /// How many workers of a slot may have been given up and not have ended, when the next one is started.
@@ -34,9 +35,14 @@ impl Supervisor {
         // The commit comes first: what is logged of the admin process goes to the new log.
         let mut actions = vec![Action::Commit(number)];
         actions.extend(self.admin.change(number, admin, now));
+        let mut accepting = Vec::new();
         if let Some(before) = self.serving() {
+            accepting = before.serving();
             actions.extend(before.drain(now + drain_timeout));
         }
+        // One that hangs accepts nothing, and does not answer.
+        accepting.retain(|id| !self.silent.contains(id));
+        self.takeover = Some(Takeover::begin(number, accepting, self.takeover.take(), now));
         if let Some(generation) = self.generation(number) {
             generation.mode = Mode::Serving;
         }
@@ -44,6 +50,14 @@ impl Supervisor {
         // After the commit, since it inherits the error log.
         actions.extend(self.admin.tick(now));
         actions
+    }
+
+    /// Has the workers of the serving generation accept, once none of the generation before does.
+    pub(super) fn end_takeover(&mut self, now: Duration) -> Vec<Action> {
+        let Some(takeover) = self.takeover.take_if(|takeover| takeover.is_over(now)) else {
+            return Vec::new();
+        };
+        self.generation(takeover.number).map(GenerationSlots::accept).unwrap_or_default()
     }
 
     pub(super) fn failed(&mut self, id: ChildId, why: String, now: Duration) -> Vec<Action> {
@@ -71,6 +85,7 @@ impl Supervisor {
     /// A worker has ended, or without an `exit` is given up: it was killed and has not ended.
     fn worker_ended(&mut self, id: ChildId, exit: Option<Exit>, now: Duration) -> Vec<Action> {
         self.silent.retain(|silent| *silent != id);
+        self.takeover.iter_mut().for_each(|takeover| takeover.stopped(id));
         let Some(generation) = self.generation(id.generation) else { return Vec::new() };
         let state = generation.slots[id.slot].exited();
         if let SlotState::Booting(since) | SlotState::Serving(since) | SlotState::Hung { since, .. } = state

@@ -79,6 +79,8 @@ pub enum AdminChange {
 pub enum Event {
     /// This child serves.
     Ready(ChildId),
+    /// This worker drains, and accepts no client from a listener that is kept.
+    Draining(ChildId),
     /// This child can't serve, for this reason. Its exit follows.
     Failed(ChildId, String),
     /// This child has ended.
@@ -141,6 +143,8 @@ pub enum Action {
     Start(ChildId),
     /// All workers of this generation serve: use its settings in the master, and log it.
     Commit(u32),
+    /// Tell this worker that it may accept: those of the generation before have stopped to.
+    Accept(ChildId),
     /// Tell this worker to drain.
     Drain(ChildId),
     /// Tell this child to stop at once.

@@ -25,6 +25,8 @@ pub(super) struct GenerationSlots {
     /// The number of slots that have a worker or are to have one. They are the first of `slots`, since those
     /// are the ones with listeners.
     pub(super) wanted: usize,
+    /// True while its workers accept nothing, because those of the generation before may.
+    pub(super) waits: bool,
     /// The drain timeout, in force once this generation serves.
     pub(super) drain_timeout: Duration,
     /// What happens to the admin process once this generation serves.
@@ -38,7 +40,7 @@ impl GenerationSlots {
         slots: usize,
         drain_timeout: Duration,
         admin: AdminChange,
-        now: Duration,
+        (waits, now): (bool, Duration),
     ) -> GenerationSlots {
         let booting = || ChildSlot::new(SlotState::Booting(now));
         GenerationSlots {
@@ -46,6 +48,7 @@ impl GenerationSlots {
             mode: Mode::Starting,
             slots: std::iter::repeat_with(booting).take(slots).collect(),
             wanted: slots,
+            waits,
             drain_timeout,
             admin,
         }
@@ -58,6 +61,20 @@ impl GenerationSlots {
     /// True if all workers serve.
     pub(super) fn all_serve(&self) -> bool {
         self.slots.iter().all(|slot| matches!(slot.state(), SlotState::Serving(_)))
+    }
+
+    /// The workers that serve.
+    pub(super) fn serving(&self) -> Vec<ChildId> {
+        let slots = self.slots.iter().enumerate();
+        let serving = slots.filter(|(_, slot)| matches!(slot.state(), SlotState::Serving(_)));
+        serving.map(|(slot, _)| self.id(slot)).collect()
+    }
+
+    /// Ends the wait of its workers, if they wait.
+    pub(super) fn accept(&mut self) -> Vec<Action> {
+        let waited = std::mem::replace(&mut self.waits, false);
+        let slots = if waited { 0..self.slots.len() } else { 0..0 };
+        slots.map(|slot| Action::Accept(self.id(slot))).collect()
     }
 
     /// True if all workers have ended and no worker will start.

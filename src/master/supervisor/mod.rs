@@ -10,12 +10,12 @@
 //! its own. Both are supervised by the rules of `slot`.
 //!
 //! **Invariants:**
-//! - A generation becomes the serving one only when all its workers serve. A worker may answer clients
-//!   before that. If a worker of the first generation fails before all serve, the start fails with its
-//!   reason. If a worker of a later one does, that generation leaves (`abandon`) and the one before serves
-//!   on.
+//! - A generation becomes the serving one only when all its workers serve. If a worker of the first
+//!   generation fails before all serve, the start fails with its reason. If a worker of a later one does,
+//!   that generation leaves (`abandon`) and the one before serves on.
 //! - The serving generation leaves when the next one serves, so that clients are served at every moment.
 //!   Otherwise it leaves only when an operator ends it (WINCH, QUIT, TERM).
+//! - A new connection comes to the next generation only when none comes to the one before (`takeover.rs`).
 
 mod admin_slot;
 mod avoided;
@@ -27,6 +27,7 @@ mod generation_slots;
 mod operation_queue;
 mod operations;
 mod slot;
+mod takeover;
 
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ use follow_limit::FollowLimit;
 use generation_slots::{GenerationSlots, Mode};
 use operation_queue::OperationQueue;
 use slot::ChildSlot;
+use takeover::Takeover;
 
 /// The master's knowledge of its child processes. All times are on one monotonic clock.
 #[derive(Debug)]
@@ -48,6 +50,8 @@ pub struct Supervisor {
     preparing: Option<u32>,
     /// The operations that wait until no generation starts.
     queue: OperationQueue,
+    /// The wait of the serving generation for the one before, if it waits.
+    takeover: Option<Takeover>,
     /// Limits how often workers' reports start a generation.
     follow_limit: FollowLimit,
     /// How long draining workers have: the setting of the generation that serves.
@@ -78,6 +82,7 @@ impl Supervisor {
             last_number: 0,
             preparing: None,
             queue: OperationQueue::default(),
+            takeover: None,
             follow_limit: FollowLimit::default(),
             drain_timeout,
             given_up: Vec::new(),
@@ -95,6 +100,7 @@ impl Supervisor {
     /// again.
     pub fn step(&mut self, event: Event, now: Duration) -> Vec<Action> {
         let mut actions = self.decide(event, now);
+        actions.extend(self.end_takeover(now));
         actions.extend(self.avoid());
         actions
     }
@@ -127,6 +133,7 @@ impl Supervisor {
             Event::Drain => return self.end(Supervisor::drain_all, now),
             Event::Stop => return self.end(Supervisor::stop_all, now),
             Event::Tick => return self.tick(now),
+            Event::Draining(id) => self.takeover.iter_mut().for_each(|takeover| takeover.stopped(id)),
             Event::EndedLate(id) => self.ended_late(id),
             Event::AddressInUse(id) => self.admin.address_in_use(id, now),
             Event::Silent(id) => self.silent.push(id),
@@ -142,7 +149,8 @@ impl Supervisor {
     /// When a [`Event::Tick`] is due, if time alone changes anything.
     pub fn deadline(&self) -> Option<Duration> {
         let slots = self.generations.iter().flat_map(|generation| &generation.slots);
-        slots.filter_map(ChildSlot::due).chain(self.admin.due()).min()
+        let takeover = self.takeover.as_ref().map(|takeover| takeover.until);
+        slots.filter_map(ChildSlot::due).chain(self.admin.due()).chain(takeover).min()
     }
 
     /// True while operations have to wait: a generation is being prepared or starts, or the master is ending.
@@ -180,10 +188,17 @@ impl Supervisor {
         now: Duration,
     ) -> Vec<Action> {
         self.last_number += 1;
-        let generation = GenerationSlots::starting(self.last_number, slots, drain_timeout, admin, now);
+        // Its workers share the accept queues of the generation before.
+        let waits = (self.current().is_some(), now);
+        let generation = GenerationSlots::starting(self.last_number, slots, drain_timeout, admin, waits);
         let actions = (0..slots).map(|slot| Action::Start(generation.id(slot))).collect();
         self.generations.push(generation);
         actions
+    }
+
+    /// True if a worker of this generation that starts now accepts nothing until [`Action::Accept`].
+    pub fn keeps_from_accepting(&self, number: u32) -> bool {
+        self.generations.iter().any(|generation| generation.number == number && generation.waits)
     }
 
     fn in_mode(&self, mode: Mode) -> Option<&GenerationSlots> {
@@ -492,6 +507,8 @@ mod tests {
         let mut s = running(1);
         reload(&mut s, 1, ms(2000));
         step(&mut s, Event::Ready(id(2, 0)), ms(2010));
+        assert_eq!(step(&mut s, Event::Tick, ms(2509)), []);
+        assert_eq!(step(&mut s, Event::Tick, ms(2510)), [Action::Accept(id(2, 0))], "it waits no longer");
         assert_eq!(step(&mut s, Event::Tick, ms(9010)), [Action::Stop(id(1, 0))]);
         assert_eq!(step(&mut s, Event::Tick, ms(11_010)), [Action::Kill(id(1, 0))]);
         let actions = step(&mut s, Event::Tick, ms(16_010));
@@ -539,14 +556,18 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_answered_by_the_next_generation_as_soon_as_its_worker_serves() {
+    fn a_slot_is_answered_by_the_next_generation_once_that_takes_over() {
         let mut s = running(2);
         step(&mut s, Event::Silent(id(1, 0)), ms(2000));
         let start = [Action::Start(id(2, 0)), Action::Start(id(2, 1))];
         assert_eq!(reload(&mut s, 2, ms(2100)), start);
-        assert_eq!(step(&mut s, Event::Ready(id(2, 0)), ms(2110)), [Action::Avoid(vec![])]);
+        assert_eq!(step(&mut s, Event::Ready(id(2, 0)), ms(2110)), []);
         let actions = step(&mut s, Event::Ready(id(2, 1)), ms(2120));
-        assert_eq!(actions, [Action::Commit(2), Action::Drain(id(1, 0)), Action::Drain(id(1, 1))]);
+        let drains = [Action::Drain(id(1, 0)), Action::Drain(id(1, 1))];
+        assert_eq!(actions, [&[Action::Commit(2)], &drains[..], &[Action::Avoid(vec![])]].concat());
+        // The silent one is not waited for.
+        let accept = [Action::Accept(id(2, 0)), Action::Accept(id(2, 1))];
+        assert_eq!(step(&mut s, Event::Draining(id(1, 1)), ms(2121)), accept);
         let kill = Action::KillHung(id(1, 0), ms(30_000));
         assert_eq!(step(&mut s, Event::Hung(id(1, 0), ms(30_000)), ms(31_000)), [kill], "it drains for ever");
     }
@@ -627,10 +648,29 @@ mod tests {
         let actions = step(&mut s, Event::Ready(id(2, 0)), ms(2010));
         assert_eq!(actions, [Action::Commit(2), Action::Drain(id(1, 0)), Action::Drain(id(1, 1))]);
         assert_eq!((s.is_busy(), s.current()), (false, Some(2)));
+        assert!(s.keeps_from_accepting(2));
+        assert_eq!(step(&mut s, Event::Draining(id(1, 0)), ms(2011)), []);
+        assert_eq!(step(&mut s, Event::Draining(id(7, 0)), ms(2011)), []);
+        assert_eq!(step(&mut s, Event::Draining(id(1, 1)), ms(2012)), [Action::Accept(id(2, 0))]);
+        assert!(!s.keeps_from_accepting(2));
         assert_eq!(s.deadline(), Some(ms(9010)));
         assert_eq!(step(&mut s, Event::Exited(id(1, 0), LEFT), ms(2020)), []);
         assert_eq!(step(&mut s, Event::Exited(id(1, 1), KILLED), ms(2021)), [Action::CloseGeneration(1)]);
         assert_eq!(step(&mut s, Event::Drain, ms(4000)), [Action::Drain(id(2, 0))]);
+    }
+
+    #[test]
+    fn a_worker_that_ends_is_not_waited_for_and_a_later_generation_waits_for_all() {
+        let mut s = running(2);
+        reload(&mut s, 1, ms(2000));
+        step(&mut s, Event::Ready(id(2, 0)), ms(2001));
+        assert_eq!(step(&mut s, Event::Exited(id(1, 0), KILLED), ms(2002)), []);
+        reload(&mut s, 1, ms(2003));
+        let actions = step(&mut s, Event::Ready(id(3, 0)), ms(2004));
+        assert_eq!(actions, [Action::Commit(3), Action::Drain(id(2, 0))]);
+        assert_eq!(step(&mut s, Event::Draining(id(2, 0)), ms(2005)), []);
+        let actions = step(&mut s, Event::Exited(id(1, 1), LEFT), ms(2006));
+        assert_eq!(actions, [Action::CloseGeneration(1), Action::Accept(id(3, 0))]);
     }
 
     #[test]
@@ -868,6 +908,7 @@ mod tests {
         let mut s = running(1);
         reload(&mut s, 1, ms(2000));
         step(&mut s, Event::Ready(id(2, 0)), ms(2001));
+        step(&mut s, Event::Draining(id(1, 0)), ms(2002));
         assert_eq!(s.deadline(), Some(ms(9001)));
     }
 
