@@ -1,6 +1,6 @@
 //! The access logs of a worker: that of the server, and those that hosts have of their own.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::{AccessLogTarget, Settings};
 use crate::log::access::{AccessLogOutput, Buffer};
@@ -18,7 +18,8 @@ impl AccessLogs {
     pub fn new(settings: &Settings, outputs: Vec<AccessLogOutput>) -> AccessLogs {
         let default = (settings.access_log != AccessLogTarget::Off && !outputs.is_empty()).then_some(0);
         let count = outputs.len();
-        let buffer = |log| Mutex::new(Buffer::one_of(count, log));
+        let shared_budget = Arc::default();
+        let buffer = |log| Mutex::new(Buffer::one_of(count, log, Arc::clone(&shared_budget)));
         AccessLogs { logs: outputs.into_iter().map(buffer).collect(), default }
     }
 

@@ -73,6 +73,8 @@ pub struct Buffer {
     /// The most bytes in `lines`.
     capacity: usize,
     wait_budget: WaitBudget,
+    /// How long the worker may still wait for the readers of all its logs together.
+    shared_budget: Arc<WaitBudget>,
     /// Lines that were lost since the caller last reset this count.
     pub dropped: u64,
 }
@@ -80,13 +82,14 @@ pub struct Buffer {
 impl Buffer {
     /// Makes an empty buffer. Its memory is taken for the first line, and kept for the life of the worker.
     pub fn new(log: AccessLogOutput) -> Self {
-        Self::one_of(1, log)
+        Self::one_of(1, log, Arc::default())
     }
 
-    /// Makes an empty buffer of a worker that has this many logs, among which the memory is shared out.
-    pub fn one_of(logs: usize, log: AccessLogOutput) -> Self {
+    /// Makes an empty buffer of a worker that has this many logs, which share memory and the time for waits.
+    pub fn one_of(logs: usize, log: AccessLogOutput, shared_budget: Arc<WaitBudget>) -> Self {
         let capacity = (TOTAL_CAPACITY / logs.max(1)).clamp(LEAST_CAPACITY, CAPACITY);
-        Self { log, lines: Vec::new(), capacity, wait_budget: WaitBudget::default(), dropped: 0 }
+        let wait_budget = WaitBudget::default();
+        Self { log, lines: Vec::new(), capacity, wait_budget, shared_budget, dropped: 0 }
     }
 
     /// Adds one line with its end. If the buffer is full, it is written first.
@@ -112,13 +115,14 @@ impl Buffer {
     /// Writes all lines. It waits for a disk like write(2), and for the reader of a pipe as long as
     /// [`WaitBudget`] allows. Lines that can't be written are dropped.
     pub fn flush(&mut self) {
-        self.flush_within(self.wait_budget.left(timer::monotonic()));
+        let now = timer::monotonic();
+        self.flush_within(self.wait_budget.left(now).min(self.shared_budget.left(now)));
     }
 
-    /// Writes the last lines of a worker that ends.
-    pub fn finish(&mut self) {
+    /// Writes the last lines of a worker that ends. Waits at most so long for the reader of a pipe.
+    pub fn finish(&mut self, wait: Duration) {
         // Do not wait for a reader that has stopped.
-        self.flush_within(if self.wait_budget.reader_stopped() { Duration::ZERO } else { LAST_WAIT });
+        self.flush_within(if self.wait_budget.reader_stopped() { Duration::ZERO } else { wait });
     }
 
     fn flush_within(&mut self, wait_budget: Duration) {
@@ -127,7 +131,9 @@ impl Buffer {
         }
         let mut writer = StreamWriter::new(self.log.descriptor(), wait_budget);
         let result = write_whole_lines(&mut writer, &self.lines);
-        self.wait_budget.record_flush(result.is_ok(), writer.waited(), timer::monotonic());
+        let now = timer::monotonic();
+        self.wait_budget.record_flush(result.is_ok(), writer.waited(), now);
+        self.shared_budget.record_flush(true, writer.waited(), now);
         let torn = match result {
             Ok(()) => false,
             Err(Lost { lines, torn }) => {
@@ -158,7 +164,7 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.finish();
+        self.finish(LAST_WAIT);
     }
 }
 
@@ -209,6 +215,7 @@ mod tests {
     use std::fs::File;
     use std::path::PathBuf;
 
+    use super::super::wait_budget::MAX_WAIT;
     use super::*;
 
     /// A temporary file, and a log that writes to it.
@@ -247,7 +254,8 @@ mod tests {
     fn many_logs_share_the_memory_for_lines_out() {
         for (logs, capacity) in [(0, CAPACITY), (1, CAPACITY), (16, CAPACITY), (17, 61_680), (5000, 8192)] {
             let fd = File::options().write(true).open("/dev/null").unwrap();
-            let mut buffer = Buffer::one_of(logs, AccessLogOutput { fd: Arc::new(fd.into()) });
+            let mut buffer =
+                Buffer::one_of(logs, AccessLogOutput { fd: Arc::new(fd.into()) }, Arc::default());
             buffer.push(b"line\n");
             assert_eq!((buffer.capacity, buffer.lines.capacity()), (capacity, capacity), "{logs}");
         }
@@ -266,6 +274,25 @@ mod tests {
         buffer.push(b"three\n");
         buffer.flush();
         assert_eq!(buffer.dropped, 3);
+    }
+
+    #[test]
+    fn logs_whose_readers_have_stopped_share_the_time_of_one() {
+        let (shared, mut readers) = (Arc::<WaitBudget>::default(), Vec::new());
+        let line = [&[b'x'; MAX_LINE - 1][..], b"\n"].concat();
+        for number in 0..50 {
+            let (reader, writer) = io::pipe().unwrap();
+            let fd = stream::own_descriptor(writer.as_fd()).unwrap();
+            readers.push(reader);
+            let mut buffer = Buffer::one_of(50, AccessLogOutput { fd: Arc::new(fd) }, Arc::clone(&shared));
+            while !buffer.wait_budget.reader_stopped() {
+                buffer.push(&line);
+            }
+            assert!(buffer.dropped > 0, "{number}");
+            buffer.finish(Duration::ZERO);
+        }
+        // What they have waited is paid off about as soon as that of one would be.
+        assert_eq!(shared.left(timer::monotonic() + MAX_WAIT * 6), MAX_WAIT);
     }
 
     #[test]

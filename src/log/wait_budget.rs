@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The longest wait of one write of gathered lines.
 pub const MAX_WAIT: Duration = Duration::from_millis(100);
 
-/// The longest wait to write the last lines of a process that ends. It is well below the time after which the
+/// The longest wait to write the last lines of a process that ends, of all its logs. It is well below the time after which the
 /// master kills the process.
 pub const LAST_WAIT: Duration = Duration::from_millis(500);
 
@@ -19,7 +19,7 @@ const PART: u32 = 4;
 /// The value of [`WaitBudget::used`] after a flush that could not write everything.
 const STOPPED: u64 = u64::MAX;
 
-/// How long the process may still wait for the reader of one log.
+/// How long the process may still wait for the reader of one log, or for the readers of several together.
 #[derive(Debug, Default)]
 pub struct WaitBudget {
     /// The time at which the waits so far are paid off, in nanoseconds on the monotonic clock.

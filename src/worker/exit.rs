@@ -2,11 +2,13 @@
 
 use crate::connection::context::Context;
 use crate::log::access::Buffer;
-use crate::sys::{process, socket};
+use crate::log::wait_budget::LAST_WAIT;
+use crate::sys::{process, socket, timer};
 
 /// Ends the worker, with the last lines of its access logs written.
 pub fn exit(context: &Context) -> ! {
-    write_access_logs(context, Buffer::finish);
+    let until = timer::monotonic() + LAST_WAIT;
+    write_access_logs(context, |log| log.finish(until.saturating_sub(timer::monotonic())));
     end(0)
 }
 

@@ -1,7 +1,9 @@
 //! Access logs by host: whose line goes where, rotation and reload of many logs.
 
 use std::fs;
+use std::process::Command;
 
+use rustix::fs::OFlags;
 use rustix::process::Signal;
 
 use crate::support::configured::serve;
@@ -243,6 +245,33 @@ fn a_reload_adds_and_removes_a_log() {
         get(&server, "a", "/last");
         fs::read_to_string(logs.at("server.log")).unwrap().contains("/last").then_some(())
     });
+}
+
+#[test]
+fn logs_whose_readers_have_stopped_keep_no_worker_from_its_end() {
+    const HOSTS: usize = 20;
+    let logs = Tree::empty();
+    let mut settings = key(&logs, "server.log");
+    let mut readers = Vec::new();
+    for number in 0..HOSTS {
+        let name = format!("{number}.fifo");
+        assert!(Command::new("mkfifo").arg(logs.at(&name)).status().unwrap().success());
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let reader = rustix::fs::open(logs.at(&name), flags, rustix::fs::Mode::empty()).unwrap();
+        rustix::pipe::fcntl_setpipe_size(&reader, 4096).unwrap();
+        readers.push(reader);
+        settings += &format!("[[host]]\nnames = ['h{number}']\n{}", key(&logs, &name));
+    }
+    let server = serve(Tree::site(), &settings, &[]);
+    let long = format!("/{}", "x".repeat(3000));
+    for number in 0..HOSTS {
+        (0..3).for_each(|_| get(&server, &format!("h{number}"), &long));
+    }
+    get(&server, "none", "/last");
+    server.signal(Signal::TERM);
+    server.says("that it stopped", |log| log.contains("stopped"));
+    assert!(!server.log().contains("is killed"), "{}", server.log());
+    has(&logs, "server.log", &["/last"]);
 }
 
 #[test]
