@@ -9,8 +9,8 @@ use std::time::Duration;
 /// The longest wait of one write of gathered lines.
 pub const MAX_WAIT: Duration = Duration::from_millis(100);
 
-/// The longest wait to write the last lines of a process that ends, of all its logs. It is well below the time after which the
-/// master kills the process.
+/// The longest wait to write the last lines of a process that ends, for all its logs together. It is well
+/// below the time after which the master kills the process.
 pub const LAST_WAIT: Duration = Duration::from_millis(500);
 
 /// At most one part in this many of the time is spent on waits.

@@ -201,6 +201,18 @@ impl Cache {
         }
     }
 
+    /// Removes the entries of files beneath a root; `left` gets them.
+    pub fn remove_of_root(&mut self, root: usize, mut left: impl FnMut(Cached)) {
+        for entries in [&mut self.small, &mut self.large] {
+            let of_root = entries.iter().filter(|(_, cached)| cached.entry.root == root);
+            let paths: Vec<_> = of_root.map(|(path, _)| path.clone()).collect();
+            for cached in paths.iter().filter_map(|path| entries.pop(path)) {
+                self.used.subtract(cached.weight());
+                left(cached);
+            }
+        }
+    }
+
     /// Removes all entries; `left` gets them.
     pub fn clear(&mut self, mut left: impl FnMut(Cached)) {
         self.used = Weight::default();
@@ -248,9 +260,8 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+    use crate::store::description::Description;
     use crate::store::directory::FilePath;
-    use crate::store::entry::Description;
-    use crate::store::file_policy::EtagSource;
     use crate::store::open;
     use crate::store::open_file::OpenFile;
     use crate::store::open_forms::OpenForms;
@@ -270,24 +281,34 @@ mod tests {
 
     /// An entry that holds a file open: this program's, which is long.
     fn large() -> Cached {
+        large_of(0)
+    }
+
+    /// Likewise, beneath the root of this number.
+    fn large_of(root: usize) -> Cached {
         let file = OwnedFd::from(std::fs::File::open("/proc/self/exe").unwrap());
         let (_, stamp) = file::stat(file.as_fd()).unwrap();
         let now = Now { tick: 0, wall: SystemTime::UNIX_EPOCH };
-        let description = Description {
-            content_type: "text/plain".into(),
-            is_index: false,
-            root: 0,
-            with_variants: false,
-            compress: false,
-            background: None,
-            etag: EtagSource::Stamp,
-            cache_control: None,
-            now,
-        };
         let open = OpenFile { file, stamp, class: FileSystemClass::Memory };
+        let description = Description { root, ..Description::of_text(now) };
         let entry = Arc::new(Entry::load(OpenForms::alone(open), description).unwrap());
         assert!(entry.file().is_some());
         Cached { entry, freshness: Freshness::Unwatched, checks: 0 }
+    }
+
+    #[test]
+    fn entries_of_one_root_leave_and_the_others_stay() {
+        let mut cache = Cache::new(10, 10_000);
+        for (path, root) in [("a", 0), ("b", 1), ("c", 1)] {
+            cache.insert(path.as_bytes(), large_of(root), |_| panic!("one left"));
+        }
+        cache.insert(b"d", small(10), |_| panic!("one left"));
+        let mut left = 0;
+        cache.remove_of_root(1, |cached| left += cached.entry.root);
+        assert_eq!((left, cache.len(), cache.used.open), (2, 2, 1));
+        assert!(cache.get(b"a").is_some() && cache.get(b"d").is_some() && cache.get(b"b").is_none());
+        cache.remove_of_root(0, |_| {});
+        assert_eq!((cache.len(), cache.used), (0, Weight::default()));
     }
 
     /// An entry of a file of 100 bytes with a variant of 50 bytes and a long one.
@@ -300,17 +321,8 @@ mod tests {
         let path = FilePath { path: b"a", index: None, links: file::LinkPolicy::Inside };
         let open = open::open(&file::Root::open(&place).unwrap(), &path, true).unwrap();
         std::fs::remove_dir_all(&place).unwrap();
-        let description = Description {
-            content_type: "text/plain".into(),
-            is_index: false,
-            root: 0,
-            with_variants: true,
-            compress: false,
-            background: None,
-            etag: EtagSource::Stamp,
-            cache_control: None,
-            now: Now { tick: 0, wall: SystemTime::UNIX_EPOCH },
-        };
+        let now = Now { tick: 0, wall: SystemTime::UNIX_EPOCH };
+        let description = Description { with_variants: true, ..Description::of_text(now) };
         let entry = Arc::new(Entry::load(open, description).unwrap());
         assert_eq!(entry.variants.len(), 2);
         Cached { entry, freshness: Freshness::Unwatched, checks: 0 }

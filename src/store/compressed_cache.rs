@@ -288,7 +288,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::store::entry::Description;
+    use crate::store::description::Description;
     use crate::store::file_policy::EtagSource;
     use crate::store::open_file::OpenFile;
     use crate::store::open_forms::OpenForms;
@@ -488,17 +488,9 @@ mod tests {
             let file = File::open(path).unwrap();
             let (_, stamp) = file::stat(file.as_fd()).unwrap();
             let open = OpenFile { file: file.into(), stamp, class: FileSystemClass::Probed };
-            let description = Description {
-                content_type: content_type.into(),
-                is_index: false,
-                root: 0,
-                with_variants: false,
-                compress: true,
-                background: None,
-                etag: EtagSource::default(),
-                cache_control: None,
-                now: Now { tick: 1, wall: SystemTime::now() },
-            };
+            let now = Now { tick: 1, wall: SystemTime::now() };
+            let (content_type, etag) = (content_type.into(), EtagSource::default());
+            let description = Description { content_type, compress: true, etag, ..Description::of_text(now) };
             let entry = Entry::load(OpenForms::alone(open), description).unwrap();
             assert!(entry.is_compressible);
             Arc::new(entry)

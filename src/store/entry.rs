@@ -20,6 +20,7 @@ use crate::http::digest_fields::Sha256Digest;
 use crate::http::{date, mime, response_head};
 use crate::metrics::job_kind::JobKind;
 use crate::store::content::{Content, LoadedFile, QuickRead};
+use crate::store::description::Description;
 use crate::store::entity_tag::{self, DigestTag, TagChoice};
 use crate::store::file_policy::EtagSource;
 use crate::store::open_forms::OpenForms;
@@ -76,29 +77,6 @@ pub struct Entry {
     pub sha256: OnceLock<Sha256Digest>,
     checked: AtomicU32,
     used: AtomicU32,
-}
-
-/// What an entry has beside its file.
-#[derive(Clone)]
-pub struct Description {
-    /// The media type.
-    pub content_type: Cow<'static, str>,
-    /// True when it answers for a directory, as its index.
-    pub is_index: bool,
-    /// The number of the root that the file is beneath.
-    pub root: usize,
-    /// True if variants of the file are looked for.
-    pub with_variants: bool,
-    /// True if the file is compressed where it has no variant, unless it is too short or too long.
-    pub compress: bool,
-    /// Who closes the file if that may wait.
-    pub background: Option<&'static Background>,
-    /// What the entity-tag is made of.
-    pub etag: EtagSource,
-    /// The value of Cache-Control, if the file's name or type makes it.
-    pub cache_control: Option<Arc<str>>,
-    /// The time before the file was opened.
-    pub now: Now,
 }
 
 impl Entry {

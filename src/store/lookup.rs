@@ -3,8 +3,9 @@
 use std::sync::{Arc, PoisonError};
 
 use crate::background::JobHandle;
+use crate::store::description::Description;
 use crate::store::directory::FilePath;
-use crate::store::entry::{Description, Entry};
+use crate::store::entry::Entry;
 use crate::store::open::{self, Miss};
 use crate::store::open_forms::OpenForms;
 use crate::store::root::Reopened;

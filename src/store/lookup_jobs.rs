@@ -97,8 +97,7 @@ mod tests {
 
     use super::*;
     use crate::metrics::Row;
-    use crate::store::entry::Description;
-    use crate::store::file_policy::EtagSource;
+    use crate::store::description::Description;
     use crate::sys::file::LinkPolicy;
     use crate::sys::process::wait_readable;
 
@@ -195,17 +194,8 @@ mod tests {
 
         /// Looks the file up, with no entry known.
         fn look_up(&self, lookups: &mut LookupJobs, root: &Arc<Root>) -> (JobHandle<FoundOrMiss>, bool) {
-            let description = Description {
-                content_type: "text/plain".into(),
-                is_index: false,
-                root: 0,
-                with_variants: true,
-                compress: false,
-                background: None,
-                etag: EtagSource::Stamp,
-                cache_control: None,
-                now: Now { tick: 1, wall: SystemTime::UNIX_EPOCH },
-            };
+            let now = Now { tick: 1, wall: SystemTime::UNIX_EPOCH };
+            let description = Description { with_variants: true, ..Description::of_text(now) };
             let (root, path) = (Arc::clone(root), b"a".to_vec());
             let (links, open, known) = (LinkPolicy::Inside, None, None);
             let job = LookupJob { root, path, index: None, links, open, known, description };

@@ -17,6 +17,7 @@ pub mod cache;
 mod cold;
 mod compressed_cache;
 pub mod content;
+mod description;
 mod digest_wait;
 mod digests;
 pub mod directory;

@@ -14,8 +14,9 @@ use crate::http::mime::Types;
 use crate::metrics::Row;
 use crate::store::cache::{Cached, Key};
 use crate::store::compressed_cache::CompressedCache;
+use crate::store::description::Description;
 use crate::store::directory::{Directory, FilePath};
-use crate::store::entry::{Description, Entry};
+use crate::store::entry::Entry;
 use crate::store::freshness::{Freshness, WatchTarget};
 use crate::store::lookup::{Cold, Lookup};
 use crate::store::lookup_jobs::LookupJobs;
@@ -160,14 +161,14 @@ impl StoreState {
         self.cache.drop_changed();
     }
 
-    /// Opens the path of a root again, unless that was done in the last `period` ticks; the cache is dropped
-    /// where another directory has become the root (a deployment that switches a link).
+    /// Opens the path of a root again, unless that was done in the last `period` ticks. Where another
+    /// directory has become the root (a deployment that switches a link), its entries are dropped.
     #[inline]
     pub fn follow_root(&mut self, root: usize, period: u32, now: Now) {
         if let ContentRoot::Directory(directory) = &mut self.roots[root]
             && directory.follow((root, period), now, self.background)
         {
-            self.cache.clear();
+            self.cache.remove_of_root(root);
         }
     }
 

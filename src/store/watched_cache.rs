@@ -114,6 +114,12 @@ impl WatchedCache {
         }
     }
 
+    /// Removes the entries of files beneath a root.
+    pub fn remove_of_root(&mut self, root: usize) {
+        let WatchedCache { cache, watches } = self;
+        cache.remove_of_root(root, |cached| watches.unwatch(&cached.freshness));
+    }
+
     /// Removes all entries.
     pub fn clear(&mut self) {
         let WatchedCache { cache, watches } = self;
@@ -163,8 +169,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::store::entry::Description;
-    use crate::store::file_policy::EtagSource;
+    use crate::store::description::Description;
     use crate::store::open_file::OpenFile;
     use crate::store::open_forms::OpenForms;
     use crate::sys::file;
@@ -199,20 +204,8 @@ mod tests {
         let mut cache = WatchedCache::new(&settings, 10);
         let file = OwnedFd::from(std::fs::File::open("/proc/self/exe").unwrap());
         let (_, stamp) = file::stat(file.as_fd()).unwrap();
-        let content_type = "text/plain".into();
-        let description = Description {
-            content_type,
-            is_index: false,
-            root: 0,
-            with_variants: false,
-            compress: false,
-            background: None,
-            etag: EtagSource::Stamp,
-            cache_control: None,
-            now,
-        };
         let open = OpenFile { file, stamp, class: FileSystemClass::Memory };
-        let entry = Arc::new(Entry::load(OpenForms::alone(open), description).unwrap());
+        let entry = Arc::new(Entry::load(OpenForms::alone(open), Description::of_text(now)).unwrap());
         cache.insert(KEY, Cached { entry, freshness: Freshness::Unwatched, checks: 0 });
         cache
     }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Description, Entry};
+use super::Entry;
 use crate::http::content_coding::ContentCoding;
 use crate::store::content::{Content, LoadedFile};
+use crate::store::description::Description;
 use crate::store::file_policy::EtagSource;
 use crate::sys::file::Stamp;
 use crate::sys::filesystem::FileSystemClass;
