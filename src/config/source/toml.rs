@@ -200,6 +200,73 @@ mod tests {
         assert_eq!(examples[3].types.len(), 3);
     }
 
+    /// Values of the keys that may stand at each level: at the top, in a host and in a location.
+    const AT_EACH_LEVEL: &[(&str, [&str; 3])] = &[
+        ("index", ["'a'", "'b'", "'c'"]),
+        ("missing_index", ["404", "403", "404"]),
+        ("listing", ["true", "false", "true"]),
+        ("precompressed", ["false", "true", "false"]),
+        ("compress", ["true", "false", "true"]),
+        ("expires", ["1", "2", "'off'"]),
+        ("cache_control", ["'public'", "''", "'private'"]),
+        ("fallback_roots", ["['/a']", "[]", "['/b', '/a']"]),
+        ("error_pages", ["{ 404 = '/a' }", "{}", "{ 5xx = '/b' }"]),
+        ("fallback", ["'/a.html'", "false", "'/b.html'"]),
+        ("spa", ["true", "false", "true"]),
+        ("clean_urls", ["true", "false", "true"]),
+        ("security_headers", ["true", "false", "true"]),
+        ("cors", ["{ origins = ['*'] }", "false", "{ origins = ['https://a.example'] }"]),
+        ("auth", ["{ realm = 'a', users_file = '/a' }", "false", "{ realm = 'b', users_file = '/a' }"]),
+        ("page_cache_control", ["'private'", "''", "'no-store'"]),
+        ("immutable_names", ["true", "false", "true"]),
+        ("etag", ["'stamp'", "'content'", "'stamp'"]),
+        ("etag_content_limit", ["1", "2", "3"]),
+        ("charset", ["'utf-8'", "'off'", "'utf-8'"]),
+        ("symlinks", ["'deny'", "'follow'", "'same-owner'"]),
+        ("hidden", ["'deny'", "'serve'", "'well-known'"]),
+        ("headers", ["{ A = '1' }", "{ A = '2' }", "{ a = ['3', '4'] }"]),
+        ("redirect", ["[{ from = '/a', to = '/b' }]", "[]", "[{ from = '/c', to = '/d' }]"]),
+        ("rewrite", ["[{ from = '/a', to = '/b' }]", "[]", "[{ from = '/c', to = '/d' }]"]),
+        ("header", ["[{ path = '/a', remove = ['A'] }]", "[]", "[{ path = '/b', remove = ['A'] }]"]),
+        ("site_files", ["true", "false", "true"]),
+    ];
+
+    #[test]
+    fn what_may_stand_at_each_level_counts_where_it_is_nearest() {
+        let names: Vec<&str> = AT_EACH_LEVEL.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, table_key::names(scope::keys::KEYS), "each key has its row");
+        for (key, [top, host, location]) in AT_EACH_LEVEL {
+            let of_file = settings(format!(
+                "{key} = {top}\n\
+                 [[location]]\npath = '/set/'\n{key} = {location}\n[[location]]\npath = '/unset/'\n\
+                 [[host]]\nnames = ['set']\n{key} = {host}\n\
+                 [[host.location]]\npath = '/set/'\n{key} = {location}\n\
+                 [[host.location]]\npath = '/unset/'\n\
+                 [[host]]\nnames = ['unset']\n\
+                 [[host.location]]\npath = '/set/'\n{key} = {location}\n\
+                 [[host.location]]\npath = '/unset/'\n"
+            ));
+            let of_file = of_file.unwrap_or_else(|error| panic!("{key}: {error}"));
+            // What the value makes of a server that has no other.
+            let [top, host, location] =
+                [top, host, location].map(|value| settings(format!("{key} = {value}")).unwrap().scope);
+            assert!(top != host && host != location, "{key}");
+            assert_eq!(of_file.scope, top, "{key}");
+            let with_locations = |outer: &scope::Scope, locations: &[location::LocationSettings]| {
+                [outer.clone(), outer.with(&locations[0].scope), outer.with(&locations[1].scope)]
+            };
+            let [set, unset] = [0, 1].map(|number| &of_file.hosts[number]);
+            for (outer, locations, expected) in [
+                (of_file.scope.clone(), &of_file.locations, &top),
+                (of_file.scope.with(&set.scope), &set.locations, &host),
+                (of_file.scope.with(&unset.scope), &unset.locations, &top),
+            ] {
+                let found = with_locations(&outer, locations);
+                assert_eq!(found, [expected, &location, expected].map(Clone::clone), "{key}");
+            }
+        }
+    }
+
     #[test]
     fn every_setting_has_a_key_that_takes_a_string() {
         for row in table::settings() {
