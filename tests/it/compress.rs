@@ -171,6 +171,31 @@ fn what_is_short_or_compressed_already_or_not_worth_it_stays_as_it_is() {
     }
 }
 
+#[test]
+fn a_file_of_8_mib_is_compressed_and_a_longer_one_never() {
+    const MOST: usize = 8 << 20;
+    let text = |length| b"what repeats is soon compressed\n".repeat(MOST / 32 + 1)[..length].to_vec();
+    let tree = Tree::empty();
+    tree.file("most.js", text(MOST));
+    tree.file("more.js", text(MOST + 1));
+    let server = Launch::of(tree).flags(["--compress", "--admin", "127.0.0.1:0"]).start();
+    let head = |target: &str, fields: &str| {
+        let mut client = server.client();
+        client.send(format!("HEAD {target} HTTP/1.1\r\nHost: a\r\n{}{fields}\r\n", accept("gzip")));
+        client.response_to_head()
+    };
+    eventually("it is compressed", || head("/most.js", "").field("content-encoding").map(str::to_owned));
+    compressed(&server, "/most.js", "gzip");
+    let before = jobs(&server, "done");
+    server.get_with("/more.js", &accept("gzip")).is(200, text(MOST + 1));
+    for (fields, status) in [("", 200), ("If-None-Match: *\r\n", 304)] {
+        let response = head("/more.js", fields);
+        response.has_status(&[status]);
+        assert_eq!((response.field("content-encoding"), response.field("vary")), (None, None));
+    }
+    assert_eq!(jobs(&server, "done"), before);
+}
+
 /// Number of files that threads have compressed, or have refused to.
 fn jobs(server: &Server, outcome: &str) -> f64 {
     let series = "mayhttpd_background_jobs_ended_total";
