@@ -6,9 +6,12 @@ use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::os::unix::net::{UnixListener, UnixStream};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rustix::process::Signal;
 
 use crate::support::client::ASK_PAGE;
+use crate::support::configured::serve;
 use crate::support::exposition::Exposition;
 use crate::support::json::Json;
 use crate::support::tree::PAGE;
@@ -271,6 +274,37 @@ fn networks_of_locations_are_about_the_client() {
         client.send(request("/dir/inner.txt", &format!("X-Forwarded-For: {address}\r\n")));
         client.response().has_status(&[expected]);
     }
+}
+
+#[test]
+fn wrong_passwords_are_counted_for_the_client_behind_a_proxy() {
+    // The password of anna is "right".
+    let users = Tree::empty();
+    let file = users.file("users", "anna:$5$rounds=1000$right$r2egymy6H9DAes98MXhT0pxgEXaMlrzxdYP28.M1orB\n");
+    let settings = format!("auth = {{ realm = 'staff', users_file = {:?} }}\n", file.to_str().unwrap());
+    let server = serve(Tree::site(), &settings, &["--trusted-proxies", TRUSTED]);
+    let sends = |client: &str, credentials: &str| {
+        let credentials = BASE64.encode(credentials);
+        let mut proxy = Client::from_address(PROXY.parse().unwrap(), server.address());
+        let fields = format!("X-Forwarded-For: {client}\r\nAuthorization: Basic {credentials}\r\n");
+        proxy.send(request("/page.html", &fields));
+        proxy
+    };
+    for password in ["1", "2", "3"] {
+        sends("192.0.2.1", &format!("anna:{password}")).response().has_status(&[401]);
+    }
+    let mut failing: Vec<Client> =
+        (10..30).map(|password| sends("192.0.2.1", &format!("anna:{password}"))).collect();
+    let sent_away = eventually("one is sent away", || {
+        let answered = failing.iter_mut().filter_map(|client| client.has_news().then(|| client.response()));
+        answered.into_iter().find(|response| response.status != 401)
+    });
+    sent_away.has_status(&[429]);
+    // Of one line with the others at most one of these would not be sent away.
+    let mut others: Vec<Client> =
+        ["4", "5", "6"].map(|password| sends("192.0.2.2", &format!("anna:{password}"))).into();
+    others.iter_mut().for_each(|client| client.response().has_status(&[401]));
+    sends("192.0.2.3", "anna:right").response().is(200, PAGE);
 }
 
 #[test]
