@@ -66,6 +66,30 @@ fn an_error_has_the_page_of_its_status_or_of_its_class() {
 }
 
 #[test]
+fn an_error_of_the_server_has_the_page_of_its_class() {
+    let tree = tree();
+    tree.file("sorry.html", "sorry");
+    let settings = "error_pages = { 5xx = '/sorry.html', 500 = { body = 'broken' } }\n\
+                    [[location]]\npath = '/down'\nreturn = { status = 503 }\nheaders = { Retry-After = '60' }\n\
+                    [[location]]\npath = '/broken'\nreturn = { status = 500 }\n\
+                    [[location]]\npath = '/gone'\nreturn = { status = 410 }\n";
+    let server = serve(tree, settings, &[]);
+    for _ in 0..3 {
+        let down = server.get("/down");
+        down.is(503, "sorry");
+        assert_eq!((down["content-type"].as_str(), down["retry-after"].as_str()), ("text/html", "60"));
+        assert_eq!((down.field("etag"), down.field("last-modified")), (None, None));
+        server.get("/broken").is(500, "broken");
+        assert!(server.get("/gone").text().contains("410 Gone"));
+        assert!(server.get("/absent").text().contains("404 Not Found"));
+    }
+    let mut client = server.client();
+    client.send("HEAD /down HTTP/1.1\r\nHost: test\r\n\r\n");
+    let head = client.response_to_head();
+    assert_eq!((head.status, head.length()), (503, Some(5)));
+}
+
+#[test]
 fn a_request_that_is_refused_before_its_file_is_looked_for_has_the_page_too() {
     let settings = "error_pages = { 4xx = '/404.html' }\nunknown_hosts = 'reject'\nheaders = { X-Top = 'a' }\n\
                     [[header]]\npath = '/**'\nstatus = [405]\nset = { X-Rule = 'b' }\n\
