@@ -5,7 +5,7 @@ use std::os::unix::fs::{lchown, symlink};
 use std::sync::Arc;
 
 use crate::support::configured::{Configured, serve};
-use crate::support::{Launch, Tree, eventually, root, skipped};
+use crate::support::{Tree, root, skipped};
 
 /// A site with links, and a directory outside of it.
 struct Linked {
@@ -138,14 +138,36 @@ fn an_absolute_link_that_is_switched_shows_at_once() {
 #[test]
 fn a_refusal_says_why_in_the_log() {
     let linked = Linked::new();
-    let logs = Tree::empty();
-    let log = logs.path().join("error.log");
-    let server = Launch::of(Arc::clone(&linked.tree))
-        .flags(["--log-level", "debug", "--log-file", log.to_str().unwrap(), "--symlinks", "inside"])
-        .start();
-    server.get("/out").has_status(&[403]);
-    eventually("the refusal is logged", || {
-        let text = fs::read_to_string(&log).ok()?;
-        text.contains("refused \"out\": a symbolic link leads outside the root").then_some(())
-    });
+    let path = linked.tree.path();
+    // From 40 links one after another a file is reached, from one more it is not.
+    linked.link("link1", "a");
+    (2..=41).for_each(|number| linked.link(&format!("link{number}"), &format!("link{}", number - 1)));
+    let mut rows = vec![
+        ("deny", "/relative", "a symbolic link is on the way"),
+        ("deny", "/to-dir/b", "a symbolic link is on the way"),
+        ("deny", "/out", "a symbolic link is on the way"),
+        ("inside", "/out", "a symbolic link leads outside the root"),
+        ("inside", "/up", "a symbolic link leads outside the root"),
+        ("same-owner", "/out", "a symbolic link leads outside the root"),
+        ("inside", "/loop", "more than 40 symbolic links are on the way, or they lead in a circle"),
+        ("inside", "/link41", "more than 40 symbolic links are on the way, or they lead in a circle"),
+    ];
+    if root() {
+        lchown(path.join("absolute"), Some(12_345), None).unwrap();
+        let other = "a symbolic link has another owner than what it leads to";
+        rows.extend([("same-owner", "/absolute", other), ("same-owner", "/chain", other)]);
+    } else {
+        skipped("a_refusal_says_why_in_the_log of another owner", "it takes root to give a file away");
+    }
+    for links in ["deny", "inside", "same-owner"] {
+        let server = linked.serve(links, &["--log-level", "debug"]);
+        server.get("/a").has_status(&[200]);
+        server.get("/link40").has_status(&[if links == "deny" { 403 } else { 200 }]);
+        for (_, target, why) in rows.iter().filter(|(policy, _, _)| *policy == links) {
+            server.get(target).has_status(&[403]);
+            let words = format!("refused {:?}: {why}", &target[1..]);
+            server.says(&words, |line| line.contains("DEBUG") && line.ends_with(&words));
+        }
+        assert!(!server.log().contains("refused \"a\""), "{}", server.log());
+    }
 }
