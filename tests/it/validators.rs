@@ -5,6 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
 use crate::support::configured::{refused, serve};
+use crate::support::exposition::Exposition;
+use crate::support::slow_disk::{SlowDisk, can_be_slow};
+use crate::support::slow_files::Caching;
 use crate::support::{Launch, Response, Server, Tree, eventually, pattern};
 
 const MB: usize = 1 << 20;
@@ -95,6 +98,48 @@ fn the_tag_of_the_first_moments_stays_good_for_conditions() {
 }
 
 #[test]
+fn while_no_thread_can_digest_a_file_it_has_a_tag_by_its_stamp() {
+    if !can_be_slow("while_no_thread_can_digest_a_file_it_has_a_tag_by_its_stamp") {
+        return;
+    }
+    let content = pattern(6, MB);
+    let disk = SlowDisk::of(Tree::site(), Caching::All);
+    // Without a look-up of variants, which are not there and would take the thread.
+    let text = format!(
+        "precompressed = false\n[[location]]\npath = '/held/'\nalias = {:?}\n",
+        disk.path().to_str().unwrap()
+    );
+    // The only thread waits for the disk while that is held; the file itself is on another one.
+    let server = serve(tree(&content, 1), &text, &["--disk-threads", "1", "--admin", "127.0.0.1:0"]);
+    // Of a tuple the first is dropped first, and the server could not end while its disk is held.
+    let (disk, server) = &(disk, server);
+    disk.hold();
+    let mut held = server.client();
+    held.send("GET /held/text.txt HTTP/1.1\r\nHost: test\r\n\r\n");
+    disk.until_waiting(1);
+    let stamped = eventually("a digest waits for the thread", || {
+        let response = head(server, "/file.bin", "");
+        response.has_status(&[200]);
+        let waiting = "mayhttpd_background_jobs_waiting{worker=\"0\",kind=\"hash\"}";
+        (Exposition::of(server.admin_address()).value(waiting) == 1.0).then_some(response)
+    });
+    assert_eq!(stamped["etag"].matches('-').count(), 3, "{}", stamped["etag"]);
+    // Later requests find the same job, and do not wait for it.
+    for method in ["HEAD", "GET", "HEAD"] {
+        let mut client = server.client();
+        client.send(format!("{method} /file.bin HTTP/1.1\r\nHost: test\r\n\r\n"));
+        let head = client.head().unwrap();
+        // With a coarse clock for files it may have been weak at first.
+        let [tag, first] = [&head, &stamped].map(|response| response["etag"].trim_start_matches("W/"));
+        assert_eq!((head.status, tag), (200, first), "{method}");
+    }
+    disk.release();
+    let settled = server.settled_tag("/file.bin");
+    assert_eq!(Launch::of(tree(&content, 5)).start().settled_tag("/file.bin"), settled);
+    held.response().is(200, fs::read(disk.tree().at("text.txt")).unwrap());
+}
+
+#[test]
 fn without_threads_for_disks_a_long_file_has_a_tag_by_its_content_too() {
     let content = pattern(1, MB);
     let server = Launch::of(tree(&content, 1)).flags(["--disk-threads", "0"]).start();
@@ -162,6 +207,40 @@ fn a_hundred_first_requests_for_a_file_get_one_content() {
         client.response_to_head().has_status(&[200]);
     }
     server.settled_tag("/file.bin");
+}
+
+#[test]
+fn a_version_of_a_file_is_digested_once() {
+    let content = pattern(10, 4 * MB);
+    let server = Launch::of(tree(&content, 1)).flags(["--admin", "127.0.0.1:0"]).start();
+    let digested = || {
+        let series = "mayhttpd_background_jobs_ended_total";
+        Exposition::of(server.admin_address()).sum(series, "kind=\"hash\",outcome=\"done\"")
+    };
+    let mut first = None;
+    for version in 1..=3 {
+        let when = SystemTime::now() - Duration::from_secs(version * 1000);
+        server.tree().modified("file.bin", when);
+        let since = httpdate::fmt_http_date(when);
+        let shown = || head(&server, "/file.bin", "")["last-modified"] == since;
+        eventually("the new time", || shown().then_some(()));
+        let mut clients: Vec<_> = (0..100).map(|_| server.client()).collect();
+        for client in &mut clients {
+            client.send("HEAD /file.bin HTTP/1.1\r\nHost: test\r\n\r\n");
+        }
+        for client in &mut clients {
+            client.response_to_head().has_status(&[200]);
+        }
+        let tag = server.settled_tag("/file.bin");
+        // The content is the same.
+        assert_eq!(*first.get_or_insert(tag.clone()), tag);
+        // The tag is known a little before its job has ended.
+        eventually("its job is counted", || (digested() == version as f64).then_some(()));
+    }
+    for _ in 0..10 {
+        head(&server, "/file.bin", "").has_status(&[200]);
+    }
+    assert_eq!(digested(), 3.0);
 }
 
 /// The Cache-Control of a response.
