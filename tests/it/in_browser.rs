@@ -1,4 +1,5 @@
-//! Pages in a real browser: that of an error, a deep link into an application, and a sign-in by URL.
+//! Pages in a real browser: that of an error, a deep link into an application, a sign-in by URL, and a
+//! listing on a phone and in the dark.
 
 use crate::support::browser::Browser;
 use crate::support::configured::{Configured, serve};
@@ -56,4 +57,40 @@ fn a_url_with_name_and_password_signs_in() {
     eventually("the page of those who have signed in", || (title() == "in").then_some(()));
     // The browser keeps name and password for the realm.
     shows(&browser, &server, "/private/", "signed in");
+}
+
+#[test]
+fn a_listing_fits_a_phone_and_is_dark_where_dark_is_preferred() {
+    let Some((server, browser)) = opened("a_listing_fits_a_phone…", "listing = true\n") else { return };
+    let long = "a name that is much longer than a phone is wide ".repeat(3);
+    server.tree().file(format!("list/{}.txt", "x".repeat(120)), "content");
+    server.tree().file(format!("list/{long}.txt"), vec![b'x'; 100_000]);
+    server.tree().file(format!("list/{}/inner.txt", "deep".repeat(20)), "content");
+    for target in ["/list/".to_owned(), format!("/list/{}/", "deep".repeat(20))] {
+        browser.emulate(
+            "Emulation.setDeviceMetricsOverride",
+            r#"{"width":400,"height":800,"deviceScaleFactor":1,"mobile":true}"#,
+        );
+        browser.open(&format!("http://{}{target}", server.address()));
+        assert_eq!(browser.text("return String(window.innerWidth)"), "400");
+        let width = browser.text("return String(document.documentElement.scrollWidth)");
+        assert!(width.parse::<u32>().unwrap() <= 400, "{target} is {width} wide");
+    }
+    for scheme in ["light", "dark", "light"] {
+        let features = format!(r#"{{"features":[{{"name":"prefers-color-scheme","value":"{scheme}"}}]}}"#);
+        browser.emulate("Emulation.setEmulatedMedia", &features);
+        browser.open(&format!("http://{}/list/", server.address()));
+        // What is behind and what is before it, each of red, green and blue.
+        let [ground, letters] = ["backgroundColor", "color"].map(|property| {
+            let colour = browser.text(&format!(
+                "const s = getComputedStyle(document.documentElement), b = getComputedStyle(document.body); \
+                 return b.{property} === 'rgba(0, 0, 0, 0)' ? s.{property} : b.{property}"
+            ));
+            let parts = colour.trim_start_matches("rgb(").trim_end_matches(')').split(", ");
+            parts.map(|part| part.parse::<u32>().unwrap_or_else(|_| panic!("{colour}"))).sum::<u32>()
+        });
+        let is_dark = ground < 3 * 64 && letters > 3 * 160;
+        let is_light = ground > 3 * 192 && letters < 3 * 96;
+        assert!(if scheme == "dark" { is_dark } else { is_light }, "{scheme}: {letters} on {ground}");
+    }
 }

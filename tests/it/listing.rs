@@ -93,6 +93,19 @@ fn a_listing_has_name_size_and_time() {
 }
 
 #[test]
+fn without_a_script_a_page_has_links_and_no_box_to_filter_by() {
+    let server = Server::of(sorted_tree(), &["--listing"]);
+    let text = server.get("/list/").text();
+    // The script makes the box, because nothing else could use it.
+    assert!(!text.contains("<input") && !text.contains("<form") && !text.contains("onclick"), "{text}");
+    let rows: Vec<&str> = text.split("<tr>").filter(|row| row.starts_with("<th scope=\"row\">")).collect();
+    assert_eq!(rows.len(), 5);
+    for row in rows {
+        assert_eq!((row.matches("<a ").count(), row.matches(" href=\"").count()), (1, 1), "{row}");
+    }
+}
+
+#[test]
 fn the_query_sorts_and_folders_are_first() {
     let server = Server::of(sorted_tree(), &["--listing"]);
     let by_name = ["alpha/", "beta/", "C.txt", "a.txt", "b.txt"];

@@ -70,6 +70,14 @@ impl Browser {
         self.command(&format!("/session/{}/url", self.session), &format!(r#"{{"url":"{url}"}}"#));
     }
 
+    /// Has the browser behave as on another device: a command of the DevTools protocol, with its parameters
+    /// as JSON.
+    #[track_caller]
+    pub fn emulate(&self, command: &str, parameters: &str) {
+        let path = format!("/session/{}/goog/cdp/execute", self.session);
+        self.command(&path, &format!(r#"{{"cmd":"{command}","params":{parameters}}}"#));
+    }
+
     /// What a script returns, which has to be text without anything that JSON escapes; no `"` in the script
     /// either.
     #[track_caller]
