@@ -28,6 +28,7 @@ mod pipelining;
 
 mod auth;
 mod cache;
+mod cors;
 mod files;
 mod find_by_name;
 mod freshness;
