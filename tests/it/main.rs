@@ -43,6 +43,7 @@ mod traversal;
 mod types;
 mod variants;
 
+mod coded_digests;
 mod compress;
 mod conditional;
 mod ranges;
