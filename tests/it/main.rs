@@ -88,6 +88,7 @@ mod memory;
 mod notification;
 mod password;
 mod precompress;
+mod precompress_threads;
 mod processes;
 mod proxy_protocol;
 mod races;
