@@ -39,6 +39,7 @@ mod pages;
 mod paths;
 mod redirects;
 mod rewriting;
+mod scopes;
 mod traversal;
 mod types;
 mod variants;
