@@ -378,7 +378,7 @@ impl Site {
             directory: Arc::clone(directory),
             root: opened,
             path: location.directory.file_path(key).path.to_vec(),
-            hidden: rules.hidden_names(location),
+            hidden: rules.hidden_names(location, location.file_path(path)),
             links: location.directory.policy.links,
         };
         let listing = ListingRequest {

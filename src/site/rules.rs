@@ -68,9 +68,13 @@ impl Rules {
         (self, &self.fallback)
     }
 
-    /// The names that listings leave out.
-    pub fn hidden_names(&self, location: &Location) -> HiddenNames {
-        let others: &[&str] = if self.site_files.is_some() { &["_redirects", "_headers"] } else { &[] };
+    /// The names that the listing of `directory`, a path beneath the location's root, leaves out.
+    pub fn hidden_names(&self, location: &Location, directory: &[u8]) -> HiddenNames {
+        let directory = directory.strip_suffix(b"/").unwrap_or(directory);
+        let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
+        let has_rules = self.site_files.is_some()
+            && self.is_site_file(location, &[directory, separator, b"_redirects"].concat());
+        let others: &[&str] = if has_rules { &["_redirects", "_headers"] } else { &[] };
         HiddenNames { dotfiles: location.hidden, others }
     }
 

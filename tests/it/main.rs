@@ -40,6 +40,7 @@ mod paths;
 mod redirects;
 mod rewriting;
 mod scopes;
+mod site_files;
 mod traversal;
 mod types;
 mod variants;
