@@ -23,6 +23,8 @@ pub enum LinkRefusal {
     IsLink,
     /// It leads outside the root.
     Outside,
+    /// It leads above the root, to what is not there or may not be searched.
+    Unseen,
     /// There are more than 40 on the way, or they lead in a circle.
     TooMany,
     /// What it leads to has another owner.
@@ -34,6 +36,9 @@ impl fmt::Display for LinkRefusal {
         f.write_str(match self {
             LinkRefusal::IsLink => "a symbolic link is on the way",
             LinkRefusal::Outside => "a symbolic link leads outside the root",
+            LinkRefusal::Unseen => {
+                "a symbolic link leads above the root, to what is not there or may not be searched"
+            }
             LinkRefusal::TooMany => "more than 40 symbolic links are on the way, or they lead in a circle",
             LinkRefusal::OtherOwner => "a symbolic link has another owner than what it leads to",
         })

@@ -67,7 +67,7 @@ struct Walk<'a> {
 /// [`look_up`](super::directory::look_up) does.
 ///
 /// # Errors
-/// Those of `open`, and [`OpenError`]. Outside the root each error is [`LinkRefusal::Outside`], because
+/// Those of `open`, and [`OpenError`]. Outside the root each error is a [`LinkRefusal`], because
 /// clients must not learn what is there.
 pub fn walk<E: From<OpenError>>(
     root: BorrowedFd<'_>,
@@ -97,7 +97,7 @@ pub fn walk<E: From<OpenError>>(
             Step::Name(name) => {
                 let node = match open(walk.directory(), &name) {
                     Err(_) if walk.outside.is_some() && !rules.may_leave => {
-                        return Err(OpenError::Link(LinkRefusal::Outside).into());
+                        return Err(OpenError::Link(LinkRefusal::Unseen).into());
                     }
                     node => node?,
                 };

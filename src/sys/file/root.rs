@@ -371,7 +371,7 @@ mod tests {
             ("out-and-in", "IsLink", "Outside", "a"),
             ("outside", "IsLink", "Outside", "s"),
             ("outside-relative", "IsLink", "Outside", "s"),
-            ("outside-absent", "IsLink", "Outside", "Missing"),
+            ("outside-absent", "IsLink", "Unseen", "Missing"),
             ("through-secret", "IsLink", "Outside", "Missing"),
             ("dangling", "IsLink", "Missing", "Missing"),
             ("dangling-relative", "IsLink", "Missing", "Missing"),
