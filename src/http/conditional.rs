@@ -16,6 +16,8 @@ pub struct Validators<'a> {
     pub etag: &'a [u8],
     /// The time of the last change, if it is known. Otherwise fields that depend on it are ignored.
     pub last_modified: Option<SystemTime>,
+    /// True if other forms of the content have the same time, so that it does not name the bytes.
+    pub shares_date: bool,
 }
 
 /// The result of the preconditions.
@@ -61,8 +63,9 @@ pub fn evaluate(fields: &Fields<'_>, validators: &Validators<'_>) -> Preconditio
 
 /// Step 5: true if the Range field is to be used (RFC 9110 §13.1.5). Without If-Range it is. An entity-tag
 /// must match by the strong comparison. A date must equal the time of the last change and be strong
-/// (§8.8.2.2): the last change is at least one second before `date_of_response`. Otherwise the content could
-/// change again within the second of the date. If the last change is unknown, no date matches.
+/// (§8.8.2.2): no other form of the content has it, and the last change is at least one second before
+/// `date_of_response`. Otherwise the content could change again within the second of the date. If the last
+/// change is unknown, no date matches.
 pub fn if_range_holds(
     fields: &Fields<'_>,
     validators: &Validators<'_>,
@@ -77,7 +80,7 @@ pub fn if_range_holds(
     }
     let Some(changed) = validators.last_modified.map(date::seconds) else { return false };
     let same = date::parse(value).is_some_and(|date| date::seconds(date) == changed);
-    same && changed < date::seconds(date_of_response)
+    same && !validators.shares_date && changed < date::seconds(date_of_response)
 }
 
 /// True if the lines of `field` are `*`, which matches any content, or list the tag.
@@ -121,7 +124,7 @@ mod tests {
     }
 
     fn validators() -> Validators<'static> {
-        Validators { etag: b"\"v1,x\"", last_modified: Some(UNIX_EPOCH + CHANGED) }
+        Validators { etag: b"\"v1,x\"", last_modified: Some(UNIX_EPOCH + CHANGED), shares_date: false }
     }
 
     #[track_caller]

@@ -180,7 +180,7 @@ impl Entry {
             parts: Mutex::default(),
             mapped: AtomicBool::new(false),
             stamp,
-            racy: time_of(stamp.ctime.0) >= now.wall - RACY,
+            racy: time_of(stamp.ctime) >= now.wall - RACY,
             etag,
             last_modified: last_modified(&stamp, now),
             content,
@@ -292,7 +292,8 @@ impl Entry {
     pub fn validators_by(&self, tag: TagChoice) -> Validators<'_> {
         let later = self.digest_tag.get().filter(|_| tag == TagChoice::Current);
         let etag = later.map_or(&self.etag, |tag| &tag.etag);
-        Validators { etag: etag.as_bytes(), last_modified: self.last_modified }
+        let shares_date = self.is_negotiated();
+        Validators { etag: etag.as_bytes(), last_modified: self.last_modified, shares_date }
     }
 
     /// The entity-tag that the entry had before its digest came.
@@ -415,10 +416,10 @@ impl Drop for Entry {
 /// When the content last changed, never later than the response's own Date (RFC 9110 §8.8.2.1). `None` for
 /// the first two seconds of 1970: reproducible builds set 0 or 1, whatever the content is.
 fn last_modified(stamp: &Stamp, now: Now) -> Option<SystemTime> {
-    (stamp.mtime.0 > 1).then(|| time_of(stamp.mtime.0).min(now.wall))
+    (stamp.mtime.0 > 1).then(|| time_of((stamp.mtime.0, 0)).min(now.wall))
 }
 
-fn time_of(seconds: i64) -> SystemTime {
+fn time_of((seconds, nanoseconds): (i64, u32)) -> SystemTime {
     // A time before 1970 counts as 1970.
-    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+    SystemTime::UNIX_EPOCH + Duration::new(u64::try_from(seconds).unwrap_or(0), nanoseconds)
 }
