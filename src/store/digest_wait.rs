@@ -21,6 +21,10 @@ const MAX_REPRESENTATION: u64 = 16 << 20;
 /// The most bytes of a part of a file of which a digest field is made. Nothing of it is remembered.
 const MAX_PART: u64 = 1 << 20;
 
+/// The most bytes in memory of which the thread that serves makes a digest field: 64 KiB, which takes less
+/// than a millisecond. A job might have to wait for a compression.
+const MAX_AT_ONCE: u64 = 64 << 10;
+
 impl Store {
     /// Gives an entry that [awaits](Entry::awaits_digest) it an entity-tag by its content, if that can be
     /// done within 50 ms; otherwise it keeps the one by its stamp until a later request finds the digest.
@@ -46,9 +50,9 @@ impl Store {
         }
     }
 
-    /// The SHA-256 digest of a part of an entry's content. Waits until a thread has made it, and `now`
-    /// becomes the time after that. `None` if it takes too long, if the file changes meanwhile, or if the
-    /// part is too long: 16 MiB for the whole content, 1 MiB for less.
+    /// The SHA-256 digest of a part of an entry's content. Waits until a thread has made it, unless it is
+    /// short and in memory, and `now` becomes the time after that. `None` if it takes too long, if the file
+    /// changes meanwhile, or if the part is too long: 16 MiB for the whole content, 1 MiB for less.
     pub fn sha256(
         &self,
         entry: &Arc<Entry>,
@@ -63,9 +67,11 @@ impl Store {
         if is_whole && let Some(digest) = entry.sha256.get() {
             return Some(*digest);
         }
-        let digest = match is_whole && entry.file().is_some() {
-            true => self.whole_sha256(entry, now, waiter)?,
-            false => self.part_sha256(entry, part, now, waiter)?,
+        let is_short = entry.in_memory().is_some() && part.end.saturating_sub(part.start) <= MAX_AT_ONCE;
+        let digest = match (is_short, is_whole && entry.file().is_some()) {
+            (true, _) => digests::sha256_of_part(entry, part)?,
+            (false, true) => self.whole_sha256(entry, now, waiter)?,
+            (false, false) => self.part_sha256(entry, part, now, waiter)?,
         };
         if is_whole {
             entry.sha256.get_or_init(|| digest);
