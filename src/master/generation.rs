@@ -136,6 +136,13 @@ impl Generation {
         let names: Vec<String> =
             hosts.map(|host| host.names.first().map_or_else(String::new, ToString::to_string)).collect();
         self.host_numbers = metrics.number_hosts(&names);
+        let others = self.host_numbers.iter().filter(|number| **number == HostNumber::OTHER).count();
+        if others > 0 {
+            ::log::warn!(
+                "{others} hosts are counted together as (other): a master has counts for 1022 names of hosts, \
+                 those of earlier settings included"
+            );
+        }
     }
 
     /// Opens the logs. This comes last, since it creates the files.
