@@ -1,5 +1,5 @@
-//! The manual page, mayhttpd(8): name, synopsis, options and commands from the parser, and behind them
-//! `man.roff`.
+//! The manual page, mayhttpd(8): name, synopsis, options and commands from the parser, the keys of settings
+//! files that are no flags, and behind them `man.roff`.
 //!
 //! **Invariant:** backslashes and hyphens of a text are escaped for roff, and no line begins with a dot or a
 //! quotation mark that is not a request.
@@ -10,9 +10,11 @@ use clap::{Arg, Command};
 use clap_mangen::Man;
 
 use crate::commands::parser::parser;
+use crate::config::row::SettingRow;
+use crate::config::{host, location, scope, table};
 
 /// The date of the last change of the page.
-const DATE: &str = "2026-11-28";
+const DATE: &str = "2026-11-29";
 
 /// Environment, files, signals and exit status, which are not in the parser.
 const REST: &str = include_str!("man.roff");
@@ -40,8 +42,33 @@ pub fn page() -> String {
     // The headings of the help are sections of the options, and not of the page.
     let options = options.replace("\n.SH ", "\n.SS ");
     format!(
-        "{head}.SH OPTIONS\n{options}.SH COMMANDS\nAll options may stand before a command and behind it.\n{commands}{REST}"
+        "{head}.SH OPTIONS\n{options}.SH COMMANDS\nAll options may stand before a command and behind it.\n{commands}{}{REST}",
+        settings_file()
     )
+}
+
+/// The section on settings files: what is no flag.
+fn settings_file() -> String {
+    let mut text = format!(
+        ".SH \"SETTINGS FILE\"\n{}\n",
+        escaped(
+            "A settings file is TOML. Its keys are the long options, with underscores, the table [types] with \
+             media types by extension, and those that follow. The ones without brackets may stand at the top and \
+             in [[host]], [[location]] and [[host.location]]."
+        )
+    );
+    let flags: Vec<String> = table::rows().map(SettingRow::key).collect();
+    let everywhere = scope::keys::KEYS.iter().map(|key| (key.name, key.takes));
+    for (name, takes) in everywhere.filter(|(name, _)| !flags.iter().any(|flag| flag == name)) {
+        paragraph(&mut text, name, takes);
+    }
+    for key in host::keys::KEYS {
+        paragraph(&mut text, &format!("[[host]] {}", key.name), key.takes);
+    }
+    for key in location::keys::KEYS {
+        paragraph(&mut text, &format!("[[location]] {}", key.name), key.takes);
+    }
+    text
 }
 
 /// A flag with its aliases in its help, because the options of a page don't show them.
@@ -112,6 +139,11 @@ mod tests {
         for row in crate::config::table::rows() {
             assert!(page.contains(&escaped(&row.flag())), "{row:?}");
         }
+        for key in scope::keys::KEYS {
+            let is_flag = table::rows().any(|row| row.key() == key.name);
+            assert_eq!(page.contains(&format!("\\fB{}\\fR\n", key.name)), !is_flag, "{}", key.name);
+        }
+        assert!(page.contains("\\fB[[host]] names\\fR\n") && page.contains("\\fB[[location]] alias\\fR\n"));
         for command in crate::commands::parser::command_names() {
             assert!(page.contains(&format!("\\fBmayhttpd {command}")), "{command}");
         }
