@@ -224,6 +224,46 @@ fn a_check_lists_what_is_to_do_and_writes_nothing() {
     all_are_whole(&tree);
 }
 
+/// Waits until the clock for files has moved on since this file was changed: before Linux 6.13 it stands
+/// still for some milliseconds.
+fn pass_the_time_of(tree: &Tree, name: &str) {
+    let changed = |path: &Path| fs::metadata(path).map(|meta| (meta.ctime(), meta.ctime_nsec())).unwrap();
+    let last = changed(&tree.at(name));
+    let probe = Tree::empty();
+    eventually("the clock for files moves on", || (changed(&probe.file("probe", "")) > last).then_some(()));
+}
+
+#[test]
+fn a_file_that_is_replaced_by_one_with_the_same_mtime_is_compressed_again() {
+    let tree = Tree::empty();
+    tree.file("a.js", script(2000));
+    let written = |count, up_to_date| {
+        let finished = precompress(&tree, &["--gz"]);
+        let lines = (format!("1 files: {count} variants written"), format!("), {up_to_date} up to date, 0 not"));
+        let is_as_expected = finished.output.starts_with(&lines.0) && finished.output.contains(&lines.1);
+        assert!(finished.code == Some(0) && is_as_expected, "{finished:?}");
+        pass_the_time_of(&tree, "a.js.gz");
+    };
+    written(1, 0);
+    // With the same size too.
+    let other = script(4000)[2000..].to_vec();
+    tree.file("a.js", &other);
+    let counts =
+        "1 files: 0 variants up to date, 0 missing, 1 outdated, 0 orphaned, 0 not worth it, 0 failed";
+    assert_eq!(expect(&tree, &["--check", "--gz"], 1, counts), ["outdated a.js.gz"]);
+    written(1, 0);
+    assert_eq!(decoded(&tree.at("a.js.gz")), other);
+    // Other permissions look like another content, once.
+    tree.mode("a.js", 0o640);
+    written(1, 0);
+    written(0, 1);
+    // Those of a variant do not.
+    tree.mode("a.js.gz", 0o600);
+    written(0, 1);
+    tree.mode("a.js.gz", 0o640);
+    all_are_whole(&tree);
+}
+
 #[test]
 fn only_variants_whose_file_is_there_are_removed() {
     let tree = Tree::empty();

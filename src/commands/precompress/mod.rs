@@ -6,9 +6,9 @@
 //! 3. `variant.rs` compresses a file into a draft (`drafts.rs`), and gives it its name.
 //! 4. `summary.rs` counts, and tells.
 //!
-//! **Invariants:** a variant is up to date if its mtime is that of its file, to the nanosecond. So
-//! one is made again after its file was replaced by an older one too. No link is followed. A name gets only
-//! whole contents.
+//! **Invariants:** a variant is up to date if its mtime is that of its file, to the nanosecond, and its ctime
+//! is not earlier. So one is made again after its file was replaced by an older one, or by one with the same
+//! mtime. No link is followed. A name gets only whole contents.
 
 mod drafts;
 mod place;

@@ -13,7 +13,7 @@ use crate::error::cause;
 pub enum Finding {
     /// A variant would save enough, and is not there.
     Missing,
-    /// A variant has not the mtime of its file.
+    /// A variant has not the mtime of its file, or its file changed after it.
     Outdated,
     /// The file of a variant is not there. It may be an archive of its own, so no run changes it.
     Orphaned,

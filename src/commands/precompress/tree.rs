@@ -42,11 +42,17 @@ impl State {
     fn of(source: &Stamp, variant: Option<(Kind, Stamp)>) -> State {
         match variant {
             None => State::Missing,
-            Some((Kind::Regular, stamp)) if stamp.mtime == source.mtime => State::UpToDate,
+            Some((Kind::Regular, variant)) if is_up_to_date(source, &variant) => State::UpToDate,
             Some((Kind::Regular, _)) => State::Outdated,
             Some(_) => State::Foreign,
         }
     }
+}
+
+/// Where all files of builds have one mtime, only the ctime shows that a file was replaced: it is then later
+/// than that of the variant, which was written after its file. A later ctime of a variant says nothing.
+fn is_up_to_date(source: &Stamp, variant: &Stamp) -> bool {
+    variant.mtime == source.mtime && variant.ctime >= source.ctime
 }
 
 impl Tree<'_> {
@@ -191,24 +197,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_compressed_form_is_up_to_date_if_its_time_is_that_of_its_file() {
-        let stamp = |seconds, nanoseconds| Stamp {
-            identity: (0, 0),
-            size: 1,
-            mtime: (seconds, nanoseconds),
-            ctime: (9, 9),
-            links: 1,
-        };
-        let source = stamp(5, 5);
+    fn a_compressed_form_is_up_to_date_if_it_has_the_mtime_of_its_file_and_no_earlier_ctime() {
+        let stamp = |mtime, ctime| Stamp { identity: (0, 0), size: 1, mtime, ctime, links: 1 };
+        let source = stamp((5, 5), (9, 9));
         for (variant, state) in [
             (None, State::Missing),
-            (Some((Kind::Regular, stamp(5, 5))), State::UpToDate),
-            (Some((Kind::Regular, stamp(5, 4))), State::Outdated),
-            (Some((Kind::Regular, stamp(5, 6))), State::Outdated),
-            (Some((Kind::Regular, stamp(6, 5))), State::Outdated),
-            (Some((Kind::Link, stamp(5, 5))), State::Foreign),
-            (Some((Kind::Directory, stamp(5, 5))), State::Foreign),
-            (Some((Kind::Special, stamp(5, 5))), State::Foreign),
+            (Some((Kind::Regular, stamp((5, 5), (9, 9)))), State::UpToDate),
+            (Some((Kind::Regular, stamp((5, 5), (9, 10)))), State::UpToDate),
+            (Some((Kind::Regular, stamp((5, 5), (10, 0)))), State::UpToDate),
+            (Some((Kind::Regular, stamp((5, 5), (9, 8)))), State::Outdated),
+            (Some((Kind::Regular, stamp((5, 5), (8, 10)))), State::Outdated),
+            (Some((Kind::Regular, stamp((5, 4), (9, 9)))), State::Outdated),
+            (Some((Kind::Regular, stamp((5, 6), (9, 10)))), State::Outdated),
+            (Some((Kind::Regular, stamp((6, 5), (9, 9)))), State::Outdated),
+            (Some((Kind::Link, stamp((5, 5), (9, 9)))), State::Foreign),
+            (Some((Kind::Directory, stamp((5, 5), (9, 9)))), State::Foreign),
+            (Some((Kind::Special, stamp((5, 5), (9, 9)))), State::Foreign),
         ] {
             assert_eq!(State::of(&source, variant), state, "{variant:?}");
         }
