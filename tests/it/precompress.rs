@@ -169,6 +169,59 @@ fn all_are_whole_but(tree: &Tree, archives: &[&str]) {
     }
 }
 
+/// An access control list (acl(5)) as the kernel takes it: for another user than the owner, and for others.
+fn access_list(user: u32, of_user: u16, of_others: u16) -> Vec<u8> {
+    let none = u32::MAX;
+    // Owner, user, group, mask, others.
+    let entries = [
+        (0x01, 6, none),
+        (0x02, of_user, user),
+        (0x04, 0, none),
+        (0x10, of_user, none),
+        (0x20, of_others, none),
+    ];
+    let mut bytes = 2_u32.to_le_bytes().to_vec();
+    for (tag, bits, id) in entries {
+        bytes.extend(u16::to_le_bytes(tag));
+        bytes.extend(u16::to_le_bytes(bits));
+        bytes.extend(u32::to_le_bytes(id));
+    }
+    bytes
+}
+
+#[test]
+fn variants_have_the_access_control_list_of_their_file_and_no_other() {
+    let test = "variants_have_the_access_control_list_of_their_file_and_no_other";
+    let tree = Tree::empty();
+    tree.file("listed.js", script(2000));
+    tree.file("plain.js", script(2000));
+    tree.mode("plain.js", 0o640);
+    let set = |name: &str, attribute: &str, list: &[u8]| {
+        rustix::fs::setxattr(tree.at(name), attribute, list, rustix::fs::XattrFlags::empty())
+    };
+    let access = "system.posix_acl_access";
+    let list = access_list(65_533, 4, 0);
+    if set("listed.js", access, &list).is_err() {
+        skipped(test, "the file system has no access control lists");
+        return;
+    }
+    // What is new in the directory may be read by another user.
+    set("", "system.posix_acl_default", &access_list(65_532, 4, 0)).unwrap();
+    assert_eq!(fs::metadata(tree.at("listed.js")).unwrap().mode() & 0o777, 0o640, "the mask");
+    assert_eq!(precompress(&tree, &[]).code, Some(0));
+    all_are_whole(&tree);
+    let list_of = |name: &str| {
+        let mut bytes = vec![0; 1000];
+        let length = rustix::fs::getxattr(tree.at(name), access, &mut bytes[..])?;
+        Ok(bytes[..length].to_vec())
+    };
+    for suffix in SUFFIXES {
+        assert_eq!(list_of(&format!("listed.js{suffix}")), Ok(list.clone()), "{suffix}");
+        let plain = list_of(&format!("plain.js{suffix}"));
+        assert_eq!(plain, Err(rustix::io::Errno::NODATA), "{suffix}");
+    }
+}
+
 #[test]
 fn only_the_codings_that_are_named_are_written() {
     every(

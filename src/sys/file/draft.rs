@@ -8,16 +8,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
+use super::permissions::copy_permissions;
 use super::stamp::{Kind, Stamp, stat};
-
-/// What the permission bits of a file are in its mode.
-const PERMISSIONS: u32 = 0o777;
-
-/// The permission bits of the group.
-const OF_GROUP: u32 = 0o070;
 
 /// A file that is being written.
 #[derive(Debug)]
@@ -49,23 +44,17 @@ impl Draft {
     }
 
     /// Gives it the permissions, the owner and the mtime of another file, and has all of it written to the
-    /// disk. An owner that this process may not give is left; members of a group that it may not give get no
-    /// permissions by that.
+    /// disk. An owner that this process may not give is left. Where it may not give the group or the access
+    /// control list, others get less.
     ///
     /// # Errors
     /// See fchmod(2), utimensat(2) and fsync(2).
     pub fn complete(&self, like: BorrowedFd<'_>) -> io::Result<()> {
         let (model, own) = (rustix::fs::fstat(like)?, rustix::fs::fstat(&self.file)?);
-        let mut mode = model.st_mode & PERMISSIONS;
-        if model.st_gid != own.st_gid
-            && rustix::fs::fchown(&self.file, None, Some(Gid::from_raw(model.st_gid))).is_err()
-        {
-            mode &= !OF_GROUP;
-        }
+        copy_permissions((self.file.as_fd(), &own), (like, &model))?;
         if model.st_uid != own.st_uid {
             let _ = rustix::fs::fchown(&self.file, Some(Uid::from_raw(model.st_uid)), None);
         }
-        rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode))?;
         let nanoseconds = i64::try_from(model.st_mtime_nsec).unwrap_or(0);
         let time = Timespec { tv_sec: model.st_mtime, tv_nsec: nanoseconds };
         rustix::fs::futimens(&self.file, &Timestamps { last_access: time, last_modification: time })?;

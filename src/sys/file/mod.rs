@@ -8,6 +8,7 @@ mod draft;
 mod link_policy;
 mod link_walk;
 mod open_error;
+mod permissions;
 mod root;
 mod stamp;
 

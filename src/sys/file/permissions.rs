@@ -1,0 +1,64 @@
+//! The permissions of a file that is made like another one: mode bits, group, and access control list.
+//!
+//! **Invariant:** nobody may read the new file who may not read the other one, but for the owner.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{Gid, Mode, Stat, XattrFlags, fgetxattr, fgetxattr_query, fremovexattr, fsetxattr};
+use rustix::io::Errno;
+
+/// The POSIX access control list of a file (acl(5)), as the kernel gives and takes it.
+const ACCESS_LIST: &str = "system.posix_acl_access";
+
+/// The permission bits in a mode.
+const PERMISSIONS: u32 = 0o777;
+
+/// Those of the owner.
+const OF_OWNER: u32 = 0o700;
+
+/// Those of the group.
+const OF_GROUP: u32 = 0o070;
+
+/// Gives an open file, which is `own`, the group, the access control list and the permission bits of the open
+/// file `like`, which is `model`. Without the right to give the group or the list, others get less.
+///
+/// # Errors
+/// See fchmod(2).
+pub(super) fn copy_permissions(
+    (file, own): (BorrowedFd<'_>, &Stat),
+    (like, model): (BorrowedFd<'_>, &Stat),
+) -> io::Result<()> {
+    let group = Gid::from_raw(model.st_gid);
+    let has_group = model.st_gid == own.st_gid || rustix::fs::fchown(file, None, Some(group)).is_ok();
+    let bits = model.st_mode & PERMISSIONS;
+    let mode = match access_list(like) {
+        Ok(None) if remove_access_list(file).is_err() => bits & OF_OWNER,
+        Ok(None) if has_group => bits,
+        Ok(None) => bits & !OF_GROUP,
+        // The bits of the group are the mask of the list (acl(5)), so they alone would give it too much.
+        Ok(Some(list)) if has_group && fsetxattr(file, ACCESS_LIST, &list, XattrFlags::empty()).is_ok() => bits,
+        Ok(Some(_)) | Err(_) => bits & OF_OWNER,
+    };
+    Ok(rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?)
+}
+
+/// The access control list, if the file has one beyond its mode.
+fn access_list(file: BorrowedFd<'_>) -> rustix::io::Result<Option<Vec<u8>>> {
+    let mut list = match fgetxattr_query(file, ACCESS_LIST) {
+        Ok(length) => vec![0; length],
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let length = fgetxattr(file, ACCESS_LIST, &mut list[..])?;
+    list.truncate(length);
+    Ok(Some(list))
+}
+
+/// Removes the list that a new file has by a default of its directory.
+fn remove_access_list(file: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    match fremovexattr(file, ACCESS_LIST) {
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
+        other => other,
+    }
+}
