@@ -292,7 +292,8 @@ fn a_file_that_is_replaced_by_one_with_the_same_mtime_is_compressed_again() {
     tree.file("a.js", script(2000));
     let written = |count, up_to_date| {
         let finished = precompress(&tree, &["--gz"]);
-        let lines = (format!("1 files: {count} variants written"), format!("), {up_to_date} up to date, 0 not"));
+        let lines =
+            (format!("1 files: {count} variants written"), format!("), {up_to_date} up to date, 0 not"));
         let is_as_expected = finished.output.starts_with(&lines.0) && finished.output.contains(&lines.1);
         assert!(finished.code == Some(0) && is_as_expected, "{finished:?}");
         pass_the_time_of(&tree, "a.js.gz");
@@ -444,6 +445,43 @@ fn what_the_user_may_not_read_or_write_is_told() {
     tree.mode("closed", 0o755);
     assert_eq!(variants(&tree), [b"a.js.gz".to_vec()]);
     all_are_whole(&tree);
+}
+
+/// The user and the group of tests with few rights.
+const NOBODY: u32 = 65_534;
+
+/// The command as [`NOBODY`], who owns the directory.
+fn as_nobody(tree: &Tree, flags: &[&str]) -> Command {
+    std::os::unix::fs::chown(tree.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let mut command = command(tree, flags);
+    command.uid(NOBODY).gid(NOBODY);
+    command
+}
+
+#[test]
+fn a_group_that_the_user_may_not_give_gets_what_all_may_do() {
+    let test = "a_group_that_the_user_may_not_give_gets_what_all_may_do";
+    if !root() {
+        skipped(test, "only root has files of another group");
+        return;
+    }
+    let tree = Tree::empty();
+    let modes =
+        [("a.js", 0o644, 0o644), ("b.js", 0o444, 0o444), ("c.js", 0o604, 0o600), ("d.js", 0o664, 0o644)];
+    for (name, mode, _) in modes {
+        tree.file(name, script(2000));
+        tree.mode(name, mode);
+    }
+    let Ok(child) = as_nobody(&tree, &["--gz"]).spawn() else {
+        skipped(test, "another user can't run the program here");
+        return;
+    };
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (name, _, expected) in modes {
+        let made = fs::metadata(tree.at(format!("{name}.gz"))).unwrap();
+        assert_eq!((made.mode() & 0o777, made.gid()), (expected, NOBODY), "{name}");
+    }
 }
 
 #[test]
