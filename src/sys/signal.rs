@@ -76,12 +76,19 @@ impl Signals {
     }
 
     /// Blocks the signals that end a command; the descriptor delivers them. One that this process was started
-    /// to ignore stays ignored.
+    /// to ignore stays ignored, such as HUP by nohup(1), or INT and QUIT in the background of a script. It is
+    /// not blocked, because the kernel would then deliver it all the same.
     ///
     /// # Errors
-    /// See signalfd(2).
+    /// See sigaction(2) and signalfd(2).
     pub fn of_command() -> io::Result<Signals> {
-        Signals::of(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT])
+        let mut signals = Vec::new();
+        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+            if !is_ignored(signal)? {
+                signals.push(signal);
+            }
+        }
+        Signals::of(&signals)
     }
 
     fn of(signals: &[Signal]) -> io::Result<Signals> {
@@ -139,6 +146,18 @@ fn set_disposition(signal: Signal, handler: SigHandler) -> io::Result<()> {
     // SAFETY: the handler is SIG_IGN or SIG_DFL, so no code of ours runs in signal context.
     unsafe { sigaction(signal, &action) }?;
     Ok(())
+}
+
+/// True for a signal whose disposition is to be ignored.
+fn is_ignored(signal: Signal) -> io::Result<bool> {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action nothing is changed, and there is room for the current one.
+    if unsafe { libc::sigaction(signal as i32, std::ptr::null(), action.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has written it.
+    let action = unsafe { action.assume_init() };
+    Ok(action.sa_sigaction == libc::SIG_IGN)
 }
 
 /// The signal number of a request.
