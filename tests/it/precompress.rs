@@ -352,6 +352,34 @@ fn a_variant_that_is_not_worth_it_any_more_is_removed() {
 }
 
 #[test]
+fn a_file_that_is_too_short_for_a_variant_is_not_even_read() {
+    let test = "a_file_that_is_too_short_for_a_variant_is_not_even_read";
+    let tree = Tree::empty();
+    let repeated = "a".repeat(64);
+    tree.file("empty.js", "");
+    tree.file("short.js", &repeated);
+    tree.file("short.js.gz", "of another content");
+    tree.modified("short.js.gz", SystemTime::UNIX_EPOCH + Duration::from_secs(CHANGED + 1));
+    let counts =
+        "2 files: 0 variants up to date, 0 missing, 1 outdated, 0 orphaned, 5 not worth it, 0 failed";
+    assert_eq!(expect(&tree, &["--check"], 1, counts), ["outdated short.js.gz"]);
+    let counts =
+        "2 files: 0 variants written (0 bytes as 0), 0 up to date, 6 not worth it, 1 removed, 0 failed";
+    expect(&tree, &[], 0, counts);
+    assert_eq!(names(&tree), [b"empty.js".to_vec(), b"short.js".to_vec()]);
+    // To read them would fail.
+    tree.mode("empty.js", 0);
+    tree.mode("short.js", 0);
+    let mut command = if root() { as_nobody(&tree, &[]) } else { command(&tree, &[]) };
+    let Ok(child) = command.spawn() else {
+        skipped(test, "another user can't run the program here");
+        return;
+    };
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn hostile_names_are_names_like_any_other() {
     let tree = Tree::empty();
     let names: [&[u8]; 9] = [

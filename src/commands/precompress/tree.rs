@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use super::drafts::is_draft;
 use super::place::{Place, PrecompressMode};
 use super::summary::{Finding, Summary};
+use super::variant::{Made, remove_outdated};
 use super::work::Work;
 use crate::compression::is_compressible;
 use crate::http::content_coding::ContentCoding;
@@ -144,6 +145,18 @@ impl Tree<'_> {
             (_, State::UpToDate) => summary.up_to_date += 1,
             (PrecompressMode::Check, State::Outdated) => {
                 summary.found(Finding::Outdated, &self.place.shown(&item.directory, &variant));
+            }
+            (PrecompressMode::Write, State::Outdated) if !item.may_be_worth() => {
+                match remove_outdated(directory, &variant) {
+                    Ok(made) => summary.made(&self.place.shown(&item.directory, &variant), made),
+                    Err(error) => {
+                        summary.failed("remove", &self.place.shown(&item.directory, &variant), &error)
+                    }
+                }
+            }
+            (PrecompressMode::Check | PrecompressMode::Write, State::Missing) if !item.may_be_worth() => {
+                let made = Made::NotWorth { removed: false };
+                summary.made(&self.place.shown(&item.directory, &variant), made);
             }
             // Whether one that is missing would save enough is seen when it is compressed.
             (PrecompressMode::Check | PrecompressMode::Write, State::Missing)

@@ -68,9 +68,7 @@ pub fn make(place: &Place, work: &Work, drafts: &Drafts) -> io::Result<Made> {
         }
         return Ok(match result? {
             Some(after) => Made::Written { before: stamp.size, after },
-            None if place.mode == PrecompressMode::Write => {
-                Made::NotWorth { removed: remove(directory.as_fd(), &variant)? }
-            }
+            None if place.mode == PrecompressMode::Write => remove_outdated(directory.as_fd(), &variant)?,
             None => Made::NotWorth { removed: false },
         });
     }
@@ -89,11 +87,14 @@ fn is_unchanged(directory: BorrowedFd<'_>, name: &[u8], (open, stamp): (&File, &
     Ok(now == *stamp && named == Some((Kind::Regular, now)))
 }
 
-/// Removes an outdated variant. True if there was one.
-fn remove(directory: BorrowedFd<'_>, variant: &[u8]) -> io::Result<bool> {
+/// Removes a variant that is outdated and not worth it, if it is there.
+///
+/// # Errors
+/// See unlinkat(2).
+pub fn remove_outdated(directory: BorrowedFd<'_>, variant: &[u8]) -> io::Result<Made> {
     match file::remove(directory, variant) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Ok(()) => Ok(Made::NotWorth { removed: true }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Made::NotWorth { removed: false }),
         Err(error) => Err(error),
     }
 }

@@ -1,5 +1,6 @@
 //! A piece of work: one variant of one file that is to be made.
 
+use crate::compression;
 use crate::http::content_coding::ContentCoding;
 
 /// A variant that is missing or outdated.
@@ -19,5 +20,10 @@ impl Work {
     /// The name of the variant.
     pub fn variant(&self) -> Vec<u8> {
         [self.name.as_slice(), self.coding.suffix().as_bytes()].concat()
+    }
+
+    /// False if no content of this size would be worth it.
+    pub fn may_be_worth(&self) -> bool {
+        compression::may_be_worth(self.coding, self.size)
     }
 }
