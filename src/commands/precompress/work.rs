@@ -3,6 +3,9 @@
 use crate::compression;
 use crate::http::content_coding::ContentCoding;
 
+/// The most bytes that Linux takes for a name (`NAME_MAX`).
+const LONGEST_NAME: usize = 255;
+
 /// A variant that is missing or outdated.
 #[derive(Debug)]
 pub struct Work {
@@ -22,8 +25,9 @@ impl Work {
         [self.name.as_slice(), self.coding.suffix().as_bytes()].concat()
     }
 
-    /// False if no content of this size would be worth it.
+    /// False if no content of this size would be worth it, or if the variant can't have its name.
     pub fn may_be_worth(&self) -> bool {
-        compression::may_be_worth(self.coding, self.size)
+        let length = self.name.len() + self.coding.suffix().len();
+        length <= LONGEST_NAME && compression::may_be_worth(self.coding, self.size)
     }
 }
