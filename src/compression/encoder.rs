@@ -14,6 +14,10 @@ const PIECE: usize = 64 << 10;
 /// The longest source whose compression while serving is worth the highest levels: it takes a second or two.
 const DEAR: u64 = 512 << 10;
 
+/// The longest source that gets the highest levels offline: Brotli takes two minutes or so for it, and hours
+/// for a few GiB.
+const LONG: u64 = 64 << 20;
+
 /// The windows of Brotli, as powers of two: from 64 KiB, as there is no gain in less, to 4 MiB, which bounds
 /// an encoder to some 100 MiB.
 const BROTLI_WINDOW: std::ops::RangeInclusive<u32> = 16..=22;
@@ -21,7 +25,8 @@ const BROTLI_WINDOW: std::ops::RangeInclusive<u32> = 16..=22;
 /// How much time a compression may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// The highest levels: 0.2 to 1 MB a second, and up to 128 MiB of memory.
+    /// The highest levels up to 64 MiB: 0.2 to 1 MB a second, and up to 128 MiB of memory. Above, those of
+    /// some 10 MB a second.
     Offline,
     /// Other jobs wait for the thread meanwhile: for 8 MiB one second, or several where little repeats, and
     /// up to 100 MiB of memory.
@@ -58,7 +63,7 @@ pub fn compress(
 
 /// The level of an encoder.
 fn level(coding: ContentCoding, effort: Effort, size: u64) -> u8 {
-    let is_best = effort == Effort::Offline || size <= DEAR;
+    let is_best = size <= if effort == Effort::Offline { LONG } else { DEAR };
     match (coding, effort) {
         (ContentCoding::Brotli, Effort::Awaited) => 5,
         (ContentCoding::Zstd | ContentCoding::Gzip, Effort::Awaited) => 6,
@@ -200,6 +205,22 @@ mod tests {
                 assert!(decoded(&result, coding) == *bytes, "{coding:?} {effort:?} {}", bytes.len());
                 assert!(result == compressed(bytes, coding, effort), "the same again");
             }
+        }
+    }
+
+    #[test]
+    fn long_sources_get_lower_levels() {
+        use ContentCoding::{Brotli, Gzip, Zstd};
+        for (effort, size, levels) in [
+            (Effort::Offline, 0, [11, 19, 9]),
+            (Effort::Offline, LONG, [11, 19, 9]),
+            (Effort::Offline, LONG + 1, [9, 12, 9]),
+            (Effort::Offline, u64::MAX, [9, 12, 9]),
+            (Effort::Serving, DEAR, [11, 19, 9]),
+            (Effort::Serving, DEAR + 1, [9, 12, 9]),
+            (Effort::Awaited, 0, [5, 6, 6]),
+        ] {
+            assert_eq!([Brotli, Zstd, Gzip].map(|coding| level(coding, effort, size)), levels, "{size}");
         }
     }
 

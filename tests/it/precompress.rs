@@ -223,6 +223,25 @@ fn variants_have_the_access_control_list_of_their_file_and_no_other() {
 }
 
 #[test]
+fn files_of_more_than_64_mib_get_lower_levels() {
+    let tree = Tree::empty();
+    for (name, size) in [("long.sql", 64 << 20), ("longer.sql", (64 << 20) + 1)] {
+        tree.file(name, "");
+        // All zeros, without blocks on the disk.
+        File::options().write(true).open(tree.at(name)).unwrap().set_len(size).unwrap();
+    }
+    assert_eq!(precompress(&tree, &["--zst"]).code, Some(0));
+    let window = |name: &str| {
+        let frame = fs::read(tree.at(name)).unwrap();
+        // Magic number, a descriptor that announces a window, and the exponent of that (RFC 8878 §3.1.1.1).
+        assert_eq!((&frame[..4], frame[4] & 0x20), (&[0x28, 0xb5, 0x2f, 0xfd][..], 0));
+        1 << (10 + (frame[5] >> 3))
+    };
+    // That of level 19, and that of level 12.
+    assert_eq!((window("long.sql.zst"), window("longer.sql.zst")), (8 << 20, 4 << 20));
+}
+
+#[test]
 fn only_the_codings_that_are_named_are_written() {
     every(
         [
