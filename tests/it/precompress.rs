@@ -626,6 +626,28 @@ fn a_run_that_is_killed_leaves_whole_variants_and_the_next_one_cleans_up() {
 }
 
 #[test]
+fn a_draft_that_was_left_read_only_is_removed() {
+    let test = "a_draft_that_was_left_read_only_is_removed";
+    let tree = Tree::empty();
+    for name in ["left", "held"] {
+        let draft = tree.file(format!(".mayhttpd-precompress-1-{name}"), "whole");
+        tree.mode(format!(".mayhttpd-precompress-1-{name}"), 0o444);
+        if root() {
+            std::os::unix::fs::chown(draft, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+    let holder = File::open(tree.at(".mayhttpd-precompress-1-held")).unwrap();
+    rustix::fs::flock(&holder, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let mut command = if root() { as_nobody(&tree, &[]) } else { command(&tree, &[]) };
+    let Ok(child) = command.spawn() else {
+        skipped(test, "another user can't run the program here");
+        return;
+    };
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert_eq!(names(&tree), [b".mayhttpd-precompress-1-held".to_vec()]);
+}
+
+#[test]
 fn a_run_that_is_told_to_stop_leaves_no_draft() {
     let test = "a_run_that_is_told_to_stop_leaves_no_draft";
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {

@@ -78,8 +78,16 @@ impl Draft {
 
 /// Removes a draft whose writer has ended. Others stay, and those that this process may not open.
 pub fn remove_abandoned(directory: BorrowedFd<'_>, name: &[u8]) {
-    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(file) = rustix::fs::openat(directory, name, flags, Mode::empty()) else { return };
+    let open = |access| {
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        rustix::fs::openat(directory, name, flags, Mode::empty())
+    };
+    // NFS locks only what is open to be written. A draft that was about to get its name may be read-only.
+    let file = match open(OFlags::WRONLY) {
+        Err(Errno::ACCESS) => open(OFlags::RDONLY),
+        other => other,
+    };
+    let Ok(file) = file else { return };
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
         let _ = remove(directory, name);
     }
