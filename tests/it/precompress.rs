@@ -696,6 +696,35 @@ fn a_run_that_was_started_to_ignore_signals_goes_on_and_ends_at_others() {
 }
 
 #[test]
+fn a_run_goes_on_with_the_threads_that_it_may_have() {
+    let test = "a_run_goes_on_with_the_threads_that_it_may_have";
+    if !root() {
+        skipped(test, "only root can run it as a user who has no other threads");
+        return;
+    }
+    let tree = Tree::empty();
+    for number in 0..8 {
+        tree.file(format!("{number}.js"), script(20_000));
+    }
+    // Of this process's own, so that no other test runs something as this user.
+    let user = 1_000_000 + std::process::id();
+    std::os::unix::fs::chown(tree.path(), Some(user), Some(user)).unwrap();
+    // One thread waits for signals; each CPU's would be one more.
+    for (limit, code, made) in [(1, 1, 0), (2, 0, 24)] {
+        let mut command = Command::new("prlimit");
+        command.args([&format!("--nproc={limit}"), PROGRAM, "precompress"]).arg(tree.path());
+        command.uid(user).gid(user).current_dir("/");
+        let Ok(output) = command.output() else {
+            skipped(test, "there is no prlimit, or another user can't run it");
+            return;
+        };
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), variants(&tree).len()), (Some(code), made), "{errors}");
+        assert_eq!((errors.contains("cannot start the threads"), drafts(&tree)), (code == 1, 0), "{errors}");
+    }
+}
+
+#[test]
 fn two_runs_at_once_do_not_disturb_each_other() {
     let (tree, child) = busy(12);
     assert_eq!(precompress(&tree, &[]).code, Some(0));

@@ -34,10 +34,10 @@ struct Shared {
 }
 
 /// Does the work, and returns the counts. If a signal comes, removes what is not whole and returns the
-/// signal's number; the threads end with the process.
+/// signal's number; the threads end with the process. So they do after an error.
 ///
 /// # Errors
-/// See clone(2), eventfd(2) and poll(2).
+/// See eventfd(2) and poll(2), and clone(2) if not even one thread can be started.
 pub fn run(
     place: Place,
     mut work: Vec<Work>,
@@ -60,27 +60,47 @@ pub fn run(
         summary: Mutex::new((summary, 0)),
         ended: timer::event()?,
     });
-    for _ in 0..threads {
-        let shared = Arc::clone(&shared);
-        thread::start("precompress", 0, move || shared.work())?;
-    }
-    let interrupted = loop {
-        // Readable or not, the signal tells: it may have come with the end.
-        let ready = wait_readable(&[signals.as_fd(), shared.ended.as_fd()], None)?;
-        if let Some(number) = signals.next_number() {
-            break Some(number);
-        }
-        if ready[1] {
-            break None;
-        }
-    };
-    if interrupted.is_some() {
+    let end = start(&shared, threads).and_then(|()| wait(&shared.ended, signals));
+    if !matches!(end, Ok(None)) {
         shared.drafts.abandon();
     }
     shared.progress.clear();
     let mut summary = shared.summary.lock().unwrap_or_else(PoisonError::into_inner);
     let summary = std::mem::replace(&mut summary.0, Summary::new(shared.place.mode));
-    Ok(interrupted.map_or(Ok(summary), Err))
+    Ok(end?.map_or(Ok(summary), Err))
+}
+
+/// Starts so many threads, or fewer where the user may have no more.
+///
+/// # Errors
+/// That of the first one.
+fn start(shared: &Arc<Shared>, threads: usize) -> io::Result<()> {
+    for started in 0..threads {
+        let worker = Arc::clone(shared);
+        match thread::start("precompress", 0, move || worker.work()) {
+            Err(error) if started == 0 => return Err(error),
+            Err(_) => {
+                shared.leave(threads - started);
+                return Ok(());
+            }
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Waits for the end of the work, or for a signal: its number.
+fn wait(ended: &OwnedFd, signals: &Signals) -> io::Result<Option<u32>> {
+    loop {
+        // Readable or not, the signal tells: it may have come with the end.
+        let ready = wait_readable(&[signals.as_fd(), ended.as_fd()], None)?;
+        if let Some(number) = signals.next_number() {
+            return Ok(Some(number));
+        }
+        if ready[1] {
+            return Ok(None);
+        }
+    }
 }
 
 /// The time that an item takes, in proportion to the others.
@@ -109,7 +129,12 @@ impl Shared {
             *done += 1;
             self.progress.add(item.size, (*done, self.work.len()));
         }
-        if self.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+        self.leave(1);
+    }
+
+    /// Counts threads that have ended, or will never start.
+    fn leave(&self, threads: usize) {
+        if self.running.fetch_sub(threads, Ordering::AcqRel) == threads {
             timer::raise(&self.ended);
         }
     }
