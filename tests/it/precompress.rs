@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::launch::{Finished, run_with};
 use crate::support::tree::CHANGED;
-use crate::support::{Tree, eventually, every, root, skipped};
+use crate::support::{DEADLINE, Tree, eventually, every, root, skipped};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mayhttpd");
 const SUFFIXES: [&str; 3] = [".br", ".gz", ".zst"];
@@ -693,6 +693,30 @@ fn a_run_that_was_started_to_ignore_signals_goes_on_and_ends_at_others() {
         assert_eq!((drafts(&tree), variants(&tree).len() == 36), (0, ending.is_none()));
         all_are_whole(&tree);
     }
+}
+
+#[test]
+fn a_signal_stops_a_run_in_the_middle_of_a_directory() {
+    let tree = Tree::empty();
+    let one = tree.file("one", "");
+    let count = 20_000;
+    for name in (0..count).flat_map(|number| [format!("{number:05}.js"), format!("{number:05}.js.gz")]) {
+        fs::hard_link(&one, tree.at(name)).unwrap();
+    }
+    let mut child = command(&tree, &["--remove"]).spawn().unwrap();
+    // They are removed in order of their names.
+    let (first, last) = (tree.at("00000.js.gz"), tree.at(format!("{:05}.js.gz", count - 1)));
+    let start = std::time::Instant::now();
+    while first.exists() {
+        assert!(start.elapsed() < DEADLINE, "nothing is removed");
+    }
+    let process = Pid::from_child(&child);
+    kill_process(process, Signal::STOP).unwrap();
+    kill_process(process, Signal::TERM).unwrap();
+    kill_process(process, Signal::CONT).unwrap();
+    let status = eventually("it ends", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(143));
+    assert!(last.exists(), "it went on to the end");
 }
 
 #[test]

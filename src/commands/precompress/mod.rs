@@ -52,9 +52,9 @@ pub fn run(task: &PrecompressTask, settings: &Settings) -> Result<PrecompressEnd
     let root = opened.map_err(|source| StartupError::Precompress { path: task.directory.clone(), source })?;
     let place = Place { root, path: task.directory.clone(), mode: mode(task) };
     let types = Types::new(&settings.types);
-    let tree = Tree { place: &place, types: &types, codings: &codings(task) };
+    let tree = Tree { place: &place, types: &types, codings: &codings(task), signals: &signals };
     let mut summary = Summary::new(place.mode);
-    let work = match tree.read(&mut summary, || signals.next_number()) {
+    let work = match tree.read(&mut summary) {
         Ok(work) => work,
         Err(signal) => return Ok(interrupted(signal)),
     };

@@ -18,6 +18,7 @@ use crate::compression::is_compressible;
 use crate::http::content_coding::ContentCoding;
 use crate::http::mime::Types;
 use crate::sys::file::{self, Kind, Stamp};
+use crate::sys::signal::Signals;
 
 /// The files of a directory and of all beneath it.
 pub struct Tree<'a> {
@@ -27,6 +28,21 @@ pub struct Tree<'a> {
     pub types: &'a Types,
     /// The codings of the variants.
     pub codings: &'a [ContentCoding],
+    /// Looked at before each entry: one directory may have millions.
+    pub signals: &'a Signals,
+}
+
+/// Why a directory was not read to its end.
+enum ReadEnd {
+    /// The number of the signal that came.
+    Signal(u32),
+    Failed(io::Error),
+}
+
+impl From<io::Error> for ReadEnd {
+    fn from(error: io::Error) -> ReadEnd {
+        ReadEnd::Failed(error)
+    }
 }
 
 /// What stands at the name of a variant.
@@ -58,22 +74,24 @@ fn is_up_to_date(source: &Stamp, variant: &Stamp) -> bool {
 
 impl Tree<'_> {
     /// Reads all directories. Returns what is to be compressed; or the signal that came meanwhile.
-    pub fn read(
-        &self,
-        summary: &mut Summary,
-        mut signal: impl FnMut() -> Option<u32>,
-    ) -> Result<Vec<Work>, u32> {
+    pub fn read(&self, summary: &mut Summary) -> Result<Vec<Work>, u32> {
         let mut work = Vec::new();
         let mut directories = vec![Vec::new()];
         while let Some(directory) = directories.pop() {
-            if let Some(number) = signal() {
-                return Err(number);
-            }
-            if let Err(error) = self.read_directory(&directory, &mut directories, &mut work, summary) {
-                summary.failed("read", &self.place.shown(&directory, b""), &error);
+            match self.read_directory(&directory, &mut directories, &mut work, summary) {
+                Ok(()) => {}
+                Err(ReadEnd::Signal(number)) => return Err(number),
+                Err(ReadEnd::Failed(error)) => {
+                    summary.failed("read", &self.place.shown(&directory, b""), &error);
+                }
             }
         }
         Ok(work)
+    }
+
+    /// An error if a signal has come.
+    fn look_for_signals(&self) -> Result<(), ReadEnd> {
+        self.signals.next_number().map_or(Ok(()), |number| Err(ReadEnd::Signal(number)))
     }
 
     fn read_directory(
@@ -82,10 +100,12 @@ impl Tree<'_> {
         directories: &mut Vec<Vec<u8>>,
         work: &mut Vec<Work>,
         summary: &mut Summary,
-    ) -> io::Result<()> {
+    ) -> Result<(), ReadEnd> {
+        self.look_for_signals()?;
         let directory = file::open_beneath(self.place.root.as_fd(), path)?;
         let mut kinds = HashMap::new();
         for name in names(&directory)? {
+            self.look_for_signals()?;
             if is_draft(&name) && self.place.mode != PrecompressMode::Check {
                 file::remove_abandoned(directory.as_fd(), &name);
             } else if !is_hidden(&name) {
@@ -99,6 +119,7 @@ impl Tree<'_> {
         let mut names: Vec<&Vec<u8>> = kinds.keys().collect();
         names.sort_unstable();
         for name in names {
+            self.look_for_signals()?;
             match kinds[name] {
                 (Kind::Directory, _) => directories.push(joined(path, name)),
                 (Kind::Regular, stamp) if self.is_source(name) => {
