@@ -1,6 +1,6 @@
 //! The permissions of a file that is made like another one: mode bits, group, and access control list.
 //!
-//! **Invariant:** nobody may read the new file who may not read the other one, but for the owner.
+//! **Invariant:** a user who may not read the other file may not read the new one, unless as its owner.
 
 use std::io;
 use std::os::fd::BorrowedFd;
