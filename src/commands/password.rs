@@ -39,7 +39,7 @@ fn read() -> io::Result<Result<Vec<u8>, String>> {
         return line(&mut input).map(Ok);
     }
     // A signal must not leave a terminal without echo behind.
-    let signals = Signals::of_command()?;
+    let signals = Signals::of_prompt()?;
     let terminal = input.try_clone()?;
     let _hidden = HiddenInput::begin(terminal.as_fd())?;
     let first = prompt("Password: ", &mut input, &signals)?;

@@ -45,6 +45,9 @@ const REQUESTS: [(Signal, SignalRequest); 10] = [
     (Signal::SIGTTOU, SignalRequest::RemoveWorker),
 ];
 
+/// The signals that end a command.
+const ENDING: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
+
 /// A descriptor that delivers a set of signals.
 #[derive(Debug)]
 pub struct Signals(SignalFd);
@@ -83,12 +86,21 @@ impl Signals {
     /// See sigaction(2) and signalfd(2).
     pub fn of_command() -> io::Result<Signals> {
         let mut signals = Vec::new();
-        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+        for signal in ENDING {
             if !is_ignored(signal)? {
                 signals.push(signal);
             }
         }
         Signals::of(&signals)
+    }
+
+    /// The same for a prompt at a terminal, but with those that are ignored too: Ctrl-C ends a prompt however
+    /// it was started.
+    ///
+    /// # Errors
+    /// See signalfd(2).
+    pub fn of_prompt() -> io::Result<Signals> {
+        Signals::of(&ENDING)
     }
 
     fn of(signals: &[Signal]) -> io::Result<Signals> {
