@@ -36,6 +36,7 @@ pub mod resident_parts;
 pub mod root;
 pub mod site_file;
 mod state;
+mod variant_names;
 mod watched_cache;
 
 use std::io;

@@ -10,6 +10,7 @@ use crate::http::content_coding::ContentCoding;
 use crate::store::directory::FilePath;
 use crate::store::open_file::OpenFile;
 use crate::store::open_forms::{OpenForms, OpenVariant, VariantNames};
+use crate::store::variant_names::{ListedVariants, VariantDirectories};
 use crate::sys::file::{self, Beneath, Kind, OpenError, Root, Stamp};
 use crate::sys::filesystem::{self, FileSystemClass};
 
@@ -71,6 +72,16 @@ impl From<OpenError> for Failure {
     }
 }
 
+/// How the variants of a file are looked up.
+enum VariantLookup<'a> {
+    /// Not at all.
+    None,
+    /// Name by name.
+    Names,
+    /// Name by name, but for those that the directory is known not to have.
+    Directories(&'a mut VariantDirectories),
+}
+
 /// How files are opened.
 #[derive(Clone, Copy)]
 enum Opener<'a> {
@@ -93,6 +104,17 @@ impl Opener<'_> {
         match self {
             Opener::MayWait(beneath) => beneath.kind(path),
             Opener::OnMount(beneath, _, cached) => beneath.kind_on_mount(path, cached),
+        }
+    }
+
+    /// The stamp of a directory, if lookups must not wait and it is known without a wait.
+    fn stat_of_cached(self, path: &[u8]) -> Option<Stamp> {
+        match self {
+            Opener::OnMount(beneath, _, true) => {
+                let (kind, stamp) = beneath.stat_on_mount(path, true).ok()?;
+                (kind == Kind::Directory).then_some(stamp)
+            }
+            Opener::OnMount(..) | Opener::MayWait(_) => None,
         }
     }
 
@@ -128,14 +150,15 @@ fn log_refusal(path: &[u8], error: &OpenError) {
 /// See [`Miss`].
 pub fn open(root: &Root, path: &FilePath<'_>, with_variants: bool) -> Result<OpenForms, Miss> {
     let opener = Opener::MayWait(root.beneath(path.links));
-    open_forms(opener, path, with_variants).map_err(|failure| match failure {
+    let variants = if with_variants { VariantLookup::Names } else { VariantLookup::None };
+    open_forms(opener, path, variants).map_err(|failure| match failure {
         Failure::Miss(miss) => miss,
         Failure::Cold => Miss::Failed,
     })
 }
 
 /// [`open`] on the root's own mount, which is of this class; without a wait for a disk if `cached` is true.
-/// `None` if it would have to leave the mount, or to wait.
+/// `None` if it would have to leave the mount, or to wait. Variants are looked up if there are `variants`.
 ///
 /// # Errors
 /// See [`Miss`].
@@ -143,27 +166,58 @@ pub fn open_on_mount(
     root: &Root,
     (class, cached): (FileSystemClass, bool),
     path: &FilePath<'_>,
-    with_variants: bool,
+    variants: Option<&mut VariantDirectories>,
 ) -> Option<Result<OpenForms, Miss>> {
-    match open_forms(Opener::OnMount(root.beneath(path.links), class, cached), path, with_variants) {
+    let opener = Opener::OnMount(root.beneath(path.links), class, cached);
+    match open_forms(opener, path, variants.map_or(VariantLookup::None, VariantLookup::Directories)) {
         Ok(file) => Some(Ok(file)),
         Err(Failure::Miss(miss)) => Some(Err(miss)),
         Err(Failure::Cold) => None,
     }
 }
 
-fn open_forms(opener: Opener<'_>, path: &FilePath<'_>, with_variants: bool) -> Result<OpenForms, Failure> {
+fn open_forms(
+    opener: Opener<'_>,
+    path: &FilePath<'_>,
+    variants: VariantLookup<'_>,
+) -> Result<OpenForms, Failure> {
     let mut forms = OpenForms::alone(open_file(opener, path)?);
-    if with_variants {
-        open_variants(opener, &path.full(), &mut forms)?;
+    match variants {
+        VariantLookup::None => {}
+        VariantLookup::Names => open_variants(opener, &path.full(), None, &mut forms)?,
+        VariantLookup::Directories(directories) => {
+            let path = path.full();
+            let parent = opener.stat_of_cached(parent_of(&path));
+            let listed = parent.and_then(|stamp| directories.of(&stamp));
+            open_variants(opener, &path, listed.as_ref(), &mut forms)?;
+        }
     }
     Ok(forms)
 }
 
-/// Opens the variants of the file at `path`. What can't be served counts as absent.
-fn open_variants(opener: Opener<'_>, path: &[u8], forms: &mut OpenForms) -> Result<(), Failure> {
+/// The path of the directory that a file is in; empty for the root.
+pub fn parent_of(path: &[u8]) -> &[u8] {
+    &path[..memchr::memrchr(b'/', path).unwrap_or(0)]
+}
+
+/// Opens the variants of the file at `path`: all that are there, or of those that `listed` has. What can't
+/// be served counts as absent.
+fn open_variants(
+    opener: Opener<'_>,
+    path: &[u8],
+    listed: Option<&ListedVariants<'_>>,
+    forms: &mut OpenForms,
+) -> Result<(), Failure> {
     forms.names = VariantNames::Known;
+    let name = &path[memchr::memrchr(b'/', path).map_or(0, |slash| slash + 1)..];
     for coding in ContentCoding::ALL {
+        let is_absent = |names: &ListedVariants<'_>| {
+            let variant = [name, coding.suffix().as_bytes()].concat();
+            !names.may_have(&variant)
+        };
+        if listed.is_some_and(is_absent) {
+            continue;
+        }
         match opener.open(&[path, coding.suffix().as_bytes()].concat()) {
             Ok(file) => match stat(&file)? {
                 (Kind::Regular, stamp) => {

@@ -20,9 +20,10 @@ use crate::store::entry::Entry;
 use crate::store::freshness::{Freshness, WatchTarget};
 use crate::store::lookup::{Cold, Lookup};
 use crate::store::lookup_jobs::LookupJobs;
-use crate::store::open::{self, Miss};
+use crate::store::open::{self, Miss, parent_of};
 use crate::store::open_forms::OpenForms;
 use crate::store::root::{ContentRoot, RootDirectory};
+use crate::store::variant_names::VariantDirectories;
 use crate::store::watched_cache::WatchedCache;
 use crate::sys::file;
 use crate::sys::filesystem::FileSystemClass;
@@ -49,6 +50,8 @@ pub struct StoreState {
     root_ticks: u32,
     /// The lookups that jobs are making.
     pub(super) lookups: LookupJobs,
+    /// The names of variants in directories.
+    variant_directories: VariantDirectories,
     /// What was compressed while serving.
     pub(super) compressed: CompressedCache,
     /// Who does jobs.
@@ -84,6 +87,7 @@ impl StoreState {
             types: Types::new(&settings.types),
             root_ticks: valid_ticks.min(ROOT_TICKS),
             lookups: LookupJobs::default(),
+            variant_directories: VariantDirectories::default(),
             compressed: CompressedCache::new(settings.compress_cache, metrics),
             background,
             cached_lookups: file::kernel_has_cached_lookups(),
@@ -221,7 +225,7 @@ impl StoreState {
     /// Opens a file and its variants; `None` if that may take a wait. `is_known` says that the path was
     /// opened before.
     fn open_beneath(
-        &self,
+        &mut self,
         path: &FilePath<'_>,
         description: &Description,
         is_known: bool,
@@ -240,7 +244,12 @@ impl StoreState {
             FileSystemClass::HalfProbed if is_known => self.cached_lookups,
             FileSystemClass::HalfProbed | FileSystemClass::Remote => return None,
         };
-        open::open_on_mount(root, (*class, cached), path, with_variants)
+        let directories = with_variants.then_some(&mut self.variant_directories);
+        let opened = open::open_on_mount(root, (*class, cached), path, directories);
+        let full = path.full();
+        let (root, parent) = ((root, description.root), (parent_of(&full), path.links));
+        self.variant_directories.read_wanted(root, parent, self.background);
+        opened
     }
 
     /// Step 5. The entry of a file that was just opened: the cached one if it still has the same content,

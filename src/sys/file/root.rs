@@ -174,8 +174,16 @@ impl Beneath<'_> {
     /// # Errors
     /// See [`Beneath::open_on_mount`].
     pub fn kind_on_mount(&self, relative: &[u8], cached: bool) -> Result<Kind, OpenError> {
+        self.stat_on_mount(relative, cached).map(|(kind, _)| kind)
+    }
+
+    /// [`Beneath::stat`] as [`Beneath::open_on_mount`] looks it up.
+    ///
+    /// # Errors
+    /// See [`Beneath::open_on_mount`].
+    pub fn stat_on_mount(&self, relative: &[u8], cached: bool) -> Result<(Kind, Stamp), OpenError> {
         let seen = self.open_at_once(relative, OFlags::PATH | OFlags::CLOEXEC, cached)?;
-        stat(seen.as_fd()).map(|(kind, _)| kind).map_err(OpenError::Other)
+        stat(seen.as_fd()).map_err(OpenError::Other)
     }
 
     fn open_at_once(&self, relative: &[u8], flags: OFlags, cached: bool) -> Result<OwnedFd, OpenError> {
