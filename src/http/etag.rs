@@ -42,9 +42,10 @@ pub fn in_coding(tag: &str, coding: ContentCoding) -> String {
     format!("{}-{}\"", tag.trim_end_matches('"'), coding.token())
 }
 
-/// The weak form of a strong tag (RFC 9110 §8.8.1): other bytes may have the same one.
+/// The weak form of a strong tag (RFC 9110 §8.8.1): other bytes may have the same one. It does not match the
+/// strong one, which may be that of other bytes.
 pub fn weak(tag: &str) -> String {
-    format!("W/{tag}")
+    format!("W/{}-w\"", tag.trim_end_matches('"'))
 }
 
 /// The comparison of two tags (RFC 9110 §8.8.3.2).
@@ -233,6 +234,6 @@ mod tests {
             assert_eq!(tag.matches(other.as_bytes(), Comparison::Strong), strong_match, "{one} {other}");
             assert_eq!(tag.matches(other.as_bytes(), Comparison::Weak), weak_match, "{one} {other}");
         }
-        assert_eq!(weak("\"1\""), "W/\"1\"");
+        assert_eq!(weak("\"1\""), "W/\"1-w\"");
     }
 }

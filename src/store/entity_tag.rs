@@ -1,8 +1,6 @@
 //! The entity-tag of an entry: by its content, or by the stamp of its file, and the fields rendered once more
 //! where the digest of the content came later. Plain data.
 
-use std::time::SystemTime;
-
 use twox_hash::XxHash3_128;
 
 use crate::http::content_coding::ContentCoding;
@@ -10,17 +8,21 @@ use crate::http::etag;
 use crate::store::content::Content;
 use crate::sys::file::Stamp;
 
-/// The entity-tag: by a digest of bytes in memory, else by the stamp, when it is weak as long as a further
-/// change may not show in the stamp. Each coding has tags of its own.
-pub fn of(content: &Content, stamp: &Stamp, is_digested: bool, coding: Option<ContentCoding>) -> String {
+/// The entity-tag: by a digest of bytes in memory, else by the stamp. That is weak if the stamp `may_recur`:
+/// other bytes may have it too. Each coding has tags of its own.
+pub fn of(
+    (content, stamp): (&Content, &Stamp),
+    is_digested: bool,
+    coding: Option<ContentCoding>,
+    may_recur: bool,
+) -> String {
     match content {
         Content::Memory(bytes) if is_digested => by_digest(stamp.size, XxHash3_128::oneshot(bytes), coding),
         Content::Shared(bytes) => by_digest(stamp.size, XxHash3_128::oneshot(bytes), coding),
         Content::Memory(_) | Content::File(_) => {
             let Stamp { identity: (_, inode), size, mtime, ctime, links: _ } = *stamp;
             let tag = in_coding(etag::of_version(&etag::FileVersion { size, inode, mtime, ctime }), coding);
-            // Other bytes might get the same tag.
-            if stamp.may_recur(SystemTime::now()) { etag::weak(&tag) } else { tag }
+            if may_recur { etag::weak(&tag) } else { tag }
         }
     }
 }

@@ -167,7 +167,10 @@ impl Entry {
         // Over a network it would cost more than it is worth; and its changes may not show in the stamp.
         let awaits_digest =
             is_digested && matches!(content, Content::File(_)) && class != FileSystemClass::Remote;
-        let etag = entity_tag::of(&content, &stamp, is_digested, coding);
+        // Other bytes may get the same stamp. The time is that before the file was opened.
+        let has_fine_clock = class.may_have_fine_clock() && !file::has_coarse_clock();
+        let may_recur = !has_fine_clock && !stamp.shows_changes(now.wall);
+        let etag = entity_tag::of((&content, &stamp), is_digested, coding, may_recur);
         let mut entry = Entry {
             size: stamp.size,
             coding,

@@ -246,9 +246,11 @@ impl StoreState {
         };
         let directories = with_variants.then_some(&mut self.variant_directories);
         let opened = open::open_on_mount(root, (*class, cached), path, directories);
-        let full = path.full();
-        let (root, parent) = ((root, description.root), (parent_of(&full), path.links));
-        self.variant_directories.read_wanted(root, parent, self.background);
+        if self.variant_directories.has_wanted() {
+            let full = path.full();
+            let (root, parent) = ((root, description.root), (parent_of(&full), path.links));
+            self.variant_directories.read_wanted(root, parent, self.background);
+        }
         opened
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The kernel can't say without a look at the disk that a name is missing, unless it has looked before. So
 //! the first lookup of each file would take a job for the variants that it does not have. Instead a job reads
-//! the names of a directory once several files of it were looked up.
+//! the names of a directory after several lookups there.
 //!
 //! **Invariant:** names count for one version of their directory: device and inode number, and both times. A
 //! name that comes or goes makes another version; a directory that has just changed is not read.
@@ -28,10 +28,16 @@ const MAX_DIRECTORIES: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 /// The most names of variants of one directory. One with more is looked up name by name.
 const MAX_NAMES: usize = 1024;
 
+/// The most names of variants of all directories, which take some 6 MB.
+const MAX_NAMES_IN_ALL: usize = 65_536;
+
+/// The most directories whose names are being read, or have been and were not taken up.
+const MAX_UNDER_WAY: usize = 16;
+
 /// The most names of any kind that are read: about a tenth of a second.
 const MAX_READ: usize = 200_000;
 
-/// How many files of a version of a directory are looked up before its names are read.
+/// How many lookups there are in a version of a directory before its names are read.
 const LOOKUPS: u32 = 4;
 
 /// How much longer than a read of its names took a directory is not read again: one that changes all the time
@@ -47,6 +53,8 @@ const BUFFER: usize = 32 << 10;
 /// The names of the directories of one worker.
 pub struct VariantDirectories {
     known: LruCache<(u64, u64), KnownDirectory>,
+    /// Names of variants in all of these.
+    names: usize,
     under_way: HashMap<(u64, u64), Arc<Job<Option<DirectoryNames>>>>,
     /// A directory whose names are to be read.
     wanted: Option<(u64, u64)>,
@@ -57,7 +65,7 @@ struct KnownDirectory {
     stamp: Stamp,
     /// The names of variants, in lower case; `None` if they are not known.
     names: Option<HashSet<Box<[u8]>>>,
-    /// Files that were looked up there since its names were not known.
+    /// Lookups of files there since its names were not known.
     lookups: u32,
     /// When its names may be read, on the monotonic clock.
     not_before: Duration,
@@ -74,6 +82,12 @@ struct DirectoryNames {
 /// Which names of variants there are in a directory.
 pub struct ListedVariants<'a>(&'a HashSet<Box<[u8]>>);
 
+impl KnownDirectory {
+    fn count(&self) -> usize {
+        self.names.as_ref().map_or(0, HashSet::len)
+    }
+}
+
 impl ListedVariants<'_> {
     /// False if there is certainly no file of this name. Some file systems tell no capitals from small
     /// letters, so neither does this.
@@ -84,7 +98,8 @@ impl ListedVariants<'_> {
 
 impl Default for VariantDirectories {
     fn default() -> VariantDirectories {
-        VariantDirectories { known: LruCache::new(MAX_DIRECTORIES), under_way: HashMap::new(), wanted: None }
+        let (known, under_way) = (LruCache::new(MAX_DIRECTORIES), HashMap::new());
+        VariantDirectories { known, names: 0, under_way, wanted: None }
     }
 }
 
@@ -92,18 +107,14 @@ impl VariantDirectories {
     /// Which variants there are in a directory that has this stamp now, if that is known. If not, its names
     /// may be worth a [`VariantDirectories::read_wanted`].
     pub fn of(&mut self, stamp: &Stamp) -> Option<ListedVariants<'_>> {
-        self.take_done(stamp.identity);
-        let is_read = self.under_way.contains_key(&stamp.identity);
-        let directory = self.known.get_or_insert_mut(stamp.identity, || KnownDirectory {
-            stamp: *stamp,
-            names: None,
-            lookups: 0,
-            not_before: Duration::ZERO,
-        });
-        if directory.stamp != *stamp {
-            let not_before = directory.not_before;
-            *directory = KnownDirectory { stamp: *stamp, names: None, lookups: 0, not_before };
+        self.take_done();
+        let is_read = self.under_way.contains_key(&stamp.identity) || self.under_way.len() >= MAX_UNDER_WAY;
+        let known = self.known.peek(&stamp.identity);
+        if known.is_none_or(|directory| directory.stamp != *stamp) {
+            let not_before = known.map_or(Duration::ZERO, |directory| directory.not_before);
+            self.put(KnownDirectory { stamp: *stamp, names: None, lookups: 0, not_before });
         }
+        let directory = self.known.get_mut(&stamp.identity)?;
         if directory.names.is_none() {
             directory.lookups = directory.lookups.saturating_add(1);
             let is_wanted = !is_read
@@ -113,6 +124,11 @@ impl VariantDirectories {
             self.wanted = is_wanted.then_some(stamp.identity);
         }
         directory.names.as_ref().map(ListedVariants)
+    }
+
+    /// True if the names of the directory that was asked for last are to be read.
+    pub fn has_wanted(&self) -> bool {
+        self.wanted.is_some()
     }
 
     /// Has a background thread read the names in the directory that was asked for last, at `path` beneath a
@@ -134,19 +150,33 @@ impl VariantDirectories {
         }
     }
 
-    /// Takes up what the job has read that reads a directory.
-    fn take_done(&mut self, identity: (u64, u64)) {
-        if self.under_way.is_empty() || !self.under_way.get(&identity).is_some_and(|job| job.is_done()) {
+    /// Takes up what jobs have read.
+    fn take_done(&mut self) {
+        if self.under_way.is_empty() {
             return;
         }
-        let Some(job) = self.under_way.remove(&identity) else { return };
         let now = timer::monotonic();
-        if let Some(JobOutcome::Result(Some(DirectoryNames { stamp, names, took }))) = job.outcome() {
-            let (stamp, names, not_before) = (*stamp, names.clone(), now + *took * PAUSE);
-            self.known.put(stamp.identity, KnownDirectory { stamp, names, lookups: 0, not_before });
-        } else if let Some(directory) = self.known.get_mut(&identity) {
-            // It could not be read.
-            directory.not_before = now + UNREADABLE_PAUSE;
+        let done = self.under_way.extract_if(|_, job| job.is_done()).collect::<Vec<_>>();
+        for (identity, job) in done {
+            if let Some(JobOutcome::Result(Some(DirectoryNames { stamp, names, took }))) = job.outcome() {
+                let (stamp, names, not_before) = (*stamp, names.clone(), now + *took * PAUSE);
+                self.put(KnownDirectory { stamp, names, lookups: 0, not_before });
+            } else if let Some(directory) = self.known.get_mut(&identity) {
+                // It could not be read.
+                directory.not_before = now + UNREADABLE_PAUSE;
+            }
+        }
+    }
+
+    /// Keeps what is known of a directory. Those that were not asked for longest leave.
+    fn put(&mut self, directory: KnownDirectory) {
+        self.names += directory.count();
+        let left = self.known.push(directory.stamp.identity, directory);
+        self.names -= left.map_or(0, |(_, left)| left.count());
+        while self.names > MAX_NAMES_IN_ALL
+            && let Some((_, left)) = self.known.pop_lru()
+        {
+            self.names -= left.count();
         }
     }
 }
@@ -294,6 +324,36 @@ mod tests {
             }
             assert_eq!(place.look_up(&["a.gz"]), None);
         }
+    }
+
+    #[test]
+    fn reads_under_way_and_names_are_bounded() {
+        let mut place = Place::new("bounded");
+        let parent = (&b"sub"[..], LinkPolicy::Inside);
+        let old = Stamp { identity: (9, 0), ctime: (1, 1), ..place.stamp() };
+        for number in 0..100 {
+            let stamp = Stamp { identity: (9, number), ..old };
+            for _ in 0..LOOKUPS {
+                assert!(place.directories.of(&stamp).is_none());
+                place.directories.read_wanted((&place.root, 0), parent, &place.background);
+            }
+            assert!(place.directories.under_way.len() <= MAX_UNDER_WAY, "{number}");
+        }
+        let start = Instant::now();
+        while !place.directories.under_way.is_empty() {
+            // A look at one takes up what was read of all.
+            place.directories.of(&old);
+            assert!(start.elapsed() < DEADLINE, "the jobs are not done");
+        }
+        let names: HashSet<Box<[u8]>> =
+            (0..MAX_NAMES).map(|number| format!("{number}.gz").into_bytes().into()).collect();
+        for number in 0..100 {
+            let stamp = Stamp { identity: (8, number), ..old };
+            let names = Some(names.clone());
+            place.directories.put(KnownDirectory { stamp, names, lookups: 0, not_before: Duration::ZERO });
+        }
+        let kept: usize = place.directories.known.iter().map(|(_, directory)| directory.count()).sum();
+        assert_eq!((kept, place.directories.names), (MAX_NAMES_IN_ALL, MAX_NAMES_IN_ALL));
     }
 
     #[test]

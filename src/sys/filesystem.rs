@@ -28,6 +28,14 @@ pub enum FileSystemClass {
     Remote,
 }
 
+impl FileSystemClass {
+    /// True if its times of change can be finer than the kernel's clock for files: those of ext4, XFS, Btrfs
+    /// and tmpfs are from Linux 6.13 on (`FS_MGTIME`).
+    pub fn may_have_fine_clock(self) -> bool {
+        matches!(self, Memory | Probed | HalfProbed)
+    }
+}
+
 use FileSystemClass::{HalfProbed, Memory, Probed, Remote, Unprobed};
 
 /// File systems whose every change goes through this kernel, by their number in `statfs` (statfs(2),

@@ -26,7 +26,7 @@ pub struct Stamp {
 }
 
 /// True where the kernel gives two changes of a file that it was asked about in between the same time if
-/// they are some milliseconds apart: before Linux 6.13.
+/// they are less than some milliseconds apart, on all file systems: before Linux 6.13.
 static HAS_COARSE_CLOCK: LazyLock<bool> = LazyLock::new(|| is_before_6_13(rustix::system::uname().release()));
 
 /// How long after a change a file may change again without a change of its stamp. A coarse clock for files
@@ -37,12 +37,6 @@ const CLOCK_STEP: Duration = Duration::from_millis(20);
 const COARSE_CLOCK_STEP: Duration = Duration::from_secs(2);
 
 impl Stamp {
-    /// True if the file may get other bytes after `now` and keep its stamp, because its last change is just
-    /// over and this kernel's clock for files is coarse.
-    pub fn may_recur(&self, now: SystemTime) -> bool {
-        *HAS_COARSE_CLOCK && !self.shows_changes(now)
-    }
-
     /// True if a further change of the file after `now` shows in its stamp. False for a file whose last
     /// change is just over, or is still to come by this machine's clock.
     pub fn shows_changes(&self, now: SystemTime) -> bool {
@@ -65,9 +59,10 @@ impl Stamp {
     }
 }
 
-/// Asks for the kernel's version, which a confined process can't.
-pub fn learn_clock() {
-    LazyLock::force(&HAS_COARSE_CLOCK);
+/// True if times of files are coarse on all file systems, by the kernel's version. To be called first before
+/// the process is confined, which then can't ask.
+pub fn has_coarse_clock() -> bool {
+    *HAS_COARSE_CLOCK
 }
 
 fn is_before_6_13(release: &CStr) -> bool {
