@@ -96,7 +96,7 @@ impl ToChild {
 /// checks that the message fits the child and the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromChild {
-    /// The worker serves.
+    /// The worker is ready to accept.
     Ready,
     /// The worker drains: it accepts no client from a listener that is kept.
     Draining,

@@ -36,7 +36,10 @@ impl Master {
             Action::CloseGeneration(number) => self.close_generation(number),
             Action::Drain(id) => self.drain(id),
             Action::Accept(id) => {
-                self.children.send(id, &ToChild::Accept, &[]);
+                if !self.children.send(id, &ToChild::Accept, &[]) {
+                    // It would never accept. The next one does not wait.
+                    self.kill(id, ::log::Level::Error, format_args!("does not read its messages"));
+                }
             }
             Action::Stop(id) => self.children.stop(id),
             Action::Kill(id) => self.kill(id, ::log::Level::Warn, format_args!("does not stop")),

@@ -35,10 +35,12 @@ impl Control {
         Ok(Control { acceptors, link: watched(link)?, signals: watched(signals)? })
     }
 
-    /// Tells the master that this worker serves, and handles messages and signals from now on.
+    /// Tells the master that this worker is ready, handles the messages that it has sent so far, and those
+    /// that come and signals from now on.
     pub fn start(self) {
         let Control { acceptors, link, signals } = self;
         link::send(link.inner(), &FromChild::Ready.encode(), &[]);
+        handle_sent_messages(acceptors, &link);
         start_permanent(move || handle_messages(acceptors, &link));
         start_permanent(move || handle_signals(acceptors.context, &signals));
     }
@@ -49,6 +51,14 @@ fn watched<T: AsRawFd>(io: T) -> io::Result<CoIo<T>> {
 }
 
 fn handle_messages(acceptors: &'static Acceptors, link: &CoIo<OwnedFd>) {
+    loop {
+        handle_sent_messages(acceptors, link);
+        link.wait_io();
+    }
+}
+
+/// Handles the messages that are there.
+fn handle_sent_messages(acceptors: &'static Acceptors, link: &CoIo<OwnedFd>) {
     loop {
         match link::receive(link.inner()) {
             Incoming::Message(message, descriptors) => match ToChild::parse(&message) {
@@ -64,9 +74,7 @@ fn handle_messages(acceptors: &'static Acceptors, link: &CoIo<OwnedFd>) {
             // The master sends no such message, but descriptors are lost when there is no room for them.
             Incoming::TooLong => ::log::error!("cannot take what the master has sent: no descriptor is left"),
             Incoming::Closed => exit(acceptors.context),
-            Incoming::Empty => {
-                link.wait_io();
-            }
+            Incoming::Empty => return,
         }
     }
 }

@@ -186,10 +186,11 @@ fn start_coroutines(parts: Parts) -> io::Result<()> {
     start_permanent(finished_jobs);
     start_permanent(job_limits);
     start_permanent(move || ticker.run());
+    // The master may have sent a drain already. Then nothing must be accepted.
+    control.start();
     for acceptor in acceptors {
         start_permanent(move || acceptor.run());
     }
-    control.start();
     Ok(())
 }
 

@@ -119,7 +119,7 @@ impl GenerationSlots {
     }
 
     /// Ends a generation of which not all workers serve. Workers that serve drain, at most until `until`:
-    /// they share the accept queues of the generation before, so they may have connections. The others stop.
+    /// clients may wait at addresses that only their settings have. The others stop.
     pub(super) fn leave(&mut self, until: Duration, now: Duration) -> Vec<Action> {
         self.mode = Mode::Leaving;
         self.each(|slot, id| match slot.state() {

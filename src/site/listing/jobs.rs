@@ -48,7 +48,8 @@ impl ListingJobs {
             return Ok((handle, has_begun));
         }
         let handle = match class {
-            FileSystemClass::Memory => background.submit_cpu(JobKind::List, work),
+            // A client does not wait behind the compression of files, which the others do.
+            FileSystemClass::Memory if key.coding.is_none() => background.submit_cpu(JobKind::List, work),
             _ => background.submit_disk(JobKind::List, (key.root, JobOrder::InTurn), work),
         }?;
         self.0.insert(key.clone(), PageJob { job: handle.job(), began: now });

@@ -119,9 +119,11 @@ impl Listings {
     ) -> Result<SiteResponse, Miss> {
         // 1. The view.
         let (view, is_accepted) = ListingView::of(request.request);
-        let accepted = request.compress.then(|| AcceptEncoding::of(&request.request.fields));
+        // Without threads for disks the one that serves makes all pages, and has no time for that.
+        let compresses = request.compress && self.background.has_disk_threads();
+        let accepted = compresses.then(|| AcceptEncoding::of(&request.request.fields));
         let coding = accepted.and_then(|accepted| negotiation::wanted(&accepted));
-        let vary = Vary { accept: is_accepted, accept_encoding: request.compress };
+        let vary = Vary { accept: is_accepted, accept_encoding: compresses };
         // 2. The page.
         let page = self.page(request, (view, coding), now, waiter)?;
         // 3. The response.
