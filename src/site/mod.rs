@@ -4,7 +4,7 @@
 //! The steps of [`Site::answer`]:
 //!
 //! 1. The host: which one the request names, else 421 where unknown ones are rejected, but for OPTIONS.
-//! 2. The method: GET and HEAD only, else 405; OPTIONS has a response without a file.
+//! 2. The method: GET and HEAD only, else 405, after step 5; OPTIONS has a response without a file.
 //! 3. The path: the target's path becomes a site path, else 400.
 //! 4. The location: its access list may refuse the client (403).
 //! 5. The sign-in, where the location asks for one (401). It counts before the method too.

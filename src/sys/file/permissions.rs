@@ -1,6 +1,7 @@
 //! The permissions of a file that is made like another one: mode bits, group, and access control list.
 //!
-//! **Invariant:** a user who may not read the other file may not read the new one, unless as its owner.
+//! **Invariant:** a user who may not read the other file may not read the new one, unless as its owner. That
+//! goes for mode bits and POSIX lists. Lists of NFSv4 are not known here.
 
 use std::io;
 use std::os::fd::BorrowedFd;
