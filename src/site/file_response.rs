@@ -49,7 +49,7 @@ pub fn form_response(entry: Arc<Entry>, request: &Request<'_>, now: Now) -> Site
     // RFC 9110 §14.2: Range means something for GET alone.
     if request.method == Method::Get
         && let Some(ranges) = request.fields.only(Field::Range)
-        && conditional::if_range_holds(&request.fields, &validators, now.wall)
+        && conditional::if_range_holds(&request.fields, &validators, now.wall, entry.is_negotiated())
     {
         match range::select(ranges, entry.size) {
             Ranges::Whole => {}

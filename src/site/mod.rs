@@ -136,16 +136,16 @@ impl Site {
             return options_response(rules, path.ok().as_ref().filter(|_| is_known), request);
         }
         if !is_known {
-            let refusal = error_page::response(Status::MISDIRECTED_REQUEST, b"");
+            let refusal = || error_page::response(Status::MISDIRECTED_REQUEST, b"");
             let parts = rules.parts_without_path();
-            return self.refuse(refusal, parts, None, (request, client), (&mut now, waiter));
+            return self.refuse(&refusal, parts, None, (request, client), (&mut now, waiter));
         }
         let counted = rules.counted;
         let is_served = request.method != Method::Other;
         // 3. The path.
         let Ok(path) = path else {
-            let refusal =
-                if is_served { error_page::response(Status::BAD_REQUEST, b"") } else { wrong_method() };
+            let bad_path = || error_page::response(Status::BAD_REQUEST, b"");
+            let refusal: &dyn Fn() -> SiteResponse = if is_served { &bad_path } else { &wrong_method };
             let parts = rules.parts_without_path();
             return self.refuse(refusal, parts, None, (request, client), (&mut now, waiter));
         };
@@ -156,8 +156,8 @@ impl Site {
             return self.answer_protected(protection, parts, &path, (request, client), (&mut now, waiter));
         }
         if !is_served {
-            let (parts, refusal) = ((rules, location), wrong_method());
-            return self.refuse(refusal, parts, Some(&path), (request, client), (&mut now, waiter));
+            let parts = (rules, location);
+            return self.refuse(&wrong_method, parts, Some(&path), (request, client), (&mut now, waiter));
         }
         let RoutedResponse { response, user } =
             self.respond((rules, location), &path, (request, client), (&mut now, waiter));
@@ -175,14 +175,16 @@ impl Site {
         (now, waiter): (&mut Now, &mut dyn JobWaiter),
     ) -> Answer {
         let signed_in = protection.admit(request, client, now, self.sign_in_tools(waiter));
-        let refusal = match &signed_in {
-            Err(outcome) => Some(protection.refusal(*outcome)),
-            Ok(_) if request.method == Method::Other => Some(wrong_method()),
-            Ok(_) => None,
-        };
-        let mut answer = match refusal {
-            Some(refusal) => self.refuse(refusal, parts, Some(path), (request, client), (now, waiter)),
-            None => {
+        let is_served = request.method != Method::Other;
+        let mut answer = match &signed_in {
+            Err(outcome) => {
+                let refusal = || protection.refusal(*outcome);
+                self.refuse(&refusal, parts, Some(path), (request, client), (now, waiter))
+            }
+            Ok(_) if !is_served => {
+                self.refuse(&wrong_method, parts, Some(path), (request, client), (now, waiter))
+            }
+            Ok(_) => {
                 let response = self.respond(parts, path, (request, client), (now, waiter)).response;
                 Answer { response, log: parts.0.log_of(parts.1), user: None, counted: parts.0.counted }
             }
@@ -192,17 +194,18 @@ impl Site {
         answer
     }
 
-    /// Steps 9 and 10 of a request that is refused before its file is looked for.
+    /// Steps 9 and 10 of a request that is refused before its file is looked for. The response is made here,
+    /// so that the stack of other requests has no room for it.
     #[inline(never)]
     fn refuse(
         &self,
-        refusal: SiteResponse,
+        refusal: &dyn Fn() -> SiteResponse,
         (rules, location): (&Rules, &Location),
         path: Option<&SitePath<'_>>,
         (request, client): (&Request<'_>, PeerAddress),
         (now, waiter): (&mut Now, &mut dyn JobWaiter),
     ) -> Answer {
-        let mut response = self.complete(refusal, (rules, location), request, (now, waiter));
+        let mut response = self.complete(refusal(), (rules, location), request, (now, waiter));
         if location.header_rules.is_some()
             && let Some(path) = path
         {

@@ -53,6 +53,7 @@ impl Store {
     /// The SHA-256 digest of a part of an entry's content. Waits until a thread has made it, unless it is
     /// short and in memory, and `now` becomes the time after that. `None` if it takes too long, if the file
     /// changes meanwhile, or if the part is too long: 16 MiB for the whole content, 1 MiB for less.
+    #[inline(never)]
     pub fn sha256(
         &self,
         entry: &Arc<Entry>,

@@ -295,8 +295,7 @@ impl Entry {
     pub fn validators_by(&self, tag: TagChoice) -> Validators<'_> {
         let later = self.digest_tag.get().filter(|_| tag == TagChoice::Current);
         let etag = later.map_or(&self.etag, |tag| &tag.etag);
-        let shares_date = self.is_negotiated();
-        Validators { etag: etag.as_bytes(), last_modified: self.last_modified, shares_date }
+        Validators { etag: etag.as_bytes(), last_modified: self.last_modified }
     }
 
     /// The entity-tag that the entry had before its digest came.

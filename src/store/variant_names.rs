@@ -106,6 +106,7 @@ impl Default for VariantDirectories {
 impl VariantDirectories {
     /// Which variants there are in a directory that has this stamp now, if that is known. If not, its names
     /// may be worth a [`VariantDirectories::read_wanted`].
+    #[inline(never)]
     pub fn of(&mut self, stamp: &Stamp) -> Option<ListedVariants<'_>> {
         self.take_done();
         let is_read = self.under_way.contains_key(&stamp.identity) || self.under_way.len() >= MAX_UNDER_WAY;

@@ -38,7 +38,7 @@ pub fn response(
         response_head::field(&mut validators, "Cache-Control", b"no-cache");
     }
     // A change of the directory is no change of all files in it, so its time says nothing of the page.
-    let known = Validators { etag: page.etag.as_bytes(), last_modified: None, shares_date: false };
+    let known = Validators { etag: page.etag.as_bytes(), last_modified: None };
     match conditional::evaluate(&request.fields, &known) {
         Precondition::Proceed => {}
         Precondition::NotModified => {

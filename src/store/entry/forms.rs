@@ -18,7 +18,7 @@ const VARY: &[u8] = b"Vary: Accept-Encoding\r\n";
 
 impl Entry {
     /// True if a request could get the content in another form too.
-    pub(super) fn is_negotiated(&self) -> bool {
+    pub fn is_negotiated(&self) -> bool {
         self.coding.is_some() || self.is_compressible || !self.variants.is_empty()
     }
 
