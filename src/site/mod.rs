@@ -3,12 +3,13 @@
 //!
 //! The steps of [`Site::answer`]:
 //!
-//! 1. The host: which one the request names, else 421 where unknown ones are rejected, but for OPTIONS.
-//! 2. The method: GET and HEAD only, else 405, after step 5; OPTIONS has a response without a file.
-//! 3. The path: the target's path becomes a site path, else 400.
-//! 4. The location: its access list may refuse the client (403).
-//! 5. The sign-in, where the location asks for one (401). It counts before the method too.
-//! 6. Redirects and rewrites; after a rewrite steps 4 and 5 come again, see `routing.rs`.
+//! 1. The host: which one the request names, else 421 where unknown ones are rejected. OPTIONS has a response
+//!    without a file, for any host.
+//! 2. The path: the target's path becomes a site path, else 400.
+//! 3. The location: which one covers the path.
+//! 4. The sign-in, where the location asks for one (401), unless its access list refuses the client.
+//! 5. The method: GET and HEAD only, else 405. The access list may refuse the client (403).
+//! 6. Redirects and rewrites; after a rewrite steps 3 to 5 come again, see `routing.rs`.
 //! 7. The cache entry, unless the location has a fixed response: from the store, by path or by name. Names
 //!    that begin with a dot are hidden.
 //! 8. The response: of the file, in the form that the client accepts best (RFC 9110 §12.5.3), after
@@ -127,44 +128,57 @@ impl Site {
         waiter: &mut dyn JobWaiter,
     ) -> Answer {
         // 1. The host.
-        let host = self.hosts.of(request);
-        let is_known = host.is_some();
-        let rules = host.unwrap_or(self.hosts.default_rules());
-        let path = SitePath::parse(request.target.path);
-        // 2. The method. Balancers check by OPTIONS, and many of them name no host.
-        if request.method == Method::Options {
-            return options_response(rules, path.ok().as_ref().filter(|_| is_known), request);
-        }
-        if !is_known {
-            let refusal = || error_page::response(Status::MISDIRECTED_REQUEST, b"");
-            let parts = rules.parts_without_path();
-            return self.refuse(&refusal, parts, None, (request, client), (&mut now, waiter));
-        }
-        let counted = rules.counted;
-        let is_served = request.method != Method::Other;
-        // 3. The path.
-        let Ok(path) = path else {
-            let bad_path = || error_page::response(Status::BAD_REQUEST, b"");
-            let refusal: &dyn Fn() -> SiteResponse = if is_served { &bad_path } else { &wrong_method };
-            let parts = rules.parts_without_path();
-            return self.refuse(refusal, parts, None, (request, client), (&mut now, waiter));
+        let Some(rules) = self.hosts.of(request) else {
+            return self.answer_without_file(request, client, (&mut now, waiter));
         };
-        // 4. The location.
+        // 2. The path.
+        let Ok(path) = SitePath::parse(request.target.path) else {
+            return self.answer_without_file(request, client, (&mut now, waiter));
+        };
+        // 3. The location.
         let location = rules.location(&path);
-        if let Some(protection) = location.protection(&path).filter(|_| location.allows(client)) {
+        // 4. The sign-in.
+        let protection = location.protection(&path).filter(|_| request.method != Method::Options);
+        if let Some(protection) = protection.filter(|_| location.allows(client)) {
             let parts = (rules, location);
             return self.answer_protected(protection, parts, &path, (request, client), (&mut now, waiter));
         }
-        if !is_served {
-            let parts = (rules, location);
-            return self.refuse(&wrong_method, parts, Some(&path), (request, client), (&mut now, waiter));
+        // 5. The method.
+        if !is_served(request.method) {
+            return self.answer_without_file(request, client, (&mut now, waiter));
         }
         let RoutedResponse { response, user } =
             self.respond((rules, location), &path, (request, client), (&mut now, waiter));
-        Answer { response, log: rules.log_of(location), user, counted }
+        Answer { response, log: rules.log_of(location), user, counted: rules.counted }
     }
 
-    /// Step 5, and all after it.
+    /// The answer to a request that one of the steps 1, 2 and 5 ends. Out of line, so that the stack of other
+    /// requests has no room for it.
+    #[cold]
+    #[inline(never)]
+    fn answer_without_file(
+        &self,
+        request: &Request<'_>,
+        client: PeerAddress,
+        wait: (&mut Now, &mut dyn JobWaiter),
+    ) -> Answer {
+        let host = self.hosts.of(request);
+        let rules = host.unwrap_or(self.hosts.default_rules());
+        let path = SitePath::parse(request.target.path).ok().filter(|_| host.is_some());
+        // Balancers check by it, and many of them name no host.
+        if request.method == Method::Options {
+            return options_response(rules, path.as_ref(), request);
+        }
+        let refusal = match (host, is_served(request.method)) {
+            (None, _) => error_page::response(Status::MISDIRECTED_REQUEST, b""),
+            (Some(_), true) => error_page::response(Status::BAD_REQUEST, b""),
+            (Some(_), false) => wrong_method(),
+        };
+        let location = path.as_ref().map_or(rules.fallback(), |path| rules.location(path));
+        self.refuse(refusal, (rules, location), path.as_ref(), (request, client), wait)
+    }
+
+    /// Step 4, and all after it.
     #[inline(never)]
     fn answer_protected(
         &self,
@@ -175,16 +189,14 @@ impl Site {
         (now, waiter): (&mut Now, &mut dyn JobWaiter),
     ) -> Answer {
         let signed_in = protection.admit(request, client, now, self.sign_in_tools(waiter));
-        let is_served = request.method != Method::Other;
-        let mut answer = match &signed_in {
-            Err(outcome) => {
-                let refusal = || protection.refusal(*outcome);
-                self.refuse(&refusal, parts, Some(path), (request, client), (now, waiter))
-            }
-            Ok(_) if !is_served => {
-                self.refuse(&wrong_method, parts, Some(path), (request, client), (now, waiter))
-            }
-            Ok(_) => {
+        let refusal = match &signed_in {
+            Err(outcome) => Some(protection.refusal(*outcome)),
+            Ok(_) if !is_served(request.method) => Some(wrong_method()),
+            Ok(_) => None,
+        };
+        let mut answer = match refusal {
+            Some(refusal) => self.refuse(refusal, parts, Some(path), (request, client), (now, waiter)),
+            None => {
                 let response = self.respond(parts, path, (request, client), (now, waiter)).response;
                 Answer { response, log: parts.0.log_of(parts.1), user: None, counted: parts.0.counted }
             }
@@ -194,18 +206,17 @@ impl Site {
         answer
     }
 
-    /// Steps 9 and 10 of a request that is refused before its file is looked for. The response is made here,
-    /// so that the stack of other requests has no room for it.
+    /// Steps 9 and 10 of a request that is refused before its file is looked for.
     #[inline(never)]
     fn refuse(
         &self,
-        refusal: &dyn Fn() -> SiteResponse,
+        refusal: SiteResponse,
         (rules, location): (&Rules, &Location),
         path: Option<&SitePath<'_>>,
         (request, client): (&Request<'_>, PeerAddress),
         (now, waiter): (&mut Now, &mut dyn JobWaiter),
     ) -> Answer {
-        let mut response = self.complete(refusal(), (rules, location), request, (now, waiter));
+        let mut response = self.complete(refusal, (rules, location), request, (now, waiter));
         if location.header_rules.is_some()
             && let Some(path) = path
         {
@@ -441,6 +452,11 @@ impl Site {
     }
 }
 
+/// True for the methods that get what is at a path.
+fn is_served(method: Method) -> bool {
+    matches!(method, Method::Get | Method::Head)
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
@@ -463,14 +479,14 @@ mod tests {
     #[test]
     fn each_step_answers_with_its_own_status() {
         for (line, status, line_of_fields) in [
-            // 2. The method. It counts before the path.
+            // 5. The method. A path that can't be read does not matter to it.
             ("POST / HTTP/1.1", 405, "Allow: GET, HEAD, OPTIONS\r\n"),
             ("CONNECT a:1 HTTP/1.1", 405, "Allow: GET, HEAD, OPTIONS\r\n"),
             ("POST /denied HTTP/1.1", 405, "Allow: GET, HEAD, OPTIONS\r\n"),
-            // 3. The path.
+            // 2. The path.
             ("GET /%zz HTTP/1.1", 400, "Content-Type: text/html\r\n"),
             ("GET /a%00b HTTP/1.1", 400, "Content-Type: text/html\r\n"),
-            // 4. The location. Its access list comes before its fixed response.
+            // 5. The location's access list. It comes before its fixed response.
             ("GET /denied/x HTTP/1.1", 403, "Content-Type: text/html\r\n"),
             ("GET /fixed HTTP/1.1", 410, "Content-Type: text/plain\r\n"),
             // 7. and 8. The welcome page, which is all that a site without a root has.

@@ -73,7 +73,7 @@ pub trait RoutedSite {
         waiter: &mut dyn JobWaiter,
     ) -> Result<Arc<Entry>, Miss>;
 
-    /// Step 5 after a rewrite: the name of the user who has signed in, if `protection`, that of the new path,
+    /// Step 4 after a rewrite: the name of the user who has signed in, if `protection`, that of the new path,
     /// lets the request in.
     ///
     /// # Errors
@@ -159,7 +159,7 @@ impl Routing<'_> {
         ruled_fields::apply(response, asked, self.files, (path, authority(self.request)));
     }
 
-    /// Steps 4 to 9. `sign_in` is filled where a rewrite leads to what asks for one.
+    /// Steps 3 to 9. `sign_in` is filled where a rewrite leads to what asks for one.
     fn follow(
         &self,
         path: &SitePath<'_>,

@@ -63,9 +63,9 @@ impl Rules {
         self.locations.of(path).unwrap_or(&self.fallback)
     }
 
-    /// These rules and the location of requests whose path is not known.
-    pub fn parts_without_path(&self) -> (&Rules, &Location) {
-        (self, &self.fallback)
+    /// The location of paths that no other one covers, and of requests whose path can't be read.
+    pub fn fallback(&self) -> &Location {
+        &self.fallback
     }
 
     /// The names that the listing of `directory`, a path beneath the location's root, leaves out.
