@@ -40,6 +40,7 @@ mod miss_response;
 mod negotiation;
 mod prepared_response;
 mod redirect;
+mod refusal;
 mod routed_site;
 mod routing;
 mod rule_file;
@@ -58,7 +59,6 @@ use crate::config::Settings;
 use crate::http::digest_fields::WantedDigests;
 use crate::http::method::Method;
 use crate::http::request::Request;
-use crate::http::status::Status;
 use crate::http::target::SitePath;
 use crate::metrics::HostNumber;
 use crate::store::Store;
@@ -69,7 +69,7 @@ use crate::sys::socket::PeerAddress;
 use crate::time::Now;
 
 use auth::SignIns;
-use auth::protection::{Protection, SignInTools};
+use auth::protection::SignInTools;
 use by_name::NameSearch;
 use digest_fields::DigestFields;
 use fallback::is_navigation_path;
@@ -79,7 +79,6 @@ use hosts::Hosts;
 use listing::entries::ListedDirectory;
 use listing::{ListingRequest, Listings};
 use location::Location;
-use method_response::{options_response, wrong_method};
 use miss_response::miss_response;
 use routing::{RoutedResponse, RoutedSite, Routing};
 use rules::Rules;
@@ -144,87 +143,12 @@ impl Site {
             return self.answer_protected(protection, parts, &path, (request, client), (&mut now, waiter));
         }
         // 5. The method.
-        if !is_served(request.method) {
+        if !matches!(request.method, Method::Get | Method::Head) {
             return self.answer_without_file(request, client, (&mut now, waiter));
         }
         let RoutedResponse { response, user } =
             self.respond((rules, location), &path, (request, client), (&mut now, waiter));
         Answer { response, log: rules.log_of(location), user, counted: rules.counted }
-    }
-
-    /// The answer to a request that one of the steps 1, 2 and 5 ends. Out of line, so that the stack of other
-    /// requests has no room for it.
-    #[cold]
-    #[inline(never)]
-    fn answer_without_file(
-        &self,
-        request: &Request<'_>,
-        client: PeerAddress,
-        wait: (&mut Now, &mut dyn JobWaiter),
-    ) -> Answer {
-        let host = self.hosts.of(request);
-        let rules = host.unwrap_or(self.hosts.default_rules());
-        let path = SitePath::parse(request.target.path).ok().filter(|_| host.is_some());
-        // Balancers check by it, and many of them name no host.
-        if request.method == Method::Options {
-            return options_response(rules, path.as_ref(), request);
-        }
-        let refusal = match (host, is_served(request.method)) {
-            (None, _) => error_page::response(Status::MISDIRECTED_REQUEST, b""),
-            (Some(_), true) => error_page::response(Status::BAD_REQUEST, b""),
-            (Some(_), false) => wrong_method(),
-        };
-        let location = path.as_ref().map_or(rules.fallback(), |path| rules.location(path));
-        self.refuse(refusal, (rules, location), path.as_ref(), (request, client), wait)
-    }
-
-    /// Step 4, and all after it.
-    #[inline(never)]
-    fn answer_protected(
-        &self,
-        protection: &Protection,
-        parts: (&Rules, &Location),
-        path: &SitePath<'_>,
-        (request, client): (&Request<'_>, PeerAddress),
-        (now, waiter): (&mut Now, &mut dyn JobWaiter),
-    ) -> Answer {
-        let signed_in = protection.admit(request, client, now, self.sign_in_tools(waiter));
-        let refusal = match &signed_in {
-            Err(outcome) => Some(protection.refusal(*outcome)),
-            Ok(_) if !is_served(request.method) => Some(wrong_method()),
-            Ok(_) => None,
-        };
-        let mut answer = match refusal {
-            Some(refusal) => self.refuse(refusal, parts, Some(path), (request, client), (now, waiter)),
-            None => {
-                let response = self.respond(parts, path, (request, client), (now, waiter)).response;
-                Answer { response, log: parts.0.log_of(parts.1), user: None, counted: parts.0.counted }
-            }
-        };
-        cache_control::make_private(&mut answer.response);
-        answer.user = signed_in.ok();
-        answer
-    }
-
-    /// Steps 9 and 10 of a request that is refused before its file is looked for.
-    #[inline(never)]
-    fn refuse(
-        &self,
-        refusal: SiteResponse,
-        (rules, location): (&Rules, &Location),
-        path: Option<&SitePath<'_>>,
-        (request, client): (&Request<'_>, PeerAddress),
-        (now, waiter): (&mut Now, &mut dyn JobWaiter),
-    ) -> Answer {
-        let mut response = self.complete(refusal, (rules, location), request, (now, waiter));
-        if location.header_rules.is_some()
-            && let Some(path) = path
-        {
-            // Those of `_headers` do not apply to errors.
-            let routing = Routing { site: self, rules, files: None, request, client };
-            routing.rule_fields(&mut response, path, location);
-        }
-        Answer { response, log: rules.log_of(location), user: None, counted: rules.counted }
     }
 
     fn sign_in_tools<'a>(&'a self, waiter: &'a mut dyn JobWaiter) -> SignInTools<'a> {
@@ -450,11 +374,6 @@ impl Site {
     fn roots_by_name(&self) -> BTreeSet<usize> {
         self.hosts.all().flat_map(|rules| rules.locations.roots_by_name()).collect()
     }
-}
-
-/// True for the methods that get what is at a path.
-fn is_served(method: Method) -> bool {
-    matches!(method, Method::Get | Method::Head)
 }
 
 #[cfg(test)]
