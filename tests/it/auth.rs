@@ -366,23 +366,28 @@ fn a_client_that_fails_again_and_again_is_sent_away_and_others_are_served() {
     // All at once, each with another password: "a:a" to "b:i".
     let last = ["h", "i", "j", "k", "l", "m", "n", "o", "p"];
     let credentials = ["YTp", "Yjp"].iter().flat_map(|user| last.map(|last| format!("{user}{last}")));
-    let mut clients: Vec<_> = credentials
-        .map(|credentials| {
-            let mut client = server.client();
-            client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic {credentials}\r\n\r\n"));
-            client
-        })
-        .collect();
-    let sent_away = eventually("one is sent away", || {
-        let answered = clients.iter_mut().filter_map(|client| client.has_news().then(|| client.response()));
-        answered.into_iter().find(|response| response.status != 401)
-    });
-    sent_away.has_status(&[429]);
+    let mut clients: Vec<_> = credentials.map(|credentials| (server.client(), credentials)).collect();
+    let sent_away = sent_away(&mut clients);
     let seconds: u64 = sent_away["retry-after"].parse().unwrap();
     assert!((10..60).contains(&seconds), "{seconds}");
     // What is remembered does not wait.
     server.get_with("/a.txt", RIGHT).has_status(&[200]);
     assert!(server.verified() < 4.0 + clients.len() as f64);
+}
+
+/// Has clients sign in, all at once, each with its credentials. Returns the response of one that has to wait.
+#[track_caller]
+fn sent_away(clients: &mut [(Client, String)]) -> Response {
+    for (client, credentials) in clients.iter_mut() {
+        client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic {credentials}\r\n\r\n"));
+    }
+    let sent_away = eventually("one is sent away", || {
+        let answered =
+            clients.iter_mut().filter_map(|(client, _)| client.has_news().then(|| client.response()));
+        answered.into_iter().find(|response| response.status != 401)
+    });
+    sent_away.has_status(&[429]);
+    sent_away
 }
 
 #[test]
@@ -397,17 +402,11 @@ fn one_address_does_not_keep_others_from_signing_in() {
     let passwords = (b'a'..=b'g').flat_map(|first| (b'a'..=b'j').map(move |second| [first, second]));
     let mut clients: Vec<_> = passwords
         .map(|password| {
-            let mut client = Client::from_address("127.0.0.2".parse().unwrap(), server.address());
-            let credentials = BASE64.encode([&b"eva:"[..], &password].concat());
-            client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic {credentials}\r\n\r\n"));
-            client
+            let client = Client::from_address("127.0.0.2".parse().unwrap(), server.address());
+            (client, BASE64.encode([&b"eva:"[..], &password].concat()))
         })
         .collect();
-    let sent_away = eventually("one is sent away", || {
-        let answered = clients.iter_mut().filter_map(|client| client.has_news().then(|| client.response()));
-        answered.into_iter().find(|response| response.status != 401)
-    });
-    sent_away.has_status(&[429]);
+    sent_away(&mut clients);
     server.get_with("/a.txt", RIGHT).has_status(&[200]);
     assert!(server.verified() - before < 30.0, "{}", server.verified());
 }

@@ -201,30 +201,38 @@ fn deploy(tree: &Tree, server: &Configured, generation: usize, [old, new]: [Rele
     switch(tree, "current", new);
 }
 
+/// Runs `deploy` while so many crawlers visit the site; it gets the releases that they tell of.
+#[track_caller]
+fn while_crawled(server: &Configured, crawlers: usize, deploy: impl FnOnce(&Receiver<Release>)) {
+    let (tell, visits) = channel();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _stop = Stop(&stop);
+        for _ in 0..crawlers {
+            let (tell, stop, address) = (tell.clone(), &stop, server.address());
+            scope.spawn(move || crawl(address, stop, &tell));
+        }
+        drop(tell);
+        deploy(&visits);
+    });
+}
+
 #[test]
 fn a_deployment_breaks_no_asset_of_the_old_page_or_the_new_one() {
     let (tree, server) = served();
     let [one, two, three] = RELEASES;
     let mut early = Browser::new(server.address());
     assert_eq!(early.visit("/"), one);
-    let (tell, visits) = channel();
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let _stop = Stop(&stop);
-        for _ in 0..2 {
-            let (tell, stop, address) = (tell.clone(), &stop, server.address());
-            scope.spawn(move || crawl(address, stop, &tell));
-        }
-        drop(tell);
-        told(&visits, one, 20);
+    while_crawled(&server, 2, |visits| {
+        told(visits, one, 20);
         deploy(&tree, &server, 1, [one, two]);
-        told(&visits, two, 100);
+        told(visits, two, 100);
         // What a page of the release before loads only now is still there.
         assert_eq!(early.load(&one.later()), "// one");
         assert_eq!(early.visit("/"), two);
         let generation = last_generation(&server);
         deploy(&tree, &server, generation, [two, three]);
-        told(&visits, three, 100);
+        told(visits, three, 100);
         assert_eq!(early.load(&two.later()), "// two");
         assert_eq!(early.visit("/"), three);
     });
@@ -233,20 +241,12 @@ fn a_deployment_breaks_no_asset_of_the_old_page_or_the_new_one() {
 #[test]
 fn new_connections_find_the_assets_of_the_new_page_after_a_switch_of_the_link_alone() {
     let (tree, server) = served();
-    let (tell, visits) = channel();
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let _stop = Stop(&stop);
-        for _ in 0..3 {
-            let (tell, stop, address) = (tell.clone(), &stop, server.address());
-            scope.spawn(move || crawl(address, stop, &tell));
-        }
-        drop(tell);
-        told(&visits, RELEASES[0], 20);
+    while_crawled(&server, 3, |visits| {
+        told(visits, RELEASES[0], 20);
         for pair in RELEASES.windows(2) {
             switch(&tree, "previous", pair[0]);
             switch(&tree, "current", pair[1]);
-            told(&visits, pair[1], 100);
+            told(visits, pair[1], 100);
         }
     });
 }
