@@ -30,9 +30,10 @@ pub enum FileSystemClass {
 
 impl FileSystemClass {
     /// True if its times of change can be finer than the kernel's clock for files: those of ext4, XFS, Btrfs
-    /// and tmpfs are from Linux 6.13 on (`FS_MGTIME`).
+    /// and tmpfs are from Linux 6.13 on (`FS_MGTIME`). On a network the clock of the other machine counts,
+    /// which is not known; it is taken for fine.
     pub fn may_have_fine_clock(self) -> bool {
-        matches!(self, Memory | Probed | HalfProbed)
+        self != Unprobed
     }
 }
 
