@@ -4,10 +4,12 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::location::HostPart;
 use super::rule_tables::RuleTables;
 use super::rules::Rules;
+use super::site_files::SiteFiles;
 use crate::config::host::HostSettings;
 use crate::config::host::name::HostName;
 use crate::config::{AccessLogTarget, Settings, SiteRoot, UnknownHosts};
@@ -28,6 +30,8 @@ pub struct Hosts {
     wildcards: HashMap<Box<[u8]>, usize>,
     /// True if requests that name no host are rejected.
     rejects_unknown: bool,
+    /// `_redirects` and `_headers` of each root whose host uses them.
+    pub site_files: Vec<Arc<SiteFiles>>,
 }
 
 impl Hosts {
@@ -87,7 +91,8 @@ impl Hosts {
             }
         }
         let rejects_unknown = settings.unknown_hosts == UnknownHosts::Reject;
-        Hosts { default, hosts, exact, wildcards, rejects_unknown }
+        let site_files = tables.into_files();
+        Hosts { default, hosts, exact, wildcards, rejects_unknown, site_files }
     }
 
     /// The rules of the host that a request names: the authority of its target, else its Host field (RFC 9112

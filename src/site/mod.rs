@@ -82,7 +82,6 @@ use location::Location;
 use miss_response::miss_response;
 use routing::{RoutedResponse, RoutedSite, Routing};
 use rules::Rules;
-use site_files::SiteFiles;
 
 pub use answer::{Answer, SiteResponse};
 
@@ -334,21 +333,17 @@ impl Site {
 
     /// Reads `_redirects` and `_headers` of all hosts that use them. To be called before anything is served.
     pub fn load_site_files(&self) {
-        self.site_files().for_each(|files| files.load(&self.store));
+        self.hosts.site_files.iter().for_each(|files| files.load(&self.store));
     }
 
     /// Looks whether these files have changed, where no request has done so lately.
     pub fn follow_site_files(&self, now: Now) {
-        self.site_files().for_each(|files| files.follow(&self.store, now));
+        self.hosts.site_files.iter().for_each(|files| files.follow(&self.store, now));
     }
 
     /// What is not understood in these files since the last call, as lines of the log.
     pub fn take_site_file_warnings(&self) -> Vec<String> {
-        self.site_files().flat_map(SiteFiles::take_warnings).collect()
-    }
-
-    fn site_files(&self) -> impl Iterator<Item = &SiteFiles> {
-        self.hosts.all().filter_map(|rules| rules.site_files.as_deref())
+        self.hosts.site_files.iter().flat_map(|files| files.take_warnings()).collect()
     }
 
     /// Drops what is cached no more. To be called every second.

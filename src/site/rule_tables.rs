@@ -2,12 +2,12 @@
 //!
 //! A location that inherits its rules has the table of its host, so that ten thousand rules are kept once.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::site_files::SiteFiles;
+use super::site_files::{ConfiguredRoot, SiteFiles};
 use crate::config::scope::Scope;
 use crate::config::scope::header_tables::HeaderTables;
 use crate::config::scope::routes::{self, Routes};
@@ -24,6 +24,8 @@ pub struct RuleTables {
     files: RefCell<HashMap<usize, Arc<SiteFiles>>>,
     /// The paths of all roots, by their number.
     roots: HashMap<usize, PathBuf>,
+    /// The same with where they lead, once that was asked for.
+    configured_roots: OnceCell<HashMap<usize, ConfiguredRoot>>,
 }
 
 /// Redirects and rewrites.
@@ -40,8 +42,16 @@ impl RuleTables {
 
     /// `_redirects` and `_headers` of a root, which hosts share that have the same one.
     pub fn files(&self, root: usize) -> Arc<SiteFiles> {
-        let made = || Arc::new(SiteFiles::new(root, &self.roots));
+        let paths = self.configured_roots.get_or_init(|| {
+            self.roots.iter().map(|(number, path)| (*number, ConfiguredRoot::of(path.clone()))).collect()
+        });
+        let made = || Arc::new(SiteFiles::new(root, paths));
         Arc::clone(self.files.borrow_mut().entry(root).or_insert_with(made))
+    }
+
+    /// `_redirects` and `_headers` of all roots that were asked for, each once.
+    pub fn into_files(self) -> Vec<Arc<SiteFiles>> {
+        self.files.into_inner().into_values().collect()
     }
 
     /// The redirects and rewrites of a scope; `None` if it has none.

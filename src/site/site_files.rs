@@ -41,6 +41,14 @@ pub struct SiteFiles {
     state: Mutex<FilesState>,
 }
 
+/// The path of a root.
+#[derive(Debug)]
+pub struct ConfiguredRoot {
+    written: PathBuf,
+    /// Without links, if it could be looked up.
+    real: Option<PathBuf>,
+}
+
 /// The rules of both files.
 #[derive(Clone, Debug, Default)]
 pub struct SiteFileRules {
@@ -79,10 +87,10 @@ struct FileVersions {
 
 impl SiteFiles {
     /// The files in the root with this number, not read yet. `paths` are those of all roots, by their number.
-    pub fn new(root: usize, paths: &HashMap<usize, PathBuf>) -> SiteFiles {
+    pub fn new(root: usize, paths: &HashMap<usize, ConfiguredRoot>) -> SiteFiles {
         let mut shown = vec![(root, Vec::new())];
         for (&other, path) in paths.iter().filter(|(other, _)| **other != root) {
-            let beneath = paths.get(&root).and_then(|root| beneath(root, path));
+            let beneath = paths.get(&root).and_then(|root| root.beneath(path));
             shown.extend(beneath.map(|folder| (other, folder.into_os_string().into_encoded_bytes())));
         }
         SiteFiles { root, shown, state: Mutex::default() }
@@ -186,13 +194,19 @@ impl FilesState {
     }
 }
 
-/// Where a directory is beneath another one: as the settings write them, or else where their links lead now.
-fn beneath(directory: &Path, other: &Path) -> Option<PathBuf> {
-    let written = directory.strip_prefix(other).map(Path::to_owned);
-    written.ok().or_else(|| {
-        let (directory, other) = (directory.canonicalize().ok()?, other.canonicalize().ok()?);
-        directory.strip_prefix(other).map(Path::to_owned).ok()
-    })
+impl ConfiguredRoot {
+    /// A path of the settings. Looks where its links lead now.
+    pub fn of(written: PathBuf) -> ConfiguredRoot {
+        ConfiguredRoot { real: written.canonicalize().ok(), written }
+    }
+
+    /// Where this directory is beneath another one: as the settings write them, or else where their links
+    /// lead.
+    fn beneath(&self, other: &ConfiguredRoot) -> Option<PathBuf> {
+        let written = self.written.strip_prefix(&other.written).ok();
+        let real = || self.real.as_ref()?.strip_prefix(other.real.as_ref()?).ok();
+        written.or_else(real).map(Path::to_owned)
+    }
 }
 
 /// Looks at both files, and reads what has changed.
@@ -225,7 +239,8 @@ mod tests {
     #[test]
     fn files_are_hidden_beneath_each_root_that_leads_to_them() {
         let paths = ["/srv/w", "/srv/w", "/srv", "/srv/w/sub", "/other"];
-        let paths: HashMap<usize, PathBuf> = paths.iter().map(PathBuf::from).enumerate().collect();
+        let paths: HashMap<usize, ConfiguredRoot> =
+            paths.iter().map(|path| ConfiguredRoot::of(path.into())).enumerate().collect();
         let files = SiteFiles::new(0, &paths);
         for (root, file, expected) in [
             (0, "_redirects", true),
@@ -246,7 +261,10 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("mayhttpd-site-files-{}", std::process::id()));
         std::fs::create_dir_all(directory.join("a")).unwrap();
         std::os::unix::fs::symlink("a", directory.join("b")).unwrap();
-        let paths = HashMap::from([(0, directory.join("a")), (1, directory.join("b"))]);
+        let paths = HashMap::from([
+            (0, ConfiguredRoot::of(directory.join("a"))),
+            (1, ConfiguredRoot::of(directory.join("b"))),
+        ]);
         assert!(SiteFiles::new(0, &paths).hides(1, b"_headers"));
         std::fs::remove_dir_all(directory).unwrap();
     }
