@@ -281,3 +281,39 @@ fn open_index(opener: Opener<'_>, path: &FilePath<'_>) -> Result<OpenFile, Failu
 fn stat(file: &OwnedFd) -> Result<(Kind, Stamp), Failure> {
     file::stat(file.as_fd()).map_err(|_| Failure::Miss(Miss::Failed))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::sys::file::LinkPolicy;
+
+    #[test]
+    fn a_file_whose_directory_is_known_to_have_no_variant_is_opened_without_a_wait() {
+        if !file::kernel_has_cached_lookups() {
+            return;
+        }
+        let place = std::env::temp_dir().join(format!("mayhttpd-open-{}", std::process::id()));
+        fs::create_dir_all(&place).unwrap();
+        let names = ["a", "b", "c", "d"].map(|name| format!("{name}.txt"));
+        names.iter().for_each(|name| fs::write(place.join(name), name).unwrap());
+        fs::write(place.join("d.txt.gz"), "coded").unwrap();
+        let root = Root::open(&place).unwrap();
+        let class = (FileSystemClass::Probed, true);
+        let open = |name: &str, directories: &mut VariantDirectories| {
+            let path = FilePath { path: name.as_bytes(), index: None, links: LinkPolicy::Inside };
+            open_on_mount(&root, class, &path, Some(directories)).map(Result::unwrap)
+        };
+        let mut directories = VariantDirectories::default();
+        // The kernel has never looked for its variants.
+        assert!(open("a.txt", &mut directories).is_none());
+        let stamp = root.stat_beneath(b"").unwrap().1;
+        directories.know(stamp, &["d.txt.gz"]);
+        for (name, variants) in [("b.txt", 0), ("c.txt", 0), ("d.txt", 1)] {
+            let forms = open(name, &mut directories).unwrap_or_else(|| panic!("{name} takes a wait"));
+            assert_eq!((forms.variants.len(), forms.names), (variants, VariantNames::Known), "{name}");
+        }
+        fs::remove_dir_all(place).unwrap();
+    }
+}

@@ -64,7 +64,7 @@ pub struct VariantDirectories {
 struct KnownDirectory {
     stamp: Stamp,
     /// The names of variants, in lower case; `None` if they are not known.
-    names: Option<HashSet<Box<[u8]>>>,
+    names: Option<Arc<HashSet<Box<[u8]>>>>,
     /// Lookups of files there since its names were not known.
     lookups: u32,
     /// When its names may be read, on the monotonic clock.
@@ -75,7 +75,7 @@ struct KnownDirectory {
 struct DirectoryNames {
     stamp: Stamp,
     /// `None` if there are too many, or the directory changed.
-    names: Option<HashSet<Box<[u8]>>>,
+    names: Option<Arc<HashSet<Box<[u8]>>>>,
     took: Duration,
 }
 
@@ -84,7 +84,7 @@ pub struct ListedVariants<'a>(&'a HashSet<Box<[u8]>>);
 
 impl KnownDirectory {
     fn count(&self) -> usize {
-        self.names.as_ref().map_or(0, HashSet::len)
+        self.names.as_ref().map_or(0, |names| names.len())
     }
 }
 
@@ -124,7 +124,7 @@ impl VariantDirectories {
                 && stamp.shows_changes(SystemTime::now());
             self.wanted = is_wanted.then_some(stamp.identity);
         }
-        directory.names.as_ref().map(ListedVariants)
+        directory.names.as_deref().map(ListedVariants)
     }
 
     /// True if the names of the directory that was asked for last are to be read.
@@ -149,6 +149,14 @@ impl VariantDirectories {
             handle.detach();
             self.under_way.insert(identity, job);
         }
+    }
+
+    /// Knows the names of variants in the directory that has this stamp.
+    #[cfg(test)]
+    pub fn know(&mut self, stamp: Stamp, names: &[&str]) {
+        let names = names.iter().map(|name| name.as_bytes().into());
+        let names = Some(Arc::new(names.collect::<HashSet<Box<[u8]>>>()));
+        self.put(KnownDirectory { stamp, names, lookups: 0, not_before: Duration::ZERO });
     }
 
     /// Takes up what jobs have read.
@@ -212,7 +220,7 @@ fn read(root: &Root, path: &[u8], links: LinkPolicy) -> Option<DirectoryNames> {
     let (_, after) = file::stat(directory.as_fd()).ok()?;
     let is_known = shows_changes && is_plain && after == stamp;
     let took = timer::monotonic().saturating_sub(began);
-    Some(DirectoryNames { stamp, names: is_known.then_some(names), took })
+    Some(DirectoryNames { stamp, names: is_known.then(|| Arc::new(names)), took })
 }
 
 fn ends_with(name: &[u8], suffix: &[u8]) -> bool {
@@ -346,11 +354,11 @@ mod tests {
             place.directories.of(&old);
             assert!(start.elapsed() < DEADLINE, "the jobs are not done");
         }
-        let names: HashSet<Box<[u8]>> =
-            (0..MAX_NAMES).map(|number| format!("{number}.gz").into_bytes().into()).collect();
+        let names = (0..MAX_NAMES).map(|number| format!("{number}.gz").into_bytes().into());
+        let names = Arc::new(names.collect::<HashSet<Box<[u8]>>>());
         for number in 0..100 {
             let stamp = Stamp { identity: (8, number), ..old };
-            let names = Some(names.clone());
+            let names = Some(Arc::clone(&names));
             place.directories.put(KnownDirectory { stamp, names, lookups: 0, not_before: Duration::ZERO });
         }
         let kept: usize = place.directories.known.iter().map(|(_, directory)| directory.count()).sum();
