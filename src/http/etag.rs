@@ -29,8 +29,8 @@ pub struct FileVersion {
 }
 
 /// The strong entity-tag of such a file, with quotes. Each replica has its own tag. The tag changes with the
-/// bytes if the kernel's clock distinguishes the two changes: always from Linux 6.13 on, before that if they
-/// are 10 ms apart. See [`weak`] for a file that may change sooner.
+/// bytes if the clock for files distinguishes the two changes: from Linux 6.13 on always on ext4, XFS, Btrfs
+/// and tmpfs, elsewhere if they are 10 ms apart. See [`weak`] for a file that may change sooner.
 pub fn of_version(version: &FileVersion) -> String {
     let FileVersion { size, inode, mtime, ctime } = version;
     format!("\"{size:x}-{inode:x}-{:x}.{:x}-{:x}.{:x}\"", mtime.0, mtime.1, ctime.0, ctime.1)

@@ -73,6 +73,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_tag_by_a_stamp_that_may_recur_is_weak_and_one_by_the_content_never() {
+        let stamp = Stamp { identity: (1, 2), size: 3, mtime: (4, 5), ctime: (6, 7), links: 1 };
+        let short = Content::Memory(b"abc".to_vec().into());
+        let strong = of((&short, &stamp), false, None, false);
+        let weak = of((&short, &stamp), false, None, true);
+        assert_eq!((&*strong, &*weak), ("\"3-2-4.5-6.7\"", "W/\"3-2-4.5-6.7-w\""));
+        assert_eq!(of((&short, &stamp), false, Some(ContentCoding::Gzip), true), "W/\"3-2-4.5-6.7-gzip-w\"");
+        assert!(of((&short, &stamp), true, None, true).starts_with('"'));
+    }
+
+    #[test]
     fn only_the_entity_tag_is_another_one() {
         let fields = b"X: \"a\"\r\nETag: \"a\"\r\nAccept-Ranges: bytes\r\n";
         let tag = DigestTag::new("\"new\"".to_owned(), "\"a\"", (fields, 8));

@@ -168,8 +168,7 @@ impl Entry {
         let awaits_digest =
             is_digested && matches!(content, Content::File(_)) && class != FileSystemClass::Remote;
         // Other bytes may get the same stamp. The time is that before the file was opened.
-        let has_fine_clock = class.may_have_fine_clock() && !file::has_coarse_clock();
-        let may_recur = !has_fine_clock && !stamp.shows_changes(now.wall);
+        let may_recur = stamp.may_recur(now.wall, class.has_fine_clock(file::has_coarse_clock()));
         let etag = entity_tag::of((&content, &stamp), is_digested, coding, may_recur);
         let mut entry = Entry {
             size: stamp.size,
@@ -183,7 +182,7 @@ impl Entry {
             parts: Mutex::default(),
             mapped: AtomicBool::new(false),
             stamp,
-            racy: time_of(stamp.ctime) >= now.wall - RACY,
+            racy: time_of(stamp.ctime) >= now.wall - RACY || !stamp.shows_changes(now.wall),
             etag,
             last_modified: last_modified(&stamp, now),
             content,

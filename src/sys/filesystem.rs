@@ -29,11 +29,16 @@ pub enum FileSystemClass {
 }
 
 impl FileSystemClass {
-    /// True if its times of change can be finer than the kernel's clock for files: those of ext4, XFS, Btrfs
-    /// and tmpfs are from Linux 6.13 on (`FS_MGTIME`). On a network the clock of the other machine counts,
-    /// which is not known; it is taken for fine.
-    pub fn may_have_fine_clock(self) -> bool {
-        self != Unprobed
+    /// True if its times of change are finer than the ticks of the kernel's clock. `is_coarse`: this kernel
+    /// has [none that are](super::file::has_coarse_clock); from Linux 6.13 on those of ext4, XFS, Btrfs and
+    /// tmpfs are (`FS_MGTIME`). On a network the clock of the other machine counts, which is not known; it is
+    /// taken for fine.
+    pub fn has_fine_clock(self, is_coarse: bool) -> bool {
+        match self {
+            Memory | Probed | HalfProbed => !is_coarse,
+            Unprobed => false,
+            Remote => true,
+        }
     }
 }
 

@@ -37,14 +37,24 @@ const CLOCK_STEP: Duration = Duration::from_millis(20);
 const COARSE_CLOCK_STEP: Duration = Duration::from_secs(2);
 
 impl Stamp {
+    /// True if the file may get other bytes after `now` and keep its stamp: its last change is just over, and
+    /// the clock for files there is not fine, or its file system keeps no fractions of a second.
+    pub fn may_recur(&self, now: SystemTime, has_fine_clock: bool) -> bool {
+        (!has_fine_clock || self.is_in_seconds()) && !self.shows_changes(now)
+    }
+
+    /// True if the file system has no fractions of a second.
+    fn is_in_seconds(&self) -> bool {
+        self.mtime.1 == 0 && self.ctime.1 == 0
+    }
+
     /// True if a further change of the file after `now` shows in its stamp. False for a file whose last
     /// change is just over, or is still to come by this machine's clock.
     pub fn shows_changes(&self, now: SystemTime) -> bool {
         let (seconds, nanoseconds) = self.ctime;
         let since_epoch = Duration::new(u64::try_from(seconds).unwrap_or(0), nanoseconds);
         let age = now.duration_since(SystemTime::UNIX_EPOCH + since_epoch);
-        let is_coarse = self.mtime.1 == 0 && nanoseconds == 0;
-        age.is_ok_and(|age| age >= if is_coarse { COARSE_CLOCK_STEP } else { CLOCK_STEP })
+        age.is_ok_and(|age| age >= if self.is_in_seconds() { COARSE_CLOCK_STEP } else { CLOCK_STEP })
     }
 
     /// True if a file whose stamp was `before` still has the bytes that it had: it is unchanged or has only
@@ -203,6 +213,22 @@ mod tests {
             (Stamp { ctime: (-5, 7), ..fine }, at(1, 0), true),
         ] {
             assert_eq!(stamp.shows_changes(now), shows, "{stamp:?} {now:?}");
+        }
+    }
+
+    #[test]
+    fn a_stamp_may_recur_where_the_clock_is_not_fine() {
+        let at = |nanos| SystemTime::UNIX_EPOCH + Duration::new(100, nanos);
+        let stamp = Stamp { identity: (1, 2), size: 1, mtime: (5, 0), ctime: (100, 7), links: 1 };
+        let in_seconds = Stamp { ctime: (100, 0), ..stamp };
+        for (stamp, nanos, has_fine_clock, recurs) in [
+            (stamp, 10, false, true),
+            (stamp, 10, true, false),
+            (stamp, 20_000_007, false, false),
+            (in_seconds, 900_000_000, true, true),
+            (in_seconds, 900_000_000, false, true),
+        ] {
+            assert_eq!(stamp.may_recur(at(nanos), has_fine_clock), recurs, "{stamp:?} {nanos}");
         }
     }
 
