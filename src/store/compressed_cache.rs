@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use lru::LruCache;
 
@@ -28,10 +28,6 @@ const OVERHEAD: u64 = 1 << 10;
 /// The most jobs that wait or run. More are not begun, so that they leave the threads to others; the next
 /// request asks again.
 const MAX_UNDER_WAY: usize = 64;
-
-/// A file that changed this lately may change once more within the same tick of the file system's clock; its
-/// stamp does not show that.
-const RACY: Duration = Duration::from_secs(1);
 
 /// The compressed contents of a worker.
 pub struct CompressedCache {
@@ -269,8 +265,7 @@ fn compressed(entry: &Entry, coding: ContentCoding) -> Compressed {
 fn whole(entry: &Entry) -> Option<Cow<'_, [u8]>> {
     let Some(file) = entry.file() else { return entry.in_memory().map(Cow::Borrowed) };
     let (_, stamp) = file::stat(file).ok()?;
-    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(stamp.ctime.0).unwrap_or(0));
-    if changed + RACY >= SystemTime::now() {
+    if !stamp.shows_changes(SystemTime::now()) {
         return None;
     }
     let mut bytes = vec![0; usize::try_from(entry.size).ok()?];
@@ -285,7 +280,7 @@ mod tests {
     use std::os::fd::AsFd;
     use std::path::PathBuf;
     use std::sync::mpsc;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::store::description::Description;
