@@ -191,8 +191,8 @@ fn followed(server: &Configured, generation: usize) {
 }
 
 /// Deploys `new` in place of `old`, by the steps in docs/examples; `generation` is the one that serves
-/// before it. While workers of two generations serve, a page may come of one and its assets of the other: so
-/// all workers have the assets of a release before any has its page.
+/// before it. While connections of two generations are open, a page may come by one and its assets by
+/// another: so all workers have the assets of a release before any has its page.
 #[track_caller]
 fn deploy(tree: &Tree, server: &Configured, generation: usize, [old, new]: [Release; 2]) {
     switch(tree, "next", new);
