@@ -202,13 +202,16 @@ fn a_worker_wanted_again_while_it_drains_has_a_successor_when_it_ends() {
 fn a_slot_taken_away_while_it_waits_for_a_worker_leaves_no_client_waiting() {
     let server = Launch::site().workers(2).start();
     let steady = server.workers()[0];
-    eventually("the next worker has to wait for a while", || {
-        let young = server.workers().into_iter().find(|worker| *worker != steady)?;
+    let mut killed = 0;
+    while !server.log().contains("the next one starts in 800ms") {
+        let young =
+            eventually("worker 1 is there", || server.workers().into_iter().find(|worker| *worker != steady));
         young.signal(Signal::KILL);
-        eventually("it has ended", || (!young.lives()).then_some(()));
-        eventually("and the master knows", || (server.workers().last() != Some(&young)).then_some(()));
-        server.log().contains("the next one starts in 800ms").then_some(())
-    });
+        killed += 1;
+        says(&server, "the next one starts in", killed);
+        // Before that, a client might be in the queue of the slot when its listener is closed.
+        says(&server, "no new connections go to slot 1 for now", killed);
+    }
     server.signal(Signal::TTOU);
     eventually("one worker is left", || (server.workers() == [steady]).then_some(()));
     serves_many(&server);
