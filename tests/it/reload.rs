@@ -208,6 +208,7 @@ fn a_slot_taken_away_while_it_waits_for_a_worker_leaves_no_client_waiting() {
             eventually("worker 1 is there", || server.workers().into_iter().find(|worker| *worker != steady));
         young.signal(Signal::KILL);
         killed += 1;
+        assert!(killed <= 20, "workers are not delayed: {}", server.log());
         says(&server, "the next one starts in", killed);
         // Before that, a client might be in the queue of the slot when its listener is closed.
         says(&server, "no new connections go to slot 1 for now", killed);
