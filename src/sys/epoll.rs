@@ -11,6 +11,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::time::Timespec;
 
+/// What is reported of each socket.
+const ARRIVALS: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
+
 /// The most events of one epoll_wait(2).
 const BATCH: usize = 64;
 
@@ -57,8 +60,16 @@ impl Epoll {
     /// # Errors
     /// `ENOSPC` beyond `/proc/sys/fs/epoll/max_user_watches`, `ENOMEM`.
     pub fn add(&self, socket: BorrowedFd<'_>, key: u64) -> io::Result<()> {
-        let interest = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
-        Ok(epoll::add(&self.0, socket, EventData::new_u64(key), interest)?)
+        Ok(epoll::add(&self.0, socket, EventData::new_u64(key), ARRIVALS)?)
+    }
+
+    /// Has a socket reported as well when it has room to send again.
+    ///
+    /// # Errors
+    /// `ENOENT` for a socket that was not added.
+    pub fn watch_room(&self, socket: BorrowedFd<'_>, key: u64) -> io::Result<()> {
+        let interest = ARRIVALS.union(EventFlags::OUT);
+        Ok(epoll::modify(&self.0, socket, EventData::new_u64(key), interest)?)
     }
 
     /// Takes the next ready socket; asks the kernel for more, without waiting, when all are taken. After a

@@ -126,6 +126,18 @@ pub fn path_is_local(path: &Path) -> bool {
     [written, real].into_iter().all(|path| path.is_ok_and(|path| path.ancestors().all(is_local)))
 }
 
+/// True if to look at a file, and to read it, waits for no network: the directories on the way to it are on
+/// local file systems, and the file itself, which may be mounted alone. False if it can't be opened.
+///
+/// This call itself may wait for a network.
+pub fn file_is_local(path: &Path) -> bool {
+    let is_beside = |path: &Path| path.parent().is_some_and(path_is_local);
+    let written = std::path::absolute(path);
+    let real = std::fs::canonicalize(path);
+    let is_own = std::fs::File::open(path).and_then(|file| is_local(file.as_fd()));
+    is_own.unwrap_or(false) && [written, real].into_iter().all(|path| path.is_ok_and(|path| is_beside(&path)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,6 +25,7 @@ pub mod process;
 pub mod random;
 pub mod reuseport;
 pub mod seccomp;
+pub mod secret_page;
 pub mod sendfile;
 pub mod shm;
 pub mod signal;

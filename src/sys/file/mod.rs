@@ -11,6 +11,7 @@ mod open_error;
 mod permissions;
 mod root;
 mod stamp;
+mod whole;
 
 pub use descriptor::*;
 pub use directory::*;
@@ -20,3 +21,4 @@ pub use link_walk::*;
 pub use open_error::*;
 pub use root::*;
 pub use stamp::*;
+pub use whole::*;
