@@ -102,6 +102,17 @@ pub fn listen_all(texts: &[&str]) -> Result<Vec<ListenAddress>, ListError> {
     Ok(addresses)
 }
 
+/// The addresses of a list, none for `off` alone.
+///
+/// # Errors
+/// As [`listen_all`].
+pub fn listen_or_off(texts: &[&str]) -> Result<Vec<ListenAddress>, ListError> {
+    match texts {
+        [text] if text.eq_ignore_ascii_case("off") => Ok(Vec::new()),
+        _ => listen_all(texts),
+    }
+}
+
 /// Makes `addresses` a single one: the first with another host.
 ///
 /// # Errors

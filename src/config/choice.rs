@@ -37,6 +37,12 @@ impl AccessLogTarget {
     }
 }
 
+/// A path; `None` for `off` in any case.
+pub fn path_or_off(path: &Path) -> Option<PathBuf> {
+    let is_off = path.to_str().is_some_and(|word| word.eq_ignore_ascii_case("off"));
+    (!is_off).then(|| path.to_owned())
+}
+
 /// The format of a line in the error log.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {

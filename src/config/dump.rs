@@ -6,13 +6,13 @@
 
 use std::fmt::{Arguments, Write};
 
-use super::resolve::effective;
+use super::precedence::effective;
 use super::row::SettingRow;
 use super::scope::routes::in_order;
 use super::scope::{ScopeSettings, header_tables, keys as scope_keys};
 use super::show::{Shown, string};
 use super::source::given::{Given, SettingSource};
-use super::{Settings, host, location, table, table_key};
+use super::{Settings, certificate, certificate_source, host, location, table, table_key};
 
 /// Settings whose defaults were lowered, and why.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +50,9 @@ pub fn page(settings: &Settings, sources: &[SettingSource], lowered: Lowered<'_>
     scope(&mut page, settings, sources);
     rules(&mut page, "", &settings.scope.clone().into());
     types(&mut page, settings, sources);
+    for (files, place) in settings.certificates.iter().zip(certificate_source::origins(sources)) {
+        table_of(&mut page, certificate::KEY, &place, certificate::entries(files));
+    }
     locations(&mut page, settings, sources);
     hosts(&mut page, settings, sources);
     page
@@ -188,7 +191,10 @@ mod tests {
     fn every_setting_is_shown_by_its_row_or_by_the_one_that_replaces_it() {
         let settings = Settings::default();
         for row in table::settings().filter(|row| row.shown(&settings) == Shown::Nothing) {
-            assert!(table::settings().any(|other| other.replaces.contains(&row.long)), "{}", row.long);
+            // What a pair of flags gives is shown as a table.
+            let is_table = ["tls-cert", "tls-key"].contains(&row.long);
+            let is_replaced = table::settings().any(|other| other.replaces.contains(&row.long));
+            assert!(is_table || is_replaced, "{}", row.long);
         }
     }
 
@@ -211,6 +217,10 @@ mod tests {
             &["--cache-size=0"],
             &["--cache-size=auto", "--cache-entries=AUTO", "--max-connections=auto"],
             &["--find-limit=10000000"],
+            &["--tls-listen=*:443,[::1]:444", "--tls-cert=a \"b", "--tls-key=c"],
+            &["--tls-listen=0,0", "--listen=0", "--tls-cert=c", "--tls-key=k", "--https-redirect"],
+            &["--tls-unknown-names=reject", "--tls-versions=1.2", "--http2=off", "--http2-plain"],
+            &["--acme-challenges=./off", "--tls-versions=1.3"],
             &["--disk-threads=0", "--cpu-threads=16"],
             &["--cache-size=3G", "--idle-timeout=24h", "--head-timeout=100ms", "--send-timeout=1m 30s 5ms"],
             &["--cache-size=64kB", "--drain-timeout=1500us"],
@@ -234,6 +244,25 @@ mod tests {
                      \".b\" = \"x/1\"  # may.toml:2\n\n[[location]]";
         assert!(page.contains(table), "{page}");
         assert_eq!(dumped(&sources(&[], &[], &page)).0.types, settings.types);
+    }
+
+    #[test]
+    fn certificates_are_dumped_as_tables_with_where_each_comes_from() {
+        let pair = "[[certificate]]\nchain = 'c'\nkey = 'k'\n";
+        let text =
+            format!("port = 80\ntls_listen = '443'\nhsts = '365d'\n{pair}{}", pair.replace("'k'", "'l'"));
+        let (settings, page) = dumped(&sources(&[], &[], &text));
+        let tables = "\n[[certificate]]  # may.toml:4\nchain = \"c\"\nkey = \"k\"\n\n\
+                      [[certificate]]  # may.toml:7\nchain = \"c\"\nkey = \"l\"\n";
+        assert!(page.contains(tables), "{page}");
+        assert!(page.contains("\nhsts = \"31536000s\"  # may.toml:3\n"), "{page}");
+        assert_eq!(resolve(&[file(&page)], HERE).unwrap(), settings, "{page}");
+        let flags = ["--tls-listen=443", "--tls-cert=d", "--tls-key=e"];
+        let (_, page) = dumped(&sources(&flags, &[], &text));
+        let table = "\n[[certificate]]  # --tls-cert, --tls-key\nchain = \"d\"\nkey = \"e\"\n";
+        assert!(page.contains(table) && page.matches("[[certificate]]").count() == 1, "{page}");
+        let (_, page) = dumped(&sources(&flags, &[], ""));
+        assert!(page.contains("\nlisten = \"off\"  # default\n"), "{page}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::machine::Machine;
-use super::resolve::resolve;
+use super::resolve::{check_alone, resolve};
 use super::source::given::SettingSource;
 use super::source::{self, environment, httpd_conf};
 use super::{AccessLogTarget, Settings, source_map};
@@ -63,7 +63,7 @@ impl Inputs {
             let Some(given) = self.sources.iter().find_map(|source| source.find(long)) else { continue };
             let file = read_file(Path::new(given.bytes()))?;
             // On its own first: a mistake in a file is reported even where a flag or a variable hides it.
-            resolve(std::slice::from_ref(&file), machine)?;
+            check_alone(&file, machine)?;
             sources.push(file);
         }
         let mut settings = resolve(&sources, machine)?;

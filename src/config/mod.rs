@@ -21,6 +21,7 @@ pub mod suggest;
 
 pub mod load;
 pub mod machine;
+pub mod precedence;
 pub mod resolve;
 
 pub mod dump;
@@ -31,12 +32,16 @@ pub mod file_value;
 pub mod table_key;
 
 pub mod address;
+pub mod certificate;
+pub mod certificate_source;
 pub mod choice;
 pub mod host;
 pub mod listener_name;
 pub mod location;
 pub mod network;
 pub mod scope;
+pub mod tls;
+pub mod tls_check;
 pub mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +50,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::address::ListenAddress;
+use self::certificate::CertificateFiles;
 pub use self::choice::{
     AccessFormat, AccessLogTarget, LogFormat, MissingIndex, RealIpHeader, SandboxMode, SiteRoot, UnknownHosts,
 };
@@ -53,6 +59,7 @@ use self::listener_name::ListenerName;
 use self::location::{Files, LocationSettings};
 use self::network::Networks;
 use self::scope::{Scope, ScopeSettings};
+use self::tls::{TlsUnknownNames, TlsVersions};
 use ::log::LevelFilter;
 
 /// Every setting, checked.
@@ -60,8 +67,25 @@ use ::log::LevelFilter;
 pub struct Settings {
     /// What is served.
     pub root: SiteRoot,
-    /// The addresses to listen on: at least one, none overlaps another.
+    /// The addresses of listeners without TLS. There is one here or in `tls_listen`, and none overlaps
+    /// another.
     pub listen: Vec<ListenAddress>,
+    /// The addresses of TLS listeners.
+    pub tls_listen: Vec<ListenAddress>,
+    /// The certificates of TLS listeners, at least one if there are any; the first one is the default.
+    pub certificates: Vec<CertificateFiles>,
+    /// What happens to clients that name a host without a certificate.
+    pub tls_unknown_names: TlsUnknownNames,
+    /// The versions of TLS.
+    pub tls_versions: TlsVersions,
+    /// True if TLS clients are offered HTTP/2.
+    pub http2: bool,
+    /// True if clients may begin with HTTP/2 without TLS.
+    pub http2_plain: bool,
+    /// True if requests without TLS are redirected to https.
+    pub https_redirect: bool,
+    /// The directory of an ACME client, from which challenges are answered without TLS.
+    pub acme_challenges: Option<PathBuf>,
     /// The listeners whose connections begin with a PROXY header.
     pub proxy_protocol: Vec<ListenerName>,
     /// The networks of trusted proxies.
@@ -156,6 +180,14 @@ impl Default for Settings {
         Self {
             root: SiteRoot::Welcome,
             listen: vec![address::DEFAULT],
+            tls_listen: Vec::new(),
+            certificates: Vec::new(),
+            tls_unknown_names: TlsUnknownNames::Serve,
+            tls_versions: TlsVersions::default(),
+            http2: true,
+            http2_plain: false,
+            https_redirect: false,
+            acme_challenges: None,
             proxy_protocol: Vec::new(),
             trusted_proxies: Networks::default(),
             real_ip_header: RealIpHeader::default(),
@@ -242,7 +274,9 @@ impl Settings {
 
     /// Names of listeners that these settings don't open, so that only an inherited socket can have them.
     pub fn listeners_to_inherit(&self) -> impl Iterator<Item = &ListenerName> {
-        let opened = |name: &ListenerName| self.listen.iter().any(|address| name.matches(*address));
+        let opened = |name: &ListenerName| {
+            self.listen.iter().chain(&self.tls_listen).any(|address| name.matches(*address))
+        };
         self.proxy_protocol.iter().filter(move |name| !opened(name))
     }
 
@@ -267,8 +301,8 @@ impl Settings {
             || self.all_locations().any(|(location, _)| location.scope.compress == Some(true))
     }
 
-    /// The directories that hosts and locations name beside the root, and those that are looked through after
-    /// them, each once.
+    /// The directories that hosts and locations name beside the root, those that are looked through after
+    /// them, and that of ACME challenges, each once.
     pub fn directories(&self) -> Vec<&Path> {
         let of_locations = self.all_locations().filter_map(|(location, _)| match &location.files {
             Files::Root(directory) | Files::Alias(directory) => Some(directory.as_path()),
@@ -278,7 +312,8 @@ impl Settings {
         let fallbacks = self.scopes().flat_map(|scope| scope.fallback_roots.iter().flatten());
         let fallbacks = self.scope.fallback_roots.iter().chain(fallbacks).map(PathBuf::as_path);
         let (mut directories, mut known) = (Vec::new(), BTreeSet::new());
-        for directory in of_hosts.chain(of_locations).chain(fallbacks) {
+        let challenges = self.acme_challenges.as_deref();
+        for directory in of_hosts.chain(of_locations).chain(fallbacks).chain(challenges) {
             if known.insert(directory) {
                 directories.push(directory);
             }

@@ -8,10 +8,11 @@ use std::path::Path;
 
 use super::location::{self, LocationSettings};
 use super::machine::{DOCUMENT_ROOT, Machine};
+use super::precedence::{check_exclusion, effective};
 use super::row::{ReadSetting, SettingRow};
 use super::scope::{Scope, ScopeSettings, routes};
 use super::source::given::{Given, SettingOrigin, SettingSource};
-use super::{Settings, SiteRoot, UnknownHosts, table};
+use super::{Settings, SiteRoot, UnknownHosts, certificate_source, table, tls_check};
 use crate::error::StartupError;
 
 /// The settings that `sources`, the highest first, give on `machine`.
@@ -20,6 +21,20 @@ use crate::error::StartupError;
 /// [`StartupError::Config`] for a value that is not allowed, [`StartupError::Usage`] for values that
 /// can't be combined, [`StartupError::Line`] for either in a file.
 pub fn resolve(sources: &[SettingSource], machine: Machine) -> Result<Settings, StartupError> {
+    let mut settings = read_sources(sources, machine)?;
+    tls_check::check(&mut settings, sources)?;
+    Ok(settings)
+}
+
+/// Checks a source alone, but for what others may give beside it.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn check_alone(source: &SettingSource, machine: Machine) -> Result<(), StartupError> {
+    read_sources(std::slice::from_ref(source), machine).map(drop)
+}
+
+fn read_sources(sources: &[SettingSource], machine: Machine) -> Result<Settings, StartupError> {
     let mut settings = defaults(machine);
     // The highest first, so that it decides.
     let tables = sources.iter().map(|source| source.scope.clone());
@@ -32,6 +47,8 @@ pub fn resolve(sources: &[SettingSource], machine: Machine) -> Result<Settings, 
         }
     }
     settings.scope = settings.scope.with(&scope);
+    certificate_source::take(&mut settings.certificates, sources)?;
+    tls_check::place_listeners(&mut settings, sources)?;
     // The lowest first, so that the highest has the last word on an extension.
     let types = sources.iter().rev().flat_map(|source| &source.types);
     settings.types = types.map(|(type_of, _)| type_of.clone()).collect();
@@ -56,48 +73,6 @@ fn defaults(machine: Machine) -> Settings {
             SiteRoot::Welcome
         },
         ..Settings::default()
-    }
-}
-
-/// The values of a setting that count: those of the highest source that gives it. None if a setting that
-/// replaces it, or one that it replaces, counts instead (see [`SettingRow::replaces`]).
-pub fn effective<'a>(sources: &'a [SettingSource], row: &'a SettingRow) -> Vec<&'a Given> {
-    if !counts(sources, row) {
-        return Vec::new();
-    }
-    let values = sources.iter().map(|source| source.values(row).collect::<Vec<_>>());
-    values.into_iter().find(|values| !values.is_empty()).unwrap_or_default()
-}
-
-/// False where the setting that replaces `row`, or that `row` replaces, counts instead: `listen` replaces
-/// `host` and `port`. The highest source that gives any of them decides.
-fn counts(sources: &[SettingSource], row: &SettingRow) -> bool {
-    let replaces = |other: &&SettingRow| other.long == row.long || other.replaces.contains(&row.long);
-    let Some(replacing) = table::settings().filter(|row| !row.replaces.is_empty()).find(replaces) else {
-        return true;
-    };
-    let highest = sources.iter().find(|source| gives_either(source, replacing));
-    let replaced = highest.is_some_and(|source| source.find(replacing.long).is_some());
-    replaced == (row == replacing)
-}
-
-/// True if `source` gives `replacing` or a setting that it replaces.
-fn gives_either(source: &SettingSource, replacing: &SettingRow) -> bool {
-    let is_either = |row: &SettingRow| row == replacing || replacing.replaces.contains(&row.long);
-    source.given.iter().any(|given| is_either(given.row))
-}
-
-/// The highest source that gives `row`, or a setting that it replaces, may not give both.
-fn check_exclusion(sources: &[SettingSource], row: &SettingRow) -> Result<(), StartupError> {
-    if row.replaces.is_empty() {
-        return Ok(());
-    }
-    let highest = sources.iter().find(|source| gives_either(source, row));
-    let Some(source) = highest else { return Ok(()) };
-    let other = row.replaces.iter().find_map(|other| source.find(other));
-    match (source.find(row.long), other) {
-        (Some(given), Some(other)) => Err(given.excludes(other)),
-        _ => Ok(()),
     }
 }
 
@@ -189,10 +164,13 @@ mod tests {
     use ::log::LevelFilter;
 
     use super::*;
+    use crate::config::address::{self, ListenAddress};
+    use crate::config::certificate::CertificateFiles;
     use crate::config::listener_name::ListenerName;
     use crate::config::network::{Network, Networks};
     use crate::config::scope::file_choice::{CharsetSetting, EtagSetting, HiddenSetting, LinkSetting};
     use crate::config::source::{cli, environment};
+    use crate::config::tls::{TlsUnknownNames, TlsVersions};
     use crate::config::{AccessFormat, AccessLogTarget, LogFormat, MissingIndex, RealIpHeader, SandboxMode};
 
     const HERE: Machine = Machine { cpus: 4, has_document_root: false };
@@ -229,6 +207,12 @@ mod tests {
         let base = || settings(&[], &[]);
         let with = |scope| Settings { scope, ..base() };
         let seconds = Duration::from_secs;
+        let tls = || Settings {
+            listen: Vec::new(),
+            tls_listen: ["443", "[::1]:444"].map(|address| address::listen(address).unwrap()).into(),
+            certificates: vec![CertificateFiles { chain: "c".into(), key: "k".into() }],
+            ..base()
+        };
         let cases: Vec<(&[&str], Settings)> = vec![
             (&["site"], Settings { root: SiteRoot::Directory("site".into()), ..base() }),
             (&["-r", "site"], Settings { root: SiteRoot::Directory("site".into()), ..base() }),
@@ -314,6 +298,39 @@ mod tests {
             (&["--page-cache-control", ""], with(Scope { page_cache_control: None, ..Scope::default() })),
             (&["--immutable-names"], with(Scope { immutable_names: true, ..Scope::default() })),
             (&["--charset", "utf-8"], with(Scope { charset: CharsetSetting::Utf8, ..Scope::default() })),
+            (&["--tls-listen", "off"], base()),
+            (&["--tls-listen", "443,[::1]:444", "--tls-cert", "c", "--tls-key", "k"], tls()),
+            (
+                &[
+                    "--tls-listen",
+                    "[::1]:444",
+                    "--tls-listen",
+                    "*:443",
+                    "--tls-key=k",
+                    "--tls-cert=c",
+                    "-p81",
+                ],
+                {
+                    let tls_listen = tls().tls_listen.into_iter().rev().collect();
+                    Settings { listen: vec![ListenAddress::Any(81)], tls_listen, ..tls() }
+                },
+            ),
+            (
+                &["--tls-listen=443,[::1]:444", "--tls-cert=c", "--tls-key=k", "--https-redirect"],
+                Settings { https_redirect: true, ..tls() },
+            ),
+            (&["--https-redirect", "off"], base()),
+            (&["--tls-unknown-names", "reject"], {
+                Settings { tls_unknown_names: TlsUnknownNames::Reject, ..base() }
+            }),
+            (&["--tls-versions", "1.3"], {
+                Settings { tls_versions: TlsVersions { tls12: false, tls13: true }, ..base() }
+            }),
+            (&["--tls-versions", "1.3,1.2"], base()),
+            (&["--http2", "off"], Settings { http2: false, ..base() }),
+            (&["--http2-plain"], Settings { http2_plain: true, ..base() }),
+            (&["--acme-challenges", "d"], Settings { acme_challenges: Some("d".into()), ..base() }),
+            (&["--acme-challenges", "OFF"], base()),
             (&["--symlinks", "follow"], with(Scope { symlinks: LinkSetting::Follow, ..Scope::default() })),
         ];
         for (flags, expected) in cases {

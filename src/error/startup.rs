@@ -61,8 +61,10 @@ pub enum StartupError {
         /// The system error.
         source: io::Error,
     },
-    /// The setting for PROXY headers names a listener that does not exist.
+    /// A setting names a listener that does not exist.
     NoListener {
+        /// What the setting is for, as a verb phrase.
+        purpose: &'static str,
         /// The name in the setting.
         name: String,
     },
@@ -156,6 +158,20 @@ pub enum StartupError {
         /// What is wrong, with the line.
         why: String,
     },
+    /// A certificate could not be read, or can't be served.
+    Certificate {
+        /// The file of its chain.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A private key could not be read, or can't be used.
+    PrivateKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, without a part of the key.
+        why: String,
+    },
     /// A password can't be used for a line of a users file.
     Password {
         /// What is wrong.
@@ -210,6 +226,8 @@ impl StartupError {
             | Self::Kernel { .. }
             | Self::System { .. }
             | Self::UsersFile { .. }
+            | Self::Certificate { .. }
+            | Self::PrivateKey { .. }
             | Self::Password { .. }
             | Self::PidFile { .. }
             | Self::Signal { .. }
@@ -244,8 +262,8 @@ impl fmt::Display for StartupError {
             Self::Bind { addr, source } => {
                 write!(f, "cannot listen on {addr}: {}{}", cause(source), bind_hint(addr, source))
             }
-            Self::NoListener { name } => {
-                write!(f, "cannot take PROXY headers on {}: no listener is there", name.escape_debug())
+            Self::NoListener { purpose, name } => {
+                write!(f, "cannot {purpose} on {}: no listener is there", name.escape_debug())
             }
             Self::InheritedSocket { descriptor, source } => {
                 write!(f, "cannot listen on inherited descriptor {descriptor}: {}", cause(source))
@@ -271,6 +289,12 @@ impl fmt::Display for StartupError {
             Self::Takeover { what } => write!(f, "cannot take over the listeners: {what}"),
             Self::System { step, source } => write!(f, "cannot {step}: {}", cause(source)),
             Self::UsersFile { path, why } => write!(f, "cannot use the users file {}: {why}", shown(path)),
+            Self::Certificate { path, why } => {
+                write!(f, "cannot use the certificate {}: {why}", shown(path))
+            }
+            Self::PrivateKey { path, why } => {
+                write!(f, "cannot use the private key {}: {why}", shown(path))
+            }
             Self::Password { why } => write!(f, "cannot use this password: {why}"),
             Self::Unhealthy { url, why } => write!(f, "{url:?} is not healthy: {why}"),
             Self::Proc { path, source } => {
@@ -302,6 +326,8 @@ impl Error for StartupError {
             | Self::Line { .. }
             | Self::NoListener { .. }
             | Self::UsersFile { .. }
+            | Self::Certificate { .. }
+            | Self::PrivateKey { .. }
             | Self::Password { .. }
             | Self::User { .. }
             | Self::Kernel { .. }
@@ -368,7 +394,7 @@ mod tests {
              (no interface of this machine has this address)",
         );
         check(
-            StartupError::NoListener { name: "127.0.0.1:81".to_owned() },
+            StartupError::NoListener { purpose: "take PROXY headers", name: "127.0.0.1:81".to_owned() },
             1,
             "cannot take PROXY headers on 127.0.0.1:81: no listener is there",
         );
@@ -421,6 +447,16 @@ mod tests {
         };
         check(line(Some("workers"), "is bad (good is)"), 2, "may.toml:3:11: workers: is bad (good is)");
         check(line(None, "is bad"), 2, "may.toml:3:11: is bad");
+        check(
+            StartupError::Certificate { path: "/a.pem".into(), why: "it has expired".into() },
+            1,
+            "cannot use the certificate /a.pem: it has expired",
+        );
+        check(
+            StartupError::PrivateKey { path: "/a.key".into(), why: "it is encrypted".into() },
+            1,
+            "cannot use the private key /a.key: it is encrypted",
+        );
         check(
             StartupError::Log { path: "/var/log/x".into(), source: os(5) },
             1,

@@ -11,7 +11,7 @@ use crate::config::row::put;
 use crate::config::show::string;
 use crate::config::source_map::Fault;
 use crate::config::table_key::{self, KeyPlaces, ReadKey, TableKey};
-use crate::config::{location, scope, table, types};
+use crate::config::{certificate, location, scope, table, types};
 
 /// The keys of a host.
 pub const KEYS: &[TableKey<HostSettings>] = &[
@@ -111,7 +111,7 @@ pub fn entries(host: &HostSettings) -> Vec<(&'static str, String)> {
 
 /// The words for a key that a host does not have.
 fn unknown(key: &str) -> String {
-    if table::by_key(key).is_some() || key == types::KEY {
+    if table::by_key(key).is_some() || [types::KEY, certificate::KEY].contains(&key) {
         return format!("is not allowed in a host (put it above the first [[{}]])", super::KEY);
     }
     let known = [table_key::names(KEYS), vec![location::KEY], table_key::names(scope::keys::KEYS)].concat();

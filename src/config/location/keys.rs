@@ -12,7 +12,7 @@ use crate::config::row::put;
 use crate::config::show::string;
 use crate::config::source_map::Fault;
 use crate::config::table_key::{self, KeyPlaces, ReadKey, TableKey};
-use crate::config::{scope, table, types};
+use crate::config::{certificate, scope, table, types};
 
 /// The keys of a location.
 pub const KEYS: &[TableKey<LocationSettings>] = &[
@@ -143,7 +143,7 @@ pub fn read(table: &[FileEntry], header: usize) -> Result<LocationSettings, Faul
 
 /// The words for a key that a location does not have.
 fn unknown(key: &str) -> String {
-    if table::by_key(key).is_some() || key == types::KEY {
+    if table::by_key(key).is_some() || [types::KEY, certificate::KEY].contains(&key) {
         return format!("is not allowed in a location (put it above the first [[{}]])", super::KEY);
     }
     table_key::unknown(key, &[table_key::names(KEYS), table_key::names(scope::keys::KEYS)].concat())

@@ -18,6 +18,8 @@ pub struct AuthSettings {
     pub users_file: PathBuf,
     /// Paths that need no sign-in: a slash and whole names, decoded. A slash at the end does not count.
     pub health: Vec<String>,
+    /// True if passwords are taken over TLS alone.
+    pub https: bool,
 }
 
 /// The keys of the table.
@@ -63,6 +65,13 @@ const KEYS: &[TableKey<AuthSettings>] = &[
             let paths: Vec<String> = auth.health.iter().map(|path| string(path)).collect();
             (!paths.is_empty()).then(|| format!("[{}]", paths.join(", ")))
         },
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "https",
+        takes: "true or false",
+        read: ReadKey::Switch(|auth, on| auth.https = on),
+        show: |auth| auth.https.then(|| "true".to_owned()),
         ..TableKey::EMPTY
     },
 ];

@@ -38,6 +38,7 @@ type FieldTexts = Vec<(String, Vec<String>)>;
 pub struct HeaderTexts {
     path: String,
     status: Vec<String>,
+    https: Option<bool>,
     set: FieldTexts,
     add: FieldTexts,
     remove: Vec<String>,
@@ -57,6 +58,13 @@ const KEYS: &[TableKey<HeaderTexts>] = &[
         takes: "a status, a class such as \"5xx\", or a list of them",
         read: ReadKey::Value(|h, _, full, value| put(&mut h.status, statuses(full, value))),
         show: |h| show_list(&h.status),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "https",
+        takes: "true or false",
+        read: ReadKey::Switch(|h, on| h.https = Some(on)),
+        show: |h| h.https.map(|on| on.to_string()),
         ..TableKey::EMPTY
     },
     TableKey {
@@ -130,7 +138,7 @@ impl HeaderSetting {
         let ranges: Result<Vec<_>, String> = texts.status.iter().map(|text| StatusSet::parse(text)).collect();
         let ranges = ranges.map_err(|why| places.fault("status", why))?;
         let statuses = if ranges.is_empty() { StatusSet::Default } else { StatusSet::Listed(ranges) };
-        let rule = HeaderRule { path, host: None, statuses, changes: texts.changes() };
+        let rule = HeaderRule { path, host: None, https: texts.https, statuses, changes: texts.changes() };
         Ok(HeaderSetting { rule, texts })
     }
 

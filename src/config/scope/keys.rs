@@ -11,6 +11,7 @@ use crate::config::file_value::{FileValue, invalid};
 use crate::config::scope::auth::{self, AuthSettings};
 use crate::config::scope::header_tables::HeaderTables;
 use crate::config::scope::headers::{self, Headers};
+use crate::config::scope::hsts::{self, HstsSetting};
 use crate::config::scope::routes::{self, Routes};
 use crate::config::show::string;
 use crate::config::source_map::Fault;
@@ -122,6 +123,13 @@ pub const KEYS: &[TableKey<ScopeSettings>] = &[
         takes: "true or false",
         read: ReadKey::Switch(|s, on| s.security_headers = Some(on)),
         show: |s| s.security_headers.map(|on| on.to_string()),
+        ..TableKey::EMPTY
+    },
+    TableKey {
+        name: "hsts",
+        takes: hsts::TAKES,
+        read: ReadKey::Value(|s, _, full, value| put(&mut s.hsts, HstsSetting::read(full, value).map(Some))),
+        show: |s| s.hsts?.show(),
         ..TableKey::EMPTY
     },
     TableKey {

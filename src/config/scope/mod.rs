@@ -11,6 +11,7 @@ pub mod error_pages;
 pub mod file_choice;
 pub mod header_tables;
 pub mod headers;
+pub mod hsts;
 pub mod keys;
 pub mod routes;
 
@@ -23,6 +24,7 @@ use self::error_pages::ErrorPages;
 use self::file_choice::{CharsetSetting, EtagSetting, HiddenSetting, LinkSetting};
 use self::header_tables::HeaderTables;
 use self::headers::Headers;
+use self::hsts::HstsSetting;
 use self::routes::Routes;
 use super::choice::MissingIndex;
 
@@ -120,6 +122,8 @@ scope! {
     clean_urls: bool = false;
     /// True if each response has fields that restrict what a page may do.
     security_headers: bool = false;
+    /// How long browsers use TLS alone.
+    hsts: HstsSetting = HstsSetting::ByDefault;
     /// Which scripts of other sites may read responses.
     cors: Option<CorsSettings> = None;
     /// What is sent elsewhere.

@@ -6,6 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use crate::config::certificate::CertificateFiles;
 use crate::config::host::HostSettings;
 use crate::config::location::LocationSettings;
 use crate::config::row::SettingRow;
@@ -23,6 +24,8 @@ pub struct SettingSource {
     pub locations: Vec<(LocationSettings, SettingOrigin)>,
     /// The hosts, likewise.
     pub hosts: Vec<GivenHost>,
+    /// The certificates of tables, likewise.
+    pub certificates: Vec<(CertificateFiles, SettingOrigin)>,
     /// What tables and keys without a flag set for the whole server, likewise.
     pub scope: ScopeSettings,
     /// Where each of these keys stands.

@@ -15,11 +15,12 @@ use toml::de::{DeTable, DeValue};
 
 use self::value::{TomlName, TomlTypes, TomlValue, wrong_type};
 use super::given::{Given, GivenHost, SettingOrigin, SettingSource};
+use crate::config::certificate::CertificateFiles;
 use crate::config::file_value::{FileEntry, invalid};
 use crate::config::row::SettingRow;
 use crate::config::source_map::{Fault, SourceMap};
 use crate::config::table_key::{self, KeyPlaces};
-use crate::config::{host, location, scope, suggest, table, types as media_types};
+use crate::config::{certificate, host, location, scope, suggest, table, types as media_types};
 use crate::error::StartupError;
 
 /// Reads `bytes`, the content of the file at `path`: first the text, then its TOML, then each entry in the
@@ -46,6 +47,7 @@ fn read(map: &SourceMap<'_>) -> Result<SettingSource, Fault> {
             host::KEY if value.get_ref().is_array() || value.get_ref().is_table() => {
                 source.hosts = hosts(map, &value::entry((name, value)))?;
             }
+            certificate::KEY => source.certificates = certificates(map, &value::entry((name, value)))?,
             media_types::KEY => source.types = types::read(map, name, value)?,
             key => match (table::by_key(key), scope::keys::by_name(key)) {
                 (Some(row), _) => source.given.extend(setting(map, row, name, value)?),
@@ -95,6 +97,16 @@ fn hosts(map: &SourceMap<'_>, entry: &FileEntry) -> Result<Vec<GivenHost>, Fault
     Ok(hosts)
 }
 
+/// The certificates that an entry has, each with its place.
+fn certificates(
+    map: &SourceMap<'_>,
+    entry: &FileEntry,
+) -> Result<Vec<(CertificateFiles, SettingOrigin)>, Fault> {
+    let certificates = certificate::read(&entry.value, entry.at)?;
+    let placed = |(at, files)| (files, SettingOrigin::in_file(map, certificate::KEY, at));
+    Ok(certificates.into_iter().map(placed).collect())
+}
+
 /// What a value gives for a row: one text, or for a list several, each with its place.
 fn setting(
     map: &SourceMap<'_>,
@@ -135,7 +147,7 @@ fn unknown(name: &str) -> String {
         let aliases = row.aliases.iter().map(|alias| alias.replace('-', "_"));
         aliases.chain([row.key()]).map(|spelling| (spelling, row.key())).collect::<Vec<_>>()
     };
-    let tables = [location::KEY, host::KEY, media_types::KEY];
+    let tables = [location::KEY, host::KEY, certificate::KEY, media_types::KEY];
     let tables = tables.into_iter().chain(table_key::names(scope::keys::KEYS));
     let tables = tables.map(|key| (key.to_owned(), key.to_owned()));
     let spellings: BTreeMap<String, String> = table::settings().flat_map(spellings).chain(tables).collect();
@@ -215,6 +227,7 @@ mod tests {
         ("spa", ["true", "false", "true"]),
         ("clean_urls", ["true", "false", "true"]),
         ("security_headers", ["true", "false", "true"]),
+        ("hsts", ["'365d'", "false", "86400"]),
         ("cors", ["{ origins = ['*'] }", "false", "{ origins = ['https://a.example'] }"]),
         ("auth", ["{ realm = 'a', users_file = '/a' }", "false", "{ realm = 'b', users_file = '/a' }"]),
         ("page_cache_control", ["'private'", "''", "'no-store'"]),
@@ -329,6 +342,45 @@ mod tests {
             ),
             ("listen = [\"80\", \":80\"]", "1:17: listen: invalid value \":80\" (*:80 is given twice)"),
             ("port = 80\nlisten = [\"81\"]", "2:11: listen: can't be combined with port"),
+            // Certificates.
+            (
+                "certificate = 1",
+                "1:1: certificate: is an integer (expected [[certificate]] above the keys of each)",
+            ),
+            (
+                "[certificate]\nchain = 'c'",
+                "1:2: certificate: is a table (expected [[certificate]] above the keys of each)",
+            ),
+            (
+                "\n[[certificate]]\nchain = 'c'",
+                "2:1: certificate: has no key (each certificate needs chain and key)",
+            ),
+            ("[[certificate]]\nkey = 'k'", "1:1: certificate: has no chain (each certificate needs chain "),
+            ("[[certificate]]\nchain = 1", "2:9: chain: is an integer (expected a string: FILE)"),
+            ("[[certificate]]\nchain = ''", "2:9: chain: invalid value \"\" (expected a file)"),
+            ("[[certificate]]\ncert = 'c'", "2:1: cert: unknown key (expected chain, key)"),
+            ("[[certificates]]\nkey = 'k'", "1:3: certificates: unknown key (did you mean certificate?)"),
+            ("tls_versions = 1.3", "1:16: tls_versions: is a float (expected a list of strings: VERSION)"),
+            ("tls_versions = []", "1:16: tls_versions: is empty (expected a list of strings: VERSION)"),
+            (
+                "tls_versions = ['1.2', '1.1']",
+                "1:24: tls_versions: invalid value \"1.1\" (expected 1.2 or 1.3)",
+            ),
+            (
+                "tls_unknown_names = 'drop'",
+                "1:21: tls_unknown_names: invalid value \"drop\" (expected serve or reject)",
+            ),
+            ("hsts = true", "1:8: hsts: is a boolean (expected false, a number or a string: TIME|off)"),
+            (
+                "hsts = '11y'",
+                "1:8: hsts: invalid value \"11y\" (expected a time from 0 to 3650d, for example 30d, or off)",
+            ),
+            (
+                "[[host]]\nnames = ['a']\n[[host.certificate]]\nkey = 'k'",
+                "3:8: certificate: is not allowed in a host (put it above the first [[host]])",
+            ),
+            ("[[header]]\npath = '/'\nhttps = 'on'", "3:9: https: is a string (expected true or false)"),
+            ("auth = { https = 1 }", "1:18: auth.https: is an integer (expected true or false)"),
             // Syntax.
             ("workers = ", "1:11: workers: has no value"),
             ("log_level = info # all", "1:13: log_level: invalid value info (strings need quotes: \"info\")"),

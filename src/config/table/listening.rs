@@ -33,7 +33,7 @@ pub const ROWS: &[SettingRow] = &[
         value_name: "ADDR:PORT",
         help: "Instead of --host and --port: an address and port, may be repeated",
         replaces: &["host", "port"],
-        read: ReadSetting::List(|s, texts| put(&mut s.listen, address::listen_all(texts))),
+        read: ReadSetting::List(|s, texts| put(&mut s.listen, address::listen_or_off(texts))),
         show: |s| show::list(&s.listen),
         ..SECTION
     },

@@ -12,6 +12,7 @@ mod site;
 
 mod balancer;
 mod listening;
+mod tls;
 
 mod files;
 mod timeouts;
@@ -23,10 +24,11 @@ mod running;
 use super::row::{AllowedIn, SettingRow};
 
 /// The sections, each with its rows.
-static SECTIONS: [&[SettingRow]; 9] = [
+static SECTIONS: [&[SettingRow]; 10] = [
     settings_file::ROWS,
     site::ROWS,
     listening::ROWS,
+    tls::ROWS,
     balancer::ROWS,
     workers::ROWS,
     files::ROWS,
