@@ -18,7 +18,7 @@ use std::time::Duration;
 use super::escape;
 use super::field_width::max_width;
 use super::line_limit::MAX_LINE;
-use super::request::{LoggedRequest, RequestOrigin};
+use super::request::{LoggedRequest, LoggedTls, RequestOrigin};
 use super::request_line::split;
 
 /// The most bytes around the origin and the fields of the client, with the longest
@@ -39,6 +39,17 @@ pub(super) fn write_user(out: &mut Vec<u8>, user: Option<&[u8]>) {
     if user.is_some() {
         write_text(out, "user", user);
     }
+}
+
+/// Writes what is known of TLS, by the names that nginx has for it.
+pub(super) fn write_tls(out: &mut Vec<u8>, tls: Option<LoggedTls<'_>>) {
+    let Some(tls) = tls else { return };
+    write_text(out, "ssl_protocol", Some(tls.protocol.as_bytes()));
+    write_text(out, "ssl_cipher", Some(tls.cipher.as_bytes()));
+    write_text(out, "ssl_server_name", tls.server_name.map(str::as_bytes));
+    let reused: &[u8] = if tls.is_resumed { b"true" } else { b"false" };
+    out.extend_from_slice(b",\"ssl_session_reused\":");
+    out.extend_from_slice(reused);
 }
 
 /// Writes the fields that the client sent.

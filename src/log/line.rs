@@ -26,7 +26,7 @@ pub fn has_duration(format: AccessFormat) -> bool {
 const USUAL_LINE: usize = 256;
 
 /// Fields of this total length fit into any line, even if every byte needs the longest escape.
-const ALWAYS_FITS: usize = (MAX_LINE - 512) / escape::GROWTH;
+const ALWAYS_FITS: usize = (MAX_LINE - 1024) / escape::GROWTH;
 
 /// The bytes reserved for a long line.
 const LONG_LINE: usize = MAX_LINE + USUAL_LINE;
@@ -70,6 +70,7 @@ impl PendingLine {
         } else {
             json_line::write_origin(&mut self.text, origin, "request");
             json_line::write_user(&mut self.text, asked.user);
+            json_line::write_tls(&mut self.text, asked.tls);
             if fits {
                 json_line::write_request(&mut self.text, asked);
             } else {
@@ -224,7 +225,8 @@ mod tests {
         referer: Option<&'a [u8]>,
         user_agent: Option<&'a [u8]>,
     ) -> LoggedRequest<'a> {
-        LoggedRequest { user: None, line, referer, user_agent, since: Duration::from_millis(500) }
+        let since = Duration::from_millis(500);
+        LoggedRequest { user: None, line, referer, user_agent, tls: None, since }
     }
 
     fn response(status: u16, bytes: u64, end: Option<&'static str>) -> LoggedResponse {
@@ -311,7 +313,8 @@ mod tests {
                         for (origin, end) in [(worst, Some("handshake_timeout")), (origin(1), None)] {
                             let user = end.map(|_| &user[..]);
                             let since = Duration::ZERO;
-                            let asked = LoggedRequest { user, line: &line, referer, user_agent, since };
+                            let asked =
+                                LoggedRequest { user, line: &line, referer, user_agent, tls: None, since };
                             pending.capture(format, &origin, &asked);
                             let (bytes, until) = (u64::MAX, Duration::MAX);
                             pending.finish(

@@ -17,6 +17,19 @@ pub struct RequestOrigin {
     pub peer: Peer,
 }
 
+/// What the log keeps of a connection's TLS.
+#[derive(Debug, Clone, Copy)]
+pub struct LoggedTls<'a> {
+    /// The version, such as `TLSv1.3`.
+    pub protocol: &'static str,
+    /// The cipher suite by its IANA name.
+    pub cipher: &'a str,
+    /// The name that the client has asked for (RFC 6066 §3), of at most 255 bytes.
+    pub server_name: Option<&'a str>,
+    /// True if a session was resumed.
+    pub is_resumed: bool,
+}
+
 /// What the log keeps of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct LoggedRequest<'a> {
@@ -28,6 +41,8 @@ pub struct LoggedRequest<'a> {
     pub referer: Option<&'a [u8]>,
     /// The User-Agent field's value.
     pub user_agent: Option<&'a [u8]>,
+    /// TLS, if the connection has it.
+    pub tls: Option<LoggedTls<'a>>,
     /// When the head was complete, on the monotonic clock. Formats without a duration ignore it.
     pub since: Duration,
 }

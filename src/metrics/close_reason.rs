@@ -15,6 +15,11 @@ pub enum CloseReason {
     Rejected,
     /// The connection did not begin with the PROXY header that its listener requires.
     NoProxyHeader,
+    /// The TLS handshake failed, or a record was broken.
+    TlsFailed,
+    /// The client ended the connection without `close_notify`, so that the end may be another's (RFC 8446
+    /// §6.1).
+    Truncated,
     /// The client was too slow in this phase.
     TimedOut(Phase),
     /// It was the connection idle longest, and was closed for a new client.
@@ -38,6 +43,8 @@ impl CloseReason {
         CloseReason::Finished,
         CloseReason::Rejected,
         CloseReason::NoProxyHeader,
+        CloseReason::TlsFailed,
+        CloseReason::Truncated,
         CloseReason::TimedOut(Phase::Idle),
         CloseReason::Evicted,
         CloseReason::BodyCut,
@@ -52,6 +59,15 @@ impl CloseReason {
         CloseReason::ALL.iter().position(same).unwrap_or(0)
     }
 
+    /// True if all that was to be sent was sent, so that the client may be told so.
+    pub const fn is_orderly(self) -> bool {
+        use CloseReason::{Evicted, Finished, PeerClosed, Rejected, TimedOut};
+        match self {
+            TimedOut(phase) => !matches!(phase, Phase::Send),
+            reason => matches!(reason, PeerClosed | Finished | Rejected | Evicted),
+        }
+    }
+
     /// The label of its count.
     pub const fn label(self) -> &'static str {
         match self {
@@ -60,6 +76,8 @@ impl CloseReason {
             CloseReason::Finished => "finished",
             CloseReason::Rejected => "rejected",
             CloseReason::NoProxyHeader => "no_proxy_header",
+            CloseReason::TlsFailed => "tls_failed",
+            CloseReason::Truncated => "truncated",
             CloseReason::TimedOut(_) => "timed_out",
             CloseReason::Evicted => "evicted",
             CloseReason::BodyCut => "body_cut",
@@ -73,6 +91,7 @@ impl CloseReason {
     pub const fn log_label(self) -> &'static str {
         match self {
             CloseReason::TimedOut(Phase::Handshake) => "handshake_timeout",
+            CloseReason::TimedOut(Phase::Tls) => "tls_timeout",
             CloseReason::TimedOut(Phase::Idle) => "idle_timeout",
             CloseReason::TimedOut(Phase::Head) => "head_timeout",
             CloseReason::TimedOut(Phase::Body) => "body_timeout",

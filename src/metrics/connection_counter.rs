@@ -76,14 +76,14 @@ mod tests {
         let row = Row::alone().unwrap();
         let mut first = ConnectionCounter::accepted(row);
         let second = ConnectionCounter::accepted(row);
-        assert_eq!(open(row), [2, 0, 0, 0, 0, 0]);
+        assert_eq!(open(row), [2, 0, 0, 0, 0, 0, 0]);
         first.enter(Phase::Send);
         first.enter(Phase::Send);
-        assert_eq!(open(row), [1, 0, 0, 0, 1, 0]);
+        assert_eq!(open(row), [1, 0, 0, 0, 0, 1, 0]);
         let idle = || row.0[at::IN_IDLE_SET].load(Relaxed);
         first.set_idle(true);
         first.set_idle(true);
-        assert_eq!((idle(), open(row)), (1, vec![1, 0, 0, 0, 1, 0]), "it is open all the same");
+        assert_eq!((idle(), open(row)), (1, vec![1, 0, 0, 0, 0, 1, 0]), "it is open all the same");
         first.set_idle(false);
         assert_eq!(idle(), 0);
         first.set_idle(true);
@@ -91,7 +91,7 @@ mod tests {
         drop(first);
         drop(second);
         assert_eq!(idle(), 0);
-        assert_eq!(open(row), [0; 6]);
+        assert_eq!(open(row), [0; 7]);
         let ends = |reason: CloseReason| row.0[at::ENDS + reason.index()].load(Relaxed);
         assert_eq!((ends(CloseReason::Finished), ends(CloseReason::Panicked)), (1, 1));
     }
@@ -104,7 +104,7 @@ mod tests {
             let _counter = counter;
             std::panic::resume_unwind(Box::new(()));
         }));
-        assert_eq!(open(row), [0; 6]);
+        assert_eq!(open(row), [0; 7]);
         assert_eq!(row.0[at::ENDS + CloseReason::Panicked.index()].load(Relaxed), 1);
     }
 }

@@ -15,10 +15,8 @@ use std::sync::atomic::{
 use super::class::StatusClass;
 use super::host_number::HostNumber;
 use super::layout::{HOST_NAME_WORDS, MAX_HOSTS, MAX_SLOTS, at, head};
+use super::shared_text;
 use super::table::Table;
-
-/// Bytes in a word.
-const WORD: usize = size_of::<u64>();
 
 /// The counts of one host, in all workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,22 +96,12 @@ impl Table {
         match HostNumber::new(index) {
             HostNumber::NONE => "(none)".to_owned(),
             HostNumber::OTHER => "(other)".to_owned(),
-            number => {
-                let words = self.host_name_words(number).iter();
-                let bytes: Vec<u8> = words.flat_map(|word| word.load(Relaxed).to_le_bytes()).collect();
-                let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-                String::from_utf8_lossy(&bytes[..end]).into_owned()
-            }
+            number => shared_text::read(self.host_name_words(number)),
         }
     }
 
     fn write_host_name(self, index: usize, name: &str) {
-        let words = self.host_name_words(HostNumber::new(index));
-        for (word, bytes) in words.iter().zip(name.as_bytes().chunks(WORD)) {
-            let mut whole = [0; WORD];
-            whole[..bytes.len()].copy_from_slice(bytes);
-            word.store(u64::from_le_bytes(whole), Relaxed);
-        }
+        shared_text::write(self.host_name_words(HostNumber::new(index)), name);
     }
 
     fn host_name_words(self, number: HostNumber) -> &'static [AtomicU64] {

@@ -10,6 +10,7 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::certificates::CertificateSnapshot;
 use super::class::StatusClass;
 use super::close_reason::CloseReason;
 use super::histogram::BOUNDS;
@@ -20,6 +21,7 @@ use super::method_label::METHOD_LABELS;
 use super::phase::Phase;
 use super::prometheus::{seconds, thousandths};
 use super::snapshot::{Counts, JobCounts, SlotSnapshot, Snapshot};
+use super::tls_failure::TlsFailure;
 
 /// Renders a snapshot as one line.
 pub fn render(snapshot: &Snapshot) -> String {
@@ -43,6 +45,9 @@ struct Document<'a> {
     /// Left out without hosts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     hosts: Vec<HostRecord<'a>>,
+    /// Left out without certificates.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    certificates: Vec<CertificateRecord<'a>>,
     workers: Vec<SlotRecord>,
 }
 
@@ -51,6 +56,15 @@ struct HostRecord<'a> {
     host: &'a str,
     requests: ByLabel<u64>,
     sent_bytes: u64,
+}
+
+/// A certificate. After its end there are 0 days left.
+#[derive(Serialize)]
+struct CertificateRecord<'a> {
+    name: &'a str,
+    key: &'static str,
+    expiry: u64,
+    days_left: u64,
 }
 
 /// A slot. A member is `null` if the slot has no worker now, or if the value is unknown.
@@ -76,6 +90,8 @@ struct CountsRecord {
     sent_bytes: u64,
     open: ByLabel<u64>,
     in_idle_set: u64,
+    http2: Http2Counts,
+    tls: TlsCounts,
     ended: ByLabel<u64>,
     timeouts: ByLabel<u64>,
     requests: ByLabel<ByLabel<u64>>,
@@ -83,6 +99,20 @@ struct CountsRecord {
     cache: CacheCounts,
     compressed: CompressedCounts,
     jobs: ByLabel<JobRecord>,
+}
+
+#[derive(Serialize)]
+struct Http2Counts {
+    connections: u64,
+    streams: u64,
+    requests: u64,
+}
+
+#[derive(Serialize)]
+struct TlsCounts {
+    full: u64,
+    resumed: u64,
+    failed: ByLabel<u64>,
 }
 
 #[derive(Serialize)]
@@ -166,6 +196,11 @@ fn document(snapshot: &Snapshot) -> Document<'_> {
         admin_restarts: snapshot.admin_restarts,
         bounds: BOUNDS.iter().map(|&bound| Nanoseconds(bound)).collect(),
         hosts: snapshot.hosts.iter().map(host_record).collect(),
+        certificates: snapshot
+            .certificates
+            .iter()
+            .map(|certificate| certificate_record(certificate, snapshot.now))
+            .collect(),
         workers: snapshot.slots.iter().enumerate().map(|(index, slot)| slot_record(index, slot)).collect(),
     }
 }
@@ -175,6 +210,15 @@ fn host_record(host: &HostSnapshot) -> HostRecord<'_> {
         host: &host.name,
         requests: ByLabel::of(StatusClass::ALL, StatusClass::label, &host.requests),
         sent_bytes: host.sent,
+    }
+}
+
+fn certificate_record(certificate: &CertificateSnapshot, now: u64) -> CertificateRecord<'_> {
+    CertificateRecord {
+        name: &certificate.name,
+        key: certificate.key.label(),
+        expiry: certificate.expiry,
+        days_left: certificate.expiry.saturating_sub(now / 1000) / (24 * 60 * 60),
     }
 }
 
@@ -204,6 +248,16 @@ fn counts_record(counts: &Counts) -> CountsRecord {
         sent_bytes: counts.sent,
         open: ByLabel::of(Phase::ALL, Phase::label, &counts.open),
         in_idle_set: counts.in_idle_set,
+        http2: Http2Counts {
+            connections: counts.http2_connections,
+            streams: counts.http2_streams,
+            requests: counts.http2_requests,
+        },
+        tls: TlsCounts {
+            full: counts.tls_handshakes,
+            resumed: counts.tls_resumed,
+            failed: ByLabel::of(TlsFailure::ALL, TlsFailure::label, &counts.tls_failures),
+        },
         ended: ByLabel::of(CloseReason::ALL, CloseReason::label, &counts.ends),
         timeouts: ByLabel::of(Phase::ALL, Phase::label, &counts.timeouts),
         requests: ByLabel(requests.map(|(&method, counts)| (method, by_class(counts))).collect()),
@@ -257,10 +311,11 @@ mod tests {
             r#"{"version":"1.2.3","now":1700000060.5,"started":1700000000,"state":"serving","health":"ready","#,
             r#""bounds":[0.000001,0.000002,"#,
             r#"],"hosts":[{"host":"(none)","requests":{"2xx":0,"3xx":0,"4xx":2,"5xx":0},"sent_bytes":600},{"host":"*.example.org","#,
+            r#"],"certificates":[{"name":"example.org","key":"ecdsa","expiry":1701000000,"days_left":11},{"name":"old.example.org","key":"rsa","expiry":1699900000,"days_left":0}],"workers":["#,
             r#"],"workers":[{"worker":0,"up":true,"pid":42,"generation":1,"started":1700000000.25,"heartbeat_age":0.08,"#,
             r#""cpu_seconds":1.23,"memory_bytes":8192,"restarts":0,"draining":0,"accepted":9,"sent_bytes":4096,"#,
-            r#""open":{"handshake":0,"idle":2,"#,
-            r#""linger":0},"in_idle_set":1,"ended":{"#,
+            r#""open":{"handshake":0,"tls":0,"idle":2,"#,
+            r#""linger":0},"in_idle_set":1,"http2":{"connections":0,"streams":0,"requests":0},"tls":{"full":0,"resumed":0,"failed":{"not_tls":0,"#,
             r#""requests":{"GET":{"2xx":7,"3xx":0,"#,
             r#""request_seconds":{"count":7,"sum":1.500000003,"buckets":[1,0,0,5,"#,
             r#""cache":{"hits":4,"misses":3,"stale":6,"entries":2,"watches":5},"compressed":{"hits":7,"entries":2,"bytes":900},"jobs":{"open":{"#,
@@ -275,9 +330,10 @@ mod tests {
     }
 
     #[test]
-    fn without_hosts_nothing_is_said_of_them() {
-        let text = render(&Snapshot { hosts: Vec::new(), ..sample() });
+    fn without_hosts_and_certificates_nothing_is_said_of_them() {
+        let text = render(&Snapshot { hosts: Vec::new(), certificates: Vec::new(), ..sample() });
         assert!(text.contains(r#"],"workers":["#) && !text.contains("hosts"), "{text}");
+        assert!(!text.contains("certificates"), "{text}");
     }
 
     #[test]

@@ -9,6 +9,12 @@ pub const MAX_HOSTS: usize = 1024;
 /// The words of a host's name: its bytes, which are 255 at most, and zeros.
 pub(super) const HOST_NAME_WORDS: usize = 32;
 
+/// The most certificates that are shown.
+pub(super) const MAX_CERTIFICATES: usize = 1024;
+
+/// The words of a certificate: when it expires, the kind of its key, and its name.
+pub(super) const CERTIFICATE_WORDS: usize = 2 + HOST_NAME_WORDS;
+
 /// Offsets in a row. The first cache line has the counts that change with every request.
 pub(super) mod at {
     use super::super::class::StatusClass;
@@ -18,6 +24,7 @@ pub(super) mod at {
     use super::super::job_outcome::JobOutcome;
     use super::super::method_label::METHODS;
     use super::super::phase::Phase;
+    use super::super::tls_failure::TlsFailure;
     use super::MAX_HOSTS;
 
     /// Words in a cache line.
@@ -38,7 +45,13 @@ pub(super) mod at {
     pub const COMPRESSED_BYTES: usize = COMPRESSED_ENTRIES + 1;
     pub const ACCEPTED: usize = COMPRESSED_BYTES + 1;
     pub const IN_IDLE_SET: usize = ACCEPTED + 1;
-    pub const ENDS: usize = IN_IDLE_SET + 1;
+    pub const HTTP2_CONNECTIONS: usize = IN_IDLE_SET + 1;
+    pub const HTTP2_STREAMS: usize = HTTP2_CONNECTIONS + 1;
+    pub const HTTP2_REQUESTS: usize = HTTP2_STREAMS + 1;
+    pub const TLS_HANDSHAKES: usize = HTTP2_REQUESTS + 1;
+    pub const TLS_RESUMED: usize = TLS_HANDSHAKES + 1;
+    pub const TLS_FAILURES: usize = TLS_RESUMED + 1;
+    pub const ENDS: usize = TLS_FAILURES + TlsFailure::ALL.len();
     pub const TIMEOUTS: usize = ENDS + CloseReason::ALL.len();
     // On cache lines of their own, because background threads write these too.
     pub const JOBS_QUEUED: usize = (TIMEOUTS + Phase::ALL.len()).next_multiple_of(LINE);
@@ -68,7 +81,13 @@ pub(super) mod at {
         let is_gauge = at < SENT
             || matches!(
                 at,
-                CACHE_ENTRIES | CACHE_WATCHES | COMPRESSED_ENTRIES | COMPRESSED_BYTES | IN_IDLE_SET
+                CACHE_ENTRIES
+                    | CACHE_WATCHES
+                    | COMPRESSED_ENTRIES
+                    | COMPRESSED_BYTES
+                    | IN_IDLE_SET
+                    | HTTP2_CONNECTIONS
+                    | HTTP2_STREAMS
             );
         !is_gauge && (at < JOBS_WAITING || at >= HOSTS)
     }
@@ -91,6 +110,8 @@ pub(super) mod head {
     pub const USED_SUMS: usize = 7;
     /// How many numbers of hosts are in use; 0 if there was never a host.
     pub const HOSTS: usize = 8;
-    pub const RESTARTS: usize = 9;
+    /// How many certificates are shown.
+    pub const CERTIFICATES: usize = 9;
+    pub const RESTARTS: usize = 10;
     pub const END: usize = RESTARTS + MAX_SLOTS;
 }

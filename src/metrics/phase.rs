@@ -5,6 +5,8 @@ labelled! {
     Phase {
         /// Accepted; nothing has come yet.
         Handshake = "handshake",
+        /// The TLS handshake is not complete.
+        Tls = "tls",
         /// Between two requests.
         Idle = "idle",
         /// A part of a request's head is there.

@@ -20,6 +20,7 @@ use super::method_label::METHOD_LABELS;
 use super::phase::Phase;
 use super::snapshot::{JobCounts, SlotSnapshot, Snapshot};
 use super::state::State;
+use super::tls_failure::TlsFailure;
 
 /// Renders a snapshot.
 pub fn render(snapshot: &Snapshot) -> String {
@@ -28,7 +29,9 @@ pub fn render(snapshot: &Snapshot) -> String {
     text.workers();
     text.connections();
     text.requests();
+    text.tls();
     text.hosts();
+    text.certificates();
     text.cache();
     text.compressed();
     text.background();
@@ -120,6 +123,10 @@ impl Text<'_> {
             "Open connections that wait in the idle set, without a coroutine and with little memory.",
         );
         self.each(|text, id, slot| text.line(&[id], slot.counts.in_idle_set));
+        self.family("mayhttpd_http2_connections_open", "gauge", "Open connections that speak HTTP/2.");
+        self.each(|text, id, slot| text.line(&[id], slot.counts.http2_connections));
+        self.family("mayhttpd_http2_streams_open", "gauge", "Open streams of HTTP/2.");
+        self.each(|text, id, slot| text.line(&[id], slot.counts.http2_streams));
         self.family("mayhttpd_connections_ended_total", "counter", "Connections ended, by reason.");
         self.each(|text, id, slot| {
             for (reason, count) in CloseReason::ALL.iter().zip(slot.counts.ends) {
@@ -145,6 +152,8 @@ impl Text<'_> {
                 }
             }
         });
+        self.family("mayhttpd_http2_requests_total", "counter", "Requests by HTTP/2, of all requests.");
+        self.each(|text, id, slot| text.line(&[id], slot.counts.http2_requests));
         self.family(
             "mayhttpd_request_duration_seconds",
             "histogram",
@@ -159,6 +168,20 @@ impl Text<'_> {
             }
             text.part("_sum", &[id], seconds(slot.counts.nanoseconds));
             text.part("_count", &[id], total);
+        });
+    }
+
+    fn tls(&mut self) {
+        self.family("mayhttpd_tls_handshakes_total", "counter", "TLS handshakes, full and resumed.");
+        self.each(|text, id, slot| {
+            text.line(&[id, ("kind", "full")], slot.counts.tls_handshakes);
+            text.line(&[id, ("kind", "resumed")], slot.counts.tls_resumed);
+        });
+        self.family("mayhttpd_tls_handshake_failures_total", "counter", "TLS handshakes failed, by reason.");
+        self.each(|text, id, slot| {
+            for (why, count) in TlsFailure::ALL.iter().zip(slot.counts.tls_failures) {
+                text.line(&[id, ("reason", why.label())], count);
+            }
         });
     }
 
@@ -177,6 +200,23 @@ impl Text<'_> {
         self.family("mayhttpd_host_sent_bytes_total", "counter", "Bytes of responses by host, with heads.");
         for host in hosts {
             self.line(&[("host", &host.name)], host.sent);
+        }
+    }
+
+    /// Without certificates there is no such family.
+    fn certificates(&mut self) {
+        let certificates = &self.snapshot.certificates;
+        if certificates.is_empty() {
+            return;
+        }
+        self.family(
+            "mayhttpd_certificate_expiry_seconds",
+            "gauge",
+            "When a certificate expires, in seconds since 1970, by its first name and the kind of its key.",
+        );
+        for certificate in certificates {
+            let labels = [("name", &*certificate.name), ("key", certificate.key.label())];
+            self.line(&labels, certificate.expiry);
         }
     }
 
@@ -389,6 +429,17 @@ mod tests {
              mayhttpd_host_sent_bytes_total{host=\"*.example.org\"} 3000",
         );
         assert!(!render(&Snapshot { hosts: Vec::new(), ..sample() }).contains("mayhttpd_host"));
+    }
+
+    #[test]
+    fn certificates_expire_if_there_are_any() {
+        has(
+            &render(&sample()),
+            "# TYPE mayhttpd_certificate_expiry_seconds gauge\n\
+             mayhttpd_certificate_expiry_seconds{name=\"example.org\",key=\"ecdsa\"} 1701000000\n\
+             mayhttpd_certificate_expiry_seconds{name=\"old.example.org\",key=\"rsa\"} 1699900000",
+        );
+        assert!(!render(&Snapshot { certificates: Vec::new(), ..sample() }).contains("certificate"));
     }
 
     #[test]

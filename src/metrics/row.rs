@@ -15,6 +15,7 @@ use super::job_kind::JobKind;
 use super::job_outcome::JobOutcome;
 use super::layout::at;
 use super::phase::Phase;
+use super::tls_failure::TlsFailure;
 use crate::http::method::Method;
 use crate::sys::shm;
 
@@ -58,6 +59,16 @@ impl Row {
     pub fn request_time(self, requests: u64, nanoseconds: u64) {
         self.add(at::REQUEST_TIMES + bucket(nanoseconds), requests);
         self.add(at::REQUEST_NANOSECONDS, nanoseconds.saturating_mul(requests));
+    }
+
+    /// Counts a TLS handshake that has come to its end.
+    pub fn tls_handshake(self, is_resumed: bool) {
+        self.add(if is_resumed { at::TLS_RESUMED } else { at::TLS_HANDSHAKES }, 1);
+    }
+
+    /// Counts a TLS handshake that has failed.
+    pub fn tls_failure(self, why: TlsFailure) {
+        self.add(at::TLS_FAILURES + why as usize, 1);
     }
 
     /// Counts bytes that were sent.

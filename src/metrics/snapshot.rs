@@ -5,6 +5,7 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
+use super::certificates::CertificateSnapshot;
 use super::class::StatusClass;
 use super::close_reason::CloseReason;
 use super::histogram::BUCKETS;
@@ -16,6 +17,7 @@ use super::method_label::METHODS;
 use super::phase::Phase;
 use super::state::State;
 use super::table::{Table, wall_milliseconds};
+use super::tls_failure::TlsFailure;
 use crate::sys::shm::Block;
 
 /// A worker whose last heartbeat is this old is not healthy. It sends ten a second.
@@ -49,6 +51,8 @@ pub struct Snapshot {
     pub slots: Vec<SlotSnapshot>,
     /// The hosts, in the order of their numbers; none if the settings never had one.
     pub hosts: Vec<HostSnapshot>,
+    /// The certificates of the generation that serves.
+    pub certificates: Vec<CertificateSnapshot>,
 }
 
 /// A slot: its worker, and the counts of all its workers so far.
@@ -89,6 +93,18 @@ pub struct Counts {
     pub open: [u64; Phase::ALL.len()],
     /// Open connections in the idle set.
     pub in_idle_set: u64,
+    /// Open connections that speak HTTP/2.
+    pub http2_connections: u64,
+    /// Open streams of HTTP/2.
+    pub http2_streams: u64,
+    /// Requests by HTTP/2.
+    pub http2_requests: u64,
+    /// Full TLS handshakes.
+    pub tls_handshakes: u64,
+    /// TLS handshakes that resumed a session.
+    pub tls_resumed: u64,
+    /// TLS handshakes that failed, in the order of [`TlsFailure::ALL`].
+    pub tls_failures: [u64; TlsFailure::ALL.len()],
     /// Connections ended, in the order of [`CloseReason::ALL`].
     pub ends: [u64; CloseReason::ALL.len()],
     /// Timeouts, in the order of [`Phase::ALL`].
@@ -215,6 +231,12 @@ impl Counts {
         };
         self.accepted += word(at::ACCEPTED);
         self.in_idle_set += word(at::IN_IDLE_SET);
+        self.http2_connections += word(at::HTTP2_CONNECTIONS);
+        self.http2_streams += word(at::HTTP2_STREAMS);
+        self.http2_requests += word(at::HTTP2_REQUESTS);
+        self.tls_handshakes += word(at::TLS_HANDSHAKES);
+        self.tls_resumed += word(at::TLS_RESUMED);
+        each(&mut self.tls_failures, at::TLS_FAILURES);
         self.sent += word(at::SENT);
         self.nanoseconds += word(at::REQUEST_NANOSECONDS);
         self.cache_hits += word(at::CACHE_HITS);
@@ -260,6 +282,7 @@ impl Table {
             admin_restarts: word(head::ADMIN_RESTARTS),
             slots: self.slots(slots, now, usage),
             hosts: self.hosts(),
+            certificates: self.certificates(),
         }
     }
 
@@ -298,6 +321,7 @@ fn worker(row: &Block<{ at::END }>, now: Duration) -> Option<WorkerSnapshot> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::connection_counter::ConnectionCounter;
+    use super::super::key_kind::KeyKind;
     use super::super::row::Row;
     use super::*;
     use crate::http::method::Method;
@@ -348,6 +372,18 @@ pub(super) mod tests {
                 HostSnapshot { name: "(none)".to_owned(), requests: [0, 0, 2, 0], sent: 600 },
                 HostSnapshot { name: "*.example.org".to_owned(), requests: [5, 1, 0, 0], sent: 3000 },
             ],
+            certificates: vec![
+                CertificateSnapshot {
+                    name: "example.org".to_owned(),
+                    key: KeyKind::Ecdsa,
+                    expiry: 1_701_000_000,
+                },
+                CertificateSnapshot {
+                    name: "old.example.org".to_owned(),
+                    key: KeyKind::Rsa,
+                    expiry: 1_699_900_000,
+                },
+            ],
         }
     }
 
@@ -389,7 +425,7 @@ pub(super) mod tests {
         assert_eq!((counts.sent, counts.cache_entries), (400, 6));
         assert_eq!(counts.requests, [[4, 0, 0, 0], [0; 4], [0; 4], [0; 4], [0, 0, 4, 0]]);
         assert_eq!((counts.times[1], counts.nanoseconds), (8, 12_000));
-        assert_eq!(counts.timeouts, [0, 0, 0, 0, 0, 4]);
+        assert_eq!(counts.timeouts, [0, 0, 0, 0, 0, 0, 4]);
         let jobs = JobCounts {
             queued: 16,
             waiting: 2,

@@ -1,4 +1,5 @@
-//! The shared table: a head, a row for each worker process, a sum for each slot, and the names of hosts.
+//! The shared table: a head, a row for each worker process, a sum for each slot, the names of hosts, and
+//! certificates.
 //!
 //! The master writes the head, and which process has a row. A worker writes the counts in its row. When a
 //! process has ended, the master adds its counts to the sums of its slot, and the row is free.
@@ -11,7 +12,7 @@ use std::sync::atomic::{
 };
 use std::time::{Duration, SystemTime};
 
-use super::layout::{HOST_NAME_WORDS, MAX_HOSTS, MAX_SLOTS, at, head};
+use super::layout::{CERTIFICATE_WORDS, HOST_NAME_WORDS, MAX_CERTIFICATES, MAX_HOSTS, MAX_SLOTS, at, head};
 use super::row::{Row, milliseconds};
 use super::state::State;
 use crate::sys::shm::{self, Block};
@@ -31,6 +32,8 @@ pub struct Table {
     pub(super) sums: &'static [Block<{ at::END }>],
     /// The names of hosts, in the order of their numbers.
     pub(super) host_names: &'static [AtomicU64],
+    /// The certificates that are shown.
+    pub(super) certificates: &'static [AtomicU64],
 }
 
 impl Table {
@@ -41,7 +44,8 @@ impl Table {
     pub fn new(slots: usize) -> io::Result<Table> {
         let (head, rows, sums) = (&shm::map(1)?[0].0, shm::map(MAX_WORKERS)?, shm::map(MAX_SLOTS)?);
         let host_names = &shm::map::<{ MAX_HOSTS * HOST_NAME_WORDS }>(1)?[0].0;
-        let table = Table { head, rows, sums, host_names };
+        let certificates = &shm::map::<{ MAX_CERTIFICATES * CERTIFICATE_WORDS }>(1)?[0].0;
+        let table = Table { head, rows, sums, host_names, certificates };
         table.head[head::STARTED].store(wall_milliseconds(), Relaxed);
         table.head[head::GENERATION].store(1, Relaxed);
         table.set_slots(slots);
