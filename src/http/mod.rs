@@ -15,6 +15,7 @@ pub mod field_name;
 pub mod fields;
 pub mod framing;
 pub mod host;
+pub mod https_location;
 pub mod method;
 pub mod reject;
 pub mod request_line;

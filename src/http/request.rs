@@ -68,6 +68,17 @@ pub struct Request<'a> {
     pub keep_alive: bool,
     /// True if the client waits for a 100 before it sends the body (RFC 9110 §10.1.1).
     pub expects_continue: bool,
+    /// True if it came over TLS, which the head does not say: the parser leaves it false.
+    pub is_https: bool,
+    /// True if it names a host whose certificate is another than that of the connection (RFC 9110 §15.5.20).
+    pub is_misdirected: bool,
+}
+
+impl<'a> Request<'a> {
+    /// The authority that it is for: that of its target, else the Host field (RFC 9112 §3.2.2).
+    pub fn authority(&self) -> Option<&'a [u8]> {
+        self.target.authority.or_else(|| self.fields.only(Field::Host))
+    }
 }
 
 impl<'a> ParsedHead<'a> {
@@ -106,7 +117,19 @@ fn read(window: &[u8]) -> Result<Option<(Request<'_>, usize)>, Reject> {
     let keep_alive = keep_alive(&fields, line.version);
     let expects_continue = framing != Framing::None && expects_continue(&fields, line.version);
     let RequestLine { line, method, target, version } = line;
-    Ok(Some((Request { method, line, target, version, fields, framing, keep_alive, expects_continue }, end)))
+    let request = Request {
+        method,
+        line,
+        target,
+        version,
+        fields,
+        framing,
+        keep_alive,
+        expects_continue,
+        is_https: false,
+        is_misdirected: false,
+    };
+    Ok(Some((request, end)))
 }
 
 /// The field lines, and their length with the empty line (RFC 9112 §5).

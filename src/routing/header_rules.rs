@@ -15,6 +15,8 @@ pub struct HeaderRule {
     pub path: PathGlob,
     /// The host that a request must be for.
     pub host: Option<HostCondition>,
+    /// True for requests over TLS alone, false for those without; `None` for both.
+    pub https: Option<bool>,
     /// The statuses that it is for.
     pub statuses: StatusSet,
     /// What it does, in this order.
@@ -101,6 +103,8 @@ pub struct RuledResponse<'a> {
     pub directory: bool,
     /// The authority that the request is for, with or without a port.
     pub host: &'a [u8],
+    /// True if the request came over TLS.
+    pub https: bool,
     /// The status of the response.
     pub status: u16,
 }
@@ -129,6 +133,7 @@ impl HeaderRules {
             let mut covered = rule.changes.iter().filter(is_covered).peekable();
             // The path comes last, because it is what takes time.
             if covered.peek().is_some()
+                && rule.https.is_none_or(|https| https == response.https)
                 && rule.host.as_ref().is_none_or(|condition| condition.matches(&host))
                 && rule.path.matches(&path, response.directory)
             {
@@ -185,7 +190,13 @@ mod tests {
     use super::*;
 
     fn rule(path: &str, statuses: StatusSet, changes: &[FieldChange]) -> HeaderRule {
-        HeaderRule { path: PathGlob::parse(path).unwrap(), host: None, statuses, changes: changes.to_vec() }
+        HeaderRule {
+            path: PathGlob::parse(path).unwrap(),
+            host: None,
+            https: None,
+            statuses,
+            changes: changes.to_vec(),
+        }
     }
 
     fn pair(name: &str, value: &str) -> (String, String) {
@@ -201,7 +212,8 @@ mod tests {
         let path = path.trim_matches('/').as_bytes();
         let rules = HeaderRules(rules.to_vec());
         let mut lines = b"X: 0\r\nY: 0\r\n".to_vec();
-        apply(&rules.changes(&RuledResponse { path, directory, host: b"A.example:80", status }), &mut lines);
+        let host = b"A.example:80";
+        apply(&rules.changes(&RuledResponse { path, directory, host, https: true, status }), &mut lines);
         String::from_utf8(lines).unwrap()
     }
 
@@ -295,6 +307,16 @@ mod tests {
         assert!(applied(&with("*.example"), "/", 200).contains("X: 1"));
         assert!(!applied(&with("*.a.example"), "/", 200).contains("X: 1"));
         assert!(!applied(&with("b.example"), "/", 200).contains("X: 1"));
+    }
+
+    #[test]
+    fn a_rule_can_need_tls_or_its_absence() {
+        let with = |https| {
+            let rule = rule("/**", StatusSet::Default, &[set("X", "1")]);
+            applied(&[HeaderRule { https, ..rule }], "/", 200)
+        };
+        assert!(with(None).contains("X: 1") && with(Some(true)).contains("X: 1"));
+        assert!(!with(Some(false)).contains("X: 1"));
     }
 
     #[test]

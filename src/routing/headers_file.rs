@@ -104,7 +104,7 @@ fn parse_path(line: &str) -> Result<(HeaderRule, Vec<String>), String> {
     if path_text.contains('*') {
         names.push(SPLAT.to_owned());
     }
-    Ok((HeaderRule { path, host, statuses: StatusSet::Success, changes: Vec::new() }, names))
+    Ok((HeaderRule { path, host, https: None, statuses: StatusSet::Success, changes: Vec::new() }, names))
 }
 
 /// Parses a line below a path. `names` are what the path captures.
@@ -143,6 +143,7 @@ mod tests {
             path: path_bytes,
             directory: path.ends_with('/'),
             host: host.as_bytes(),
+            https: false,
             status: 200,
         };
         let mut lines = b"Cache-Control: no-cache\r\n".to_vec();

@@ -13,7 +13,6 @@ use super::site_files::SiteFiles;
 use crate::config::host::HostSettings;
 use crate::config::host::name::HostName;
 use crate::config::{AccessLogTarget, Settings, SiteRoot, UnknownHosts};
-use crate::http::fields::Field;
 use crate::http::host;
 use crate::http::request::Request;
 use crate::metrics::HostNumber;
@@ -99,10 +98,13 @@ impl Hosts {
     /// §3.2.2). `None` if it names none of the settings and such requests are rejected.
     #[inline]
     pub fn of(&self, request: &Request<'_>) -> Option<&Rules> {
+        if request.is_misdirected {
+            return None;
+        }
         if self.hosts.is_empty() {
             return Some(&self.default);
         }
-        self.of_authority(request.target.authority.or_else(|| request.fields.only(Field::Host)))
+        self.of_authority(request.authority())
     }
 
     fn of_authority(&self, authority: Option<&[u8]>) -> Option<&Rules> {

@@ -76,6 +76,8 @@ pub struct Location {
     pub site_files: bool,
     /// Further header fields of each response, rendered.
     fields: Vec<u8>,
+    /// The Strict-Transport-Security of responses over TLS, rendered; empty where they have none.
+    hsts: Vec<u8>,
     cache_control: CacheControl,
     /// Which scripts of other sites may read responses.
     pub cors: Option<Cors>,
@@ -155,6 +157,7 @@ impl Location {
             header_rules: host.tables.headers(&scope),
             site_files: scope.site_files,
             fields: rendered_fields(&scope),
+            hsts: security_headers::hsts(&scope),
             cache_control: CacheControl::new(&scope),
             protection: scope.auth.as_ref().map(|auth| {
                 // The map has every file. With a number of none, nothing would be let in.
@@ -266,10 +269,16 @@ impl Location {
         self.cache_control.for_status(Status::OK).is_some()
     }
 
+    /// The Strict-Transport-Security of the response to a request, as a line; empty if it has none.
+    pub fn hsts(&self, request: &Request<'_>) -> &[u8] {
+        if request.is_https { &self.hsts } else { b"" }
+    }
+
     /// Adds the location's header fields to a response.
     pub fn complete(&self, response: &mut SiteResponse, request: &Request<'_>, now: Now) {
         let cache_control = self.cache_control.for_status(response.status);
-        if self.fields.is_empty() && cache_control.is_none() && self.cors.is_none() {
+        let hsts = self.hsts(request);
+        if self.fields.is_empty() && hsts.is_empty() && cache_control.is_none() && self.cors.is_none() {
             return;
         }
         let mut fields = match std::mem::replace(&mut response.fields, FieldBlock::Owned(Vec::new())) {
@@ -277,6 +286,7 @@ impl Location {
             FieldBlock::Of(entry) => entry.whole_fields().to_vec(),
         };
         fields.extend_from_slice(&self.fields);
+        fields.extend_from_slice(hsts);
         if let Some(cache_control) = cache_control {
             cache_control.write(&mut fields, now);
         }

@@ -21,6 +21,7 @@ pub fn wrong_method() -> SiteResponse {
 pub fn options_response(rules: &Rules, path: Option<&SitePath<'_>>, request: &Request<'_>) -> Answer {
     let location = path.map(|path| rules.location(path));
     let mut fields = ALLOW.to_vec();
+    fields.extend_from_slice(location.unwrap_or(rules.fallback()).hsts(request));
     if let Some(cors) = location.and_then(|location| location.cors.as_ref()) {
         cors.write(&mut fields, request);
     }

@@ -17,7 +17,11 @@
 //!    error may have a page of the settings.
 //! 9. The location's header fields.
 //! 10. Header rules, see `ruled_fields.rs`.
+//!
+//! Before them, where the settings say so, come ACME challenges and redirects to https of requests without
+//! TLS, see `without_tls.rs`.
 
+mod acme_challenges;
 mod answer;
 pub mod auth;
 pub mod by_name;
@@ -49,6 +53,7 @@ mod ruled_fields;
 mod rules;
 mod security_headers;
 mod site_files;
+mod without_tls;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -68,6 +73,7 @@ use crate::store::open::{Miss, UnindexedDirectory};
 use crate::sys::socket::PeerAddress;
 use crate::time::Now;
 
+use acme_challenges::AcmeChallenges;
 use auth::SignIns;
 use auth::protection::SignInTools;
 use by_name::NameSearch;
@@ -95,6 +101,12 @@ pub struct Site {
     listings: Listings,
     /// The users of locations that ask for a sign-in. Without them no request is let in there.
     pub sign_ins: Option<SignIns>,
+    /// The challenges that are answered without TLS.
+    challenges: Option<Box<AcmeChallenges>>,
+    /// True if requests without TLS are redirected.
+    redirects_to_https: bool,
+    /// The port of the first TLS listener.
+    https_port: Option<u16>,
 }
 
 impl Site {
@@ -102,13 +114,27 @@ impl Site {
     /// each host is counted by, in their order; without it they are not counted.
     pub fn new(settings: &Settings, numbers: &[HostNumber], store: Store) -> Site {
         let listings = Listings::new(settings, store.background);
-        Site { hosts: Hosts::new(settings, numbers), store, listings, sign_ins: None }
+        Site {
+            hosts: Hosts::new(settings, numbers),
+            challenges: AcmeChallenges::new(settings, &store).map(Box::new),
+            redirects_to_https: settings.https_redirect,
+            https_port: None,
+            store,
+            listings,
+            sign_ins: None,
+        }
     }
 
     /// The same site with the users of its locations.
     #[must_use]
     pub fn with_sign_ins(self, sign_ins: Option<SignIns>) -> Site {
         Site { sign_ins, ..self }
+    }
+
+    /// The same site with the port of the first TLS listener, to which requests are redirected.
+    #[must_use]
+    pub fn with_https_port(self, https_port: Option<u16>) -> Site {
+        Site { https_port, ..self }
     }
 
     /// The number that a request is counted by before its host is known, if the settings have hosts.
@@ -125,6 +151,12 @@ impl Site {
         mut now: Now,
         waiter: &mut dyn JobWaiter,
     ) -> Answer {
+        if !request.is_https
+            && (self.redirects_to_https || self.challenges.is_some())
+            && let Some(answer) = self.answer_without_tls((request, client), (&mut now, &mut *waiter))
+        {
+            return answer;
+        }
         // 1. The host.
         let Some(rules) = self.hosts.of(request) else {
             return self.answer_without_file(request, client, (&mut now, waiter));

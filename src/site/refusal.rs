@@ -7,7 +7,7 @@ use super::location::Location;
 use super::method_response::{options_response, wrong_method};
 use super::routing::Routing;
 use super::rules::Rules;
-use super::{cache_control, error_page};
+use super::{cache_control, error_page, redirect};
 use crate::background::JobWaiter;
 use crate::http::method::Method;
 use crate::http::request::Request;
@@ -53,11 +53,9 @@ impl Site {
         (request, client): (&Request<'_>, PeerAddress),
         (now, waiter): (&mut Now, &mut dyn JobWaiter),
     ) -> Answer {
-        let signed_in = protection.admit(request, client, now, self.sign_in_tools(waiter));
-        let refusal = match &signed_in {
-            Err(outcome) => Some(protection.refusal(*outcome)),
-            Ok(_) if !is_served(request.method) => Some(wrong_method()),
-            Ok(_) => None,
+        let (user, refusal) = match self.sign_in(protection, (request, client), (&mut *now, &mut *waiter)) {
+            Ok(user) => (Some(user), (!is_served(request.method)).then(wrong_method)),
+            Err(refusal) => (None, Some(*refusal)),
         };
         let mut answer = match refusal {
             Some(refusal) => self.refuse(refusal, parts, Some(path), (request, client), (now, waiter)),
@@ -67,13 +65,33 @@ impl Site {
             }
         };
         cache_control::make_private(&mut answer.response);
-        answer.user = signed_in.ok();
+        answer.user = user;
         answer
+    }
+
+    /// Signs a request in; the name of the user. `now` becomes the time after a wait.
+    ///
+    /// # Errors
+    /// The response of a request that is not let in.
+    pub(super) fn sign_in(
+        &self,
+        protection: &Protection,
+        (request, client): (&Request<'_>, PeerAddress),
+        (now, waiter): (&mut Now, &mut dyn JobWaiter),
+    ) -> Result<Box<[u8]>, Box<SiteResponse>> {
+        if protection.needs_https && !request.is_https {
+            return Err(Box::new(match self.https_port {
+                Some(port) => redirect::to_https(request, port),
+                None => error_page::response(Status::FORBIDDEN, b""),
+            }));
+        }
+        let signed_in = protection.admit(request, client, now, self.sign_in_tools(waiter));
+        signed_in.map_err(|outcome| Box::new(protection.refusal(outcome)))
     }
 
     /// Steps 9 and 10 of a request that is refused before its file is looked for.
     #[inline(never)]
-    fn refuse(
+    pub(super) fn refuse(
         &self,
         refusal: SiteResponse,
         (rules, location): (&Rules, &Location),
@@ -94,6 +112,6 @@ impl Site {
 }
 
 /// True for the methods that get what is at a path.
-fn is_served(method: Method) -> bool {
+pub(super) fn is_served(method: Method) -> bool {
     matches!(method, Method::Get | Method::Head)
 }

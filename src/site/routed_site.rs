@@ -70,8 +70,7 @@ impl RoutedSite for Site {
         (request, client): (&Request<'_>, PeerAddress),
         (now, waiter): (&mut Now, &mut dyn JobWaiter),
     ) -> Result<Box<[u8]>, Box<SiteResponse>> {
-        protection.admit(request, client, now, self.sign_in_tools(waiter)).map_err(|outcome| {
-            Box::new(self.complete(protection.refusal(outcome), parts, request, (now, waiter)))
-        })
+        let signed_in = self.sign_in(protection, (request, client), (&mut *now, &mut *waiter));
+        signed_in.map_err(|refusal| Box::new(self.complete(*refusal, parts, request, (now, waiter))))
     }
 }

@@ -14,7 +14,6 @@ use super::rules::Rules;
 use super::site_files::SiteFileRules;
 use super::{cache_control, error_page, ruled_fields};
 use crate::background::JobWaiter;
-use crate::http::fields::Field;
 use crate::http::request::Request;
 use crate::http::response_head;
 use crate::http::status::Status;
@@ -74,7 +73,7 @@ pub trait RoutedSite {
     ) -> Result<Arc<Entry>, Miss>;
 
     /// Step 4 after a rewrite: the name of the user who has signed in, if `protection`, that of the new path,
-    /// lets the request in.
+    /// lets the request in. `asked` is the request as the client sent it.
     ///
     /// # Errors
     /// The response of a request that is not let in.
@@ -156,7 +155,8 @@ impl Routing<'_> {
 
     /// Step 10. `asked` is the location of the path.
     pub fn rule_fields(&self, response: &mut SiteResponse, path: &SitePath<'_>, asked: &Location) {
-        ruled_fields::apply(response, asked, self.files, (path, authority(self.request)));
+        let (host, https) = (self.request.authority().unwrap_or_default(), self.request.is_https);
+        ruled_fields::apply(response, asked, self.files, (path, host, https));
     }
 
     /// Steps 3 to 9. `sign_in` is filled where a rewrite leads to what asks for one.
@@ -180,7 +180,7 @@ impl Routing<'_> {
                 parts.1.protection(path).filter(|_| rewritten.is_some() && parts.1.allows(client));
             if let Some(protection) = protection {
                 sign_in.is_asked = true;
-                match site.admit(protection, parts, (request, client), (now, waiter)) {
+                match site.admit(protection, parts, (self.request, client), (now, waiter)) {
                     Ok(user) => sign_in.user = Some(user),
                     Err(refusal) => {
                         // Who was let in before is not who gets this.
@@ -234,7 +234,8 @@ impl Routing<'_> {
         query: Option<&[u8]>,
         find: &mut dyn FnMut() -> Result<FoundFile, Miss>,
     ) -> Routed {
-        let request = RouteRequest { path, query, host: authority(self.request) };
+        let host = self.request.authority().unwrap_or_default();
+        let request = RouteRequest { path, query, host };
         let of_files = self.files.and_then(|files| files.routes.as_deref()).filter(|_| location.site_files);
         let mut found = None;
         for table in location.routes.as_deref().into_iter().chain(of_files) {
@@ -315,9 +316,4 @@ fn redirect(status: u16, location: &[u8]) -> SiteResponse {
     let mut field = Vec::with_capacity(location.len() + 16);
     response_head::field(&mut field, "Location", location);
     error_page::response(Status::of(status).unwrap_or(Status::FOUND), &field)
-}
-
-/// The authority that a request is for: that of its target, else its Host field (RFC 9112 §3.2.2).
-fn authority<'a>(request: &Request<'a>) -> &'a [u8] {
-    request.target.authority.or_else(|| request.fields.only(Field::Host)).unwrap_or_default()
 }

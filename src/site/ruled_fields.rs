@@ -13,10 +13,10 @@ pub fn apply(
     response: &mut SiteResponse,
     asked: &Location,
     files: Option<&SiteFileRules>,
-    (path, host): (&SitePath<'_>, &[u8]),
+    (path, host, https): (&SitePath<'_>, &[u8], bool),
 ) {
     let status = response.status.code();
-    let ruled = RuledResponse { path: path.as_bytes(), directory: path.is_directory(), host, status };
+    let ruled = RuledResponse { path: path.as_bytes(), directory: path.is_directory(), host, https, status };
     let of_files = files.filter(|_| asked.site_files).map(|files| &*files.headers);
     let rules = of_files.into_iter().chain(asked.header_rules.as_deref());
     let changes: Vec<_> = rules.flat_map(|rules| rules.changes(&ruled)).collect();

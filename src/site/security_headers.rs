@@ -1,11 +1,21 @@
-//! Fields that restrict what a page may do, `security_headers` in the settings.
+//! Fields that restrict what a page may do, `security_headers` and `hsts` in the settings.
 //!
 //! Each gives way to the same field in `headers`, also to one that is taken away there.
 
+use std::time::Duration;
+
+use crate::config::scope::Scope;
 use crate::config::scope::headers::Headers;
+use crate::config::scope::hsts::HstsSetting;
 use crate::http::response_head;
 
-/// The fields. Strict-Transport-Security is not one of them: it has no meaning without TLS (RFC 6797 §7.2).
+/// Has browsers use TLS alone. Only responses over TLS may have it (RFC 6797 §7.2).
+const HSTS: &str = "Strict-Transport-Security";
+
+/// Its age where the settings say none: a year.
+const HSTS_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The fields of all responses.
 const FIELDS: [(&str, &str); 5] = [
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "strict-origin-when-cross-origin"),
@@ -26,6 +36,20 @@ pub fn write(out: &mut Vec<u8>, headers: &Headers) {
     }
 }
 
+/// The Strict-Transport-Security line of responses over TLS; empty if they have none.
+pub fn hsts(scope: &Scope) -> Vec<u8> {
+    let age = match scope.hsts {
+        HstsSetting::MaxAge(age) => Some(age),
+        HstsSetting::ByDefault => scope.security_headers.then_some(HSTS_AGE),
+        HstsSetting::Off => None,
+    };
+    let mut out = Vec::new();
+    if let Some(age) = age.filter(|_| scope.headers.find(HSTS).is_none()) {
+        response_head::field(&mut out, HSTS, format!("max-age={}", age.as_secs()).as_bytes());
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,5 +68,24 @@ mod tests {
             "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: frame-ancestors 'self'\r\n\
              Cross-Origin-Opener-Policy: same-origin\r\n"
         );
+    }
+
+    #[test]
+    fn browsers_use_tls_alone_as_long_as_the_settings_say() {
+        let day = HstsSetting::MaxAge(Duration::from_secs(86400));
+        let field = |hsts, security_headers, headers: &[(&str, &[&str])]| {
+            let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
+            let headers = headers.iter().map(|(name, values)| ((*name).to_owned(), lines(values))).collect();
+            let scope = Scope { hsts, security_headers, headers: Headers(headers), ..Scope::default() };
+            String::from_utf8(super::hsts(&scope)).unwrap()
+        };
+        let by_default = HstsSetting::ByDefault;
+        assert_eq!(field(by_default, false, &[]), "");
+        assert_eq!(field(by_default, true, &[]), "Strict-Transport-Security: max-age=31536000\r\n");
+        assert_eq!(field(HstsSetting::Off, true, &[]), "");
+        assert_eq!(field(day, true, &[]), "Strict-Transport-Security: max-age=86400\r\n");
+        assert_eq!(field(day, false, &[("X-A", &["b"])]), "Strict-Transport-Security: max-age=86400\r\n");
+        assert_eq!(field(day, true, &[("strict-transport-security", &["max-age=1"])]), "");
+        assert_eq!(field(day, true, &[("Strict-Transport-Security", &[])]), "");
     }
 }

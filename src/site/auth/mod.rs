@@ -128,7 +128,8 @@ impl SignIns {
         let comparison = self.comparison(request);
         let mut is_admitted = false;
         loop {
-            let step = self.next_step(request, comparison.as_ref(), is_admitted, *now, background);
+            let place = (is_admitted, *now, background);
+            let step = self.next_step(request, comparison.as_ref(), place, waiter);
             match step {
                 NextStep::End(outcome) => return outcome,
                 // 2. The wait of a client that has failed. Another request may be let in meanwhile.
@@ -172,9 +173,8 @@ impl SignIns {
         &self,
         request: &SignInRequest<'_>,
         comparison: Option<&Comparison>,
-        is_admitted: bool,
-        now: Now,
-        background: &Background,
+        (is_admitted, now, background): (bool, Now, &Background),
+        waiter: &mut dyn JobWaiter,
     ) -> NextStep {
         let mut state = lock(&self.state);
         if let Some(comparison) = comparison {
@@ -185,6 +185,9 @@ impl SignIns {
             if let Some(job) = state.verifications.under_way(&comparison.digest) {
                 return NextStep::Wait(job);
             }
+        }
+        if !waiter.may_wait() {
+            return NextStep::End(SignInOutcome::Busy);
         }
         // 2. A client waits for its place, and one that has failed also for its turn.
         let origin = Origin::of(request.client);
@@ -297,6 +300,21 @@ mod tests {
         test.client = PeerAddress::Unix;
         assert_eq!(test.check("anna:wrong"), SignInOutcome::Refused);
         assert_eq!(test.paused, 2 + 4 + 8 + 16, "another client does not wait");
+    }
+
+    #[test]
+    fn an_attempt_that_may_not_wait_yet_is_none() {
+        let mut test = Test::new();
+        for _ in 0..3 {
+            let (credentials, mut now) = (read("anna:wrong"), test.now);
+            let request = SignInRequest { file: 0, credentials: &credentials, client: test.client };
+            for _ in 0..10 {
+                let outcome = test.sign_ins.check(&request, &mut now, &test.background, &mut NoWaits);
+                assert_eq!(outcome, SignInOutcome::Busy);
+            }
+            assert_eq!(test.check("anna:wrong"), SignInOutcome::Refused);
+        }
+        assert_eq!((test.jobs, test.paused), (3, 2 + 4), "each attempt was counted once");
     }
 
     #[test]
@@ -445,7 +463,9 @@ mod tests {
             let client = numbered(number);
             let request = SignInRequest { file: 0, credentials: &credentials, client };
             let comparison = self.sign_ins.comparison(&request);
-            self.sign_ins.next_step(&request, comparison.as_ref(), false, self.now, &self.background)
+            let (background, now) = (&self.background, self.now);
+            let mut waiter = Waiter { background, now, paused: 0, passes: true, jobs: 0 };
+            self.sign_ins.next_step(&request, comparison.as_ref(), (false, now, background), &mut waiter)
         }
 
         fn check(&mut self, credentials: &str) -> SignInOutcome {
@@ -457,6 +477,27 @@ mod tests {
             self.paused += waiter.paused;
             self.jobs += waiter.jobs;
             outcome
+        }
+    }
+
+    /// A stream that must not wait yet.
+    struct NoWaits;
+
+    impl JobWaiter for NoWaits {
+        fn may_wait(&mut self) -> bool {
+            false
+        }
+
+        fn wait(&mut self, _: &Completion) -> Result<Now, GaveUp> {
+            panic!("a wait")
+        }
+
+        fn wait_until(&mut self, _: &Completion, _: Duration) -> Result<Now, GaveUp> {
+            panic!("a wait")
+        }
+
+        fn pause(&mut self, _: u32) -> Result<Now, GaveUp> {
+            panic!("a pause")
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Protection {
     challenge: Vec<u8>,
     /// Site paths that need no sign-in.
     open_paths: Vec<Box<[u8]>>,
+    /// True if requests without TLS are not let in.
+    pub needs_https: bool,
 }
 
 /// What a worker has to sign a request in.
@@ -44,7 +46,7 @@ impl Protection {
         let value = authorization::challenge(&setting.realm);
         response_head::field(&mut challenge, "WWW-Authenticate", &value);
         let open_paths = setting.health.iter().map(|path| path.trim_matches('/').as_bytes().into()).collect();
-        Protection { file, challenge, open_paths }
+        Protection { file, challenge, open_paths, needs_https: setting.https }
     }
 
     /// True if this path needs a sign-in.
@@ -52,9 +54,9 @@ impl Protection {
         !self.open_paths.iter().any(|open| **open == *path.as_bytes())
     }
 
-    /// True if both let in the same users.
+    /// True if whom this lets in is also let in by `other`.
     pub fn admits_as(&self, other: &Protection) -> bool {
-        self.file == other.file
+        self.file == other.file && (self.needs_https || !other.needs_https)
     }
 
     /// Lets a request in, with the name of the user. `now` becomes the time after a wait.
