@@ -46,6 +46,12 @@ impl Completion {
         Waiting { completion: self, number }
     }
 
+    /// Has one resumed when the job is done, or later. If it is done already, nothing follows.
+    pub fn wake_when_done(&self, waiter: Box<dyn Wake>) {
+        // If the job is dropped, its list goes with it.
+        std::mem::forget(self.add_waiter(waiter));
+    }
+
     /// Notes that a thread begins the job.
     pub(super) fn begin(&self) {
         self.begun.store(true, Ordering::Release);

@@ -65,6 +65,12 @@ pub enum GaveUp {
 
 /// What a request that needs a job, or must wait for something else, has of its connection.
 pub trait JobWaiter {
+    /// False if all waits will be refused: what is asked for is asked for again later, and must change
+    /// nothing now.
+    fn may_wait(&mut self) -> bool {
+        true
+    }
+
     /// Sends what has gathered for the client, lets other coroutines run until the job is done, and returns
     /// the time after that.
     ///
