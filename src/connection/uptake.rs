@@ -22,6 +22,12 @@ impl Uptake {
         Uptake { unacknowledged, room }
     }
 
+    /// One for tests.
+    #[cfg(test)]
+    pub fn reading(unacknowledged: i64, room: i64) -> Uptake {
+        Uptake { unacknowledged, room }
+    }
+
     /// Updates this with a later reading. True when the client has got further than in all readings before.
     pub fn advances_to(&mut self, later: Uptake) -> bool {
         let before = *self;
