@@ -36,6 +36,8 @@ pub enum Stop {
     Close(CloseReason),
     /// No request is there; the connection goes to the idle set.
     Idle,
+    /// The client speaks HTTP/2.
+    Http2,
 }
 
 impl From<CloseReason> for Stop {
@@ -60,10 +62,10 @@ impl<'a> ActiveConnection<'a> {
     /// Receives what has arrived into the read buffer, which takes no memory when nothing has.
     pub(super) fn receive(&mut self) -> io::Result<Received> {
         let connection = &mut *self.connection;
-        if !connection.socket.may_hold_bytes() {
+        if !connection.may_hold_bytes() {
             return Ok(Received::Nothing);
         }
-        connection.socket.receive(self.read_buffer.room(&connection.context.read_buffers))
+        connection.receive(self.read_buffer.room(&connection.context.read_buffers))
     }
 
     /// Sends what has gathered. The socket then has the responses to all complete requests.

@@ -14,6 +14,9 @@ pub const BUFFER: usize = 8 * 1024;
 /// long.
 pub const MAX: usize = request::MAX_HEAD + 1024;
 
+/// The largest buffer for frames that is kept, in bytes.
+const FRAMES: usize = 128 * 1024;
+
 /// The most usual buffers that a pool keeps. Any more are freed.
 const KEPT: usize = 256;
 
@@ -47,6 +50,17 @@ impl BufferPool {
             grown: Mutex::default(),
             largest: 3 * BUFFER,
             largest_grown: 0,
+        }
+    }
+
+    /// The pool of the buffers that the frames of a connection gather in, which take 64 KiB and more while
+    /// many streams are answered.
+    pub fn for_frames() -> BufferPool {
+        BufferPool {
+            buffers: Mutex::default(),
+            grown: Mutex::default(),
+            largest: BUFFER,
+            largest_grown: FRAMES,
         }
     }
 

@@ -8,9 +8,11 @@ use super::access_logs::AccessLogs;
 use super::buffer_pool::BufferPool;
 use super::client_address::TrustedProxies;
 use super::file_sending::FileSending;
+use super::http2::common_fields::CommonFields;
 use super::rendered_time::RenderedTime;
 use super::socket_timers::SocketTimers;
 use super::timeouts::Timeouts;
+use super::tls_transport::TlsContext;
 use crate::config::AccessFormat;
 use crate::log::line;
 use crate::metrics::Row;
@@ -45,10 +47,18 @@ pub struct Context {
     pub read_buffers: BufferPool,
     /// Buffers that responses gather in.
     pub write_buffers: BufferPool,
+    /// Buffers that the frames of HTTP/2 gather in.
+    pub frame_buffers: BufferPool,
     /// The buffer for bytes that are copied from a file to a socket. Never locked across a wait.
     pub piece: Mutex<Vec<u8>>,
     /// The worker's counts.
     pub metrics: Row,
+    /// True if clients may speak HTTP/2 without TLS.
+    pub http2_plain: bool,
+    /// Fields of responses by HTTP/2.
+    pub common_fields: CommonFields,
+    /// What TLS connections share, if there are TLS listeners.
+    pub tls: Option<TlsContext>,
     /// True once the worker drains: every response says `Connection: close`.
     pub draining: AtomicBool,
 }

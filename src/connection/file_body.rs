@@ -66,7 +66,7 @@ impl Writer {
         connection.counter.enter(Phase::Send);
         self.send(connection, &[], true)?;
         let mut offset = range.start;
-        if connection.context.file_sending.sendfile {
+        if connection.context.file_sending.sendfile && connection.tls().is_none() {
             self.send_pages(connection, entry, &mut offset, range.end, page_in)?;
         }
         // When the settings say so, or the file system has no sendfile.

@@ -13,9 +13,10 @@ impl ActiveConnection<'_> {
     /// up.
     ///
     /// # Errors
-    /// The close reason when the client did not close in time.
+    /// The close reason when the client did not close in time, or could not be sent to.
     pub(super) fn linger(&mut self) -> Result<(), CloseReason> {
         let context = self.connection.context;
+        self.writer.finish(self.connection)?;
         self.connection.socket.finish_sending();
         self.writer.release(self.connection);
         self.read_buffer.clear();

@@ -22,25 +22,13 @@ pub fn capture(
     user: Option<&[u8]>,
     since: Duration,
 ) {
-    let asked = LoggedRequest {
-        user,
-        line: request.line,
-        referer: request.fields.first(Field::Referer),
-        user_agent: request.fields.first(Field::UserAgent),
-        since,
-    };
-    capture_asked(log_line, connection, client, &asked);
-}
-
-fn capture_asked(
-    log_line: &mut PendingLine,
-    connection: &mut Connection,
-    client: PeerAddress,
-    asked: &LoggedRequest<'_>,
-) {
+    let referer = request.fields.first(Field::Referer);
+    let user_agent = request.fields.first(Field::UserAgent);
     connection.requests += 1;
+    let tls = connection.tls().map(|tls| tls.logged());
+    let asked = LoggedRequest { user, line: request.line, referer, user_agent, tls, since };
     let origin = connection.log_origin(client);
-    log_line.capture(connection.context.access_format, &origin, asked);
+    log_line.capture(connection.context.access_format, &origin, &asked);
 }
 
 impl ActiveConnection<'_> {
@@ -58,8 +46,12 @@ impl ActiveConnection<'_> {
         let line = self.read_buffer.bytes().trim_ascii_start();
         let line = &line[..memchr::memchr2(b'\r', b'\n', line).unwrap_or(line.len())];
         let since = self.connection.context.log_clock();
-        let asked = LoggedRequest { user: None, line, referer: None, user_agent: None, since };
-        capture_asked(&mut self.log_line, self.connection, self.client, &asked);
+        self.connection.requests += 1;
+        let connection = &*self.connection;
+        let tls = connection.tls().map(|tls| tls.logged());
+        let asked = LoggedRequest { user: None, line, referer: None, user_agent: None, tls, since };
+        let origin = connection.log_origin(self.client);
+        self.log_line.capture(connection.context.access_format, &origin, &asked);
     }
 
     /// Finishes the line of a response, if there is a log. `before_body` is the number of bytes that the

@@ -3,7 +3,7 @@
 //! The same value travels from the acceptor to a coroutine, to the idle set, and back to a coroutine, until
 //! it is closed. It owns the socket, the permit, the entry in the idle set, the counts and the deadlines.
 //! Buffers and the state of the current request are in [`active::ActiveConnection`], which exists only while
-//! a coroutine serves the connection. [`http1::serve`] is the loop that serves it.
+//! a coroutine serves the connection. `http1.rs` has the loop that serves it.
 
 pub mod access_logs;
 pub mod active;
@@ -13,12 +13,16 @@ pub mod context;
 mod file_body;
 pub mod file_sending;
 pub mod http1;
+pub mod http2;
 pub mod idle_handle;
 pub mod idle_order;
+mod job_wait;
 pub mod leadership;
 mod lingering_close;
 mod log_line;
+pub mod multiplexed;
 pub mod permit;
+mod protocol;
 mod proxy_header;
 pub mod read_buffer;
 mod rejection;
@@ -27,15 +31,19 @@ mod request_body;
 mod request_head;
 pub mod response;
 mod send_timeout;
+pub mod service;
 pub mod socket;
 pub mod socket_timers;
 pub mod stopwatch;
 pub mod timeouts;
+mod tls_handshake;
+pub mod tls_transport;
 pub mod uptake;
 pub mod writer;
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::config::AccessFormat;
@@ -52,15 +60,21 @@ use crate::sys::socket::{self as sys_socket, PeerAddress};
 use context::Context;
 use idle_handle::IdleHandle;
 use leadership::Leadership;
+use multiplexed::Multiplexed;
 use permit::ConnectionPermit;
-use socket::Socket;
+use socket::{Received, Socket};
 use timeouts::Deadlines;
+use tls_transport::TlsTransport;
+use uptake::Uptake;
 
-/// One client's connection, in a box of at most 192 bytes. Besides that, a worker holds for an idle client
+/// One client's connection, in a box of at most 200 bytes. Besides that, a worker holds for an idle client
 /// only its entries in the idle set, the timer wheel and the idle order.
 pub struct Connection {
     context: &'static Context,
     socket: Socket,
+    /// What a connection has on a TLS listener or with HTTP/2. Boxed, since those of plain listeners have
+    /// none of it.
+    extension: Option<Box<Extension>>,
     counter: ConnectionCounter,
     /// Bytes sent in all.
     sent: u64,
@@ -90,11 +104,22 @@ pub struct Connection {
     idle_handle: Option<IdleHandle>,
 }
 
+/// What is between the socket and HTTP/1.1, or in place of it.
+#[derive(Default)]
+struct Extension {
+    /// TLS over the socket. Without it the handshake of a TLS listener fails.
+    tls: Option<TlsTransport>,
+    /// HTTP/2, once the client speaks it.
+    multiplexed: Option<Box<dyn Multiplexed<Connection>>>,
+}
+
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// The PROXY header that it must begin with is not complete.
     ProxyHeader,
+    /// The TLS handshake is not complete.
+    TlsHandshake,
     /// No request has been complete.
     FirstRequest,
     /// One request has been complete, or more.
@@ -112,6 +137,17 @@ pub enum Arrival {
     Close(CloseReason),
 }
 
+/// What a connection has waited for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overdue {
+    /// For a request, or the rest of one.
+    Request,
+    /// For the client to take more of a response.
+    Uptake,
+    /// For nothing: the client takes its responses slowly.
+    Nothing,
+}
+
 /// An accepted, non-blocking socket, and what goes with it.
 pub struct Accepted {
     /// The socket, which is non-blocking.
@@ -120,6 +156,8 @@ pub struct Accepted {
     pub peer: PeerAddress,
     /// Whether the connection must begin with a PROXY header.
     pub proxy_header: bool,
+    /// Whether the connection begins with TLS, after the PROXY header.
+    pub tls: bool,
     /// The permit of the connection under the connection limit.
     pub permit: ConnectionPermit,
 }
@@ -132,10 +170,15 @@ impl Connection {
         leadership: &'static dyn Leadership,
         accepted: Accepted,
     ) -> Box<Connection> {
-        let Accepted { socket, peer, proxy_header, permit } = accepted;
+        let Accepted { socket, peer, proxy_header, tls, permit } = accepted;
+        let first = if tls { Stage::TlsHandshake } else { Stage::FirstRequest };
+        // It fails for no configuration that the master has checked.
+        let transport = || context.tls.as_ref().and_then(|tls| TlsTransport::new(tls).ok());
+        let extension = tls.then(|| Box::new(Extension { tls: transport(), multiplexed: None }));
         Box::new(Connection {
             context,
             socket: Socket::new(socket, &context.timers, leadership),
+            extension,
             counter: ConnectionCounter::accepted(context.metrics),
             sent: 0,
             number: context.accepted.fetch_add(1, Relaxed) + 1,
@@ -144,7 +187,7 @@ impl Connection {
             idle_since: 0,
             peer,
             trusted: context.trusted_proxies.trust(peer),
-            stage: if proxy_header { Stage::ProxyHeader } else { Stage::FirstRequest },
+            stage: if proxy_header { Stage::ProxyHeader } else { first },
             empty_lines: 0,
             log: context.access.default,
             counted: context.site.counted_first(),
@@ -172,9 +215,13 @@ impl Connection {
         self.idle_handle = Some(handle);
     }
 
-    /// Counts the connection as part of the idle set.
-    pub fn enter_idle_set(&mut self) {
+    /// Counts the connection as part of the idle set. True if it has something to do already.
+    pub fn enter_idle_set(&mut self) -> bool {
         self.counter.set_idle(true);
+        match (self.multiplexed(), self.idle_key()) {
+            (Some(protocol), Some(key)) => protocol.set_idle(key),
+            _ => false,
+        }
     }
 
     /// Counts the connection as served by a coroutine.
@@ -187,14 +234,41 @@ impl Connection {
         self.socket.resume(ending);
     }
 
-    /// The tick since which an idle connection waits.
-    pub fn idle_since(&self) -> u32 {
-        self.idle_since
+    /// The tick since which an idle connection waits; `None` while a response is under way, so that it may
+    /// not be closed for a new client.
+    pub fn idle_since(&self) -> Option<u32> {
+        match self.multiplexed() {
+            Some(protocol) => protocol.idle_since(),
+            None => Some(self.idle_since),
+        }
+    }
+
+    /// True if it speaks HTTP/2: it has to hear when its socket takes more, and that the worker drains.
+    pub fn is_http2(&self) -> bool {
+        self.multiplexed().is_some()
+    }
+
+    /// What an idle connection waits for whose deadline has come.
+    pub fn overdue(&mut self) -> Overdue {
+        if self.multiplexed().is_none_or(|protocol| protocol.deadline().0 != Phase::Send) {
+            return Overdue::Request;
+        }
+        let (uptake, now) =
+            (self.fd().map_or(Uptake::default(), Uptake::of), self.context.timers.clock.tick());
+        let protocol = self.extension.as_mut().and_then(|extension| extension.multiplexed.as_mut());
+        if protocol.is_some_and(|protocol| protocol.is_stuck(uptake, now)) {
+            Overdue::Uptake
+        } else {
+            Overdue::Nothing
+        }
     }
 
     /// The tick at which an idle connection times out; `u32::MAX` if it has not waited yet.
     pub fn idle_deadline(&self) -> u32 {
-        self.deadlines.get(self.idle_phase()).unwrap_or(u32::MAX)
+        match self.multiplexed() {
+            Some(protocol) => protocol.deadline().1,
+            None => self.deadlines.get(self.idle_phase()).unwrap_or(u32::MAX),
+        }
     }
 
     /// Checks what the client has done since the connection became idle.
@@ -219,16 +293,26 @@ impl Connection {
         self.close(reason);
     }
 
-    /// Closes the connection.
+    /// Closes the connection. A panic ends this connection alone: the ticker and the acceptors close some
+    /// as well, and the worker would end with them.
     #[allow(clippy::boxed_local, reason = "its owners hold a box; to move it out would copy it")]
     pub fn close(mut self: Box<Self>, reason: CloseReason) {
-        self.conclude(reason);
+        // It is logged.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(mut protocol) = self.take_multiplexed() {
+                protocol.go_away(&mut self, reason);
+            }
+            self.conclude(reason);
+        }));
     }
 
     /// Logs and counts why the connection closes.
     #[inline(never)]
     fn conclude(&mut self, reason: CloseReason) {
         ::log::trace!("{}: {reason:?}", self.peer);
+        if reason.is_orderly() && self.unsent() == 0 {
+            self.close_tls();
+        }
         self.log_close(reason);
         self.counter.close(reason);
         if let CloseReason::TimedOut(phase) = reason {
@@ -258,7 +342,14 @@ impl Connection {
 
     /// The phase of the connection while no byte of a request is there.
     fn idle_phase(&self) -> Phase {
-        if self.stage == Stage::LaterRequests { Phase::Idle } else { Phase::Handshake }
+        if let Some(protocol) = self.multiplexed() {
+            return protocol.deadline().0;
+        }
+        match self.stage {
+            Stage::LaterRequests => Phase::Idle,
+            Stage::TlsHandshake => Phase::Tls,
+            Stage::ProxyHeader | Stage::FirstRequest => Phase::Handshake,
+        }
     }
 
     /// Sets the peer to the source that the PROXY header names.
@@ -269,7 +360,7 @@ impl Connection {
         // A balancer that names no client leaves no address to trust.
         let trusted_proxies = &self.context.trusted_proxies;
         self.trusted = matches!(source, Source::Client(_)) && trusted_proxies.trust(self.peer);
-        self.stage = Stage::FirstRequest;
+        self.stage = if self.extension.is_some() { Stage::TlsHandshake } else { Stage::FirstRequest };
     }
 
     /// Sets the phase that the connection is in, and the tick at which waits end.
@@ -278,11 +369,63 @@ impl Connection {
         self.socket.set_deadline(tick);
     }
 
-    /// Sends what the socket takes of `first` and then `second`; for `more` see [`Socket::send`].
+    /// Appends what has arrived to `buffer`, which must have room; see [`Socket::receive`].
+    fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<Received> {
+        match self.extension.as_mut().and_then(|extension| extension.tls.as_mut()) {
+            Some(tls) if self.stage != Stage::ProxyHeader => tls.receive(&mut self.socket, buffer),
+            _ => self.socket.receive(buffer),
+        }
+    }
+
+    /// True when bytes of the client may be there that were not received yet.
+    fn may_hold_bytes(&self) -> bool {
+        self.socket.may_hold_bytes() || self.tls().is_some_and(TlsTransport::may_hold_bytes)
+    }
+
+    /// Sends what the socket takes of `first` and then `second`; for `more` see [`Socket::send`]. What TLS
+    /// has encrypted counts as sent, see [`Connection::unsent`].
     fn send(&mut self, first: &[u8], second: &[u8], more: bool) -> io::Result<usize> {
-        let sent = self.socket.send(first, second, more)?;
+        let sent = match self.extension.as_mut().and_then(|extension| extension.tls.as_mut()) {
+            None => self.socket.send(first, second, more)?,
+            Some(tls) => tls.send(&mut self.socket, first, second, more)?,
+        };
         self.count_sent(sent);
         Ok(sent)
+    }
+
+    /// Bytes that are encrypted and that the socket has not taken. A send of nothing sends them.
+    fn unsent(&self) -> usize {
+        self.tls().map_or(0, TlsTransport::unsent)
+    }
+
+    /// Says by TLS that nothing more is sent. What the socket does not take of that is unsent.
+    fn close_tls(&mut self) {
+        if let Some(tls) = self.extension.as_mut().and_then(|extension| extension.tls.as_mut()) {
+            tls.close(&mut self.socket);
+        }
+    }
+
+    /// TLS over the socket.
+    fn tls(&self) -> Option<&TlsTransport> {
+        self.extension.as_ref()?.tls.as_ref()
+    }
+
+    /// TLS, and the socket below it.
+    fn tls_and_socket(&mut self) -> Option<(&mut TlsTransport, &mut Socket)> {
+        Some((self.extension.as_mut()?.tls.as_mut()?, &mut self.socket))
+    }
+
+    /// HTTP/2, if the client speaks it.
+    fn multiplexed(&self) -> Option<&dyn Multiplexed<Connection>> {
+        self.extension.as_ref()?.multiplexed.as_deref()
+    }
+
+    fn take_multiplexed(&mut self) -> Option<Box<dyn Multiplexed<Connection>>> {
+        self.extension.as_mut()?.multiplexed.take()
+    }
+
+    fn set_multiplexed(&mut self, protocol: Box<dyn Multiplexed<Connection>>) {
+        self.extension.get_or_insert_default().multiplexed = Some(protocol);
     }
 
     /// Sends what the socket takes of a file from `*offset` on, at most `count` bytes; 0 means that the file
@@ -305,6 +448,6 @@ mod tests {
 
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Connection>() <= 192, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 200, "{} bytes", size_of::<Connection>());
     }
 }

@@ -39,6 +39,11 @@ impl RenderedTime {
         is_new
     }
 
+    /// The present second, since 1970.
+    pub fn second(&self) -> u64 {
+        self.lock().second
+    }
+
     /// The present second as a Date field has it (RFC 9110 §5.6.7).
     pub fn date(&self) -> [u8; 29] {
         self.lock().date

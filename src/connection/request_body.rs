@@ -5,6 +5,7 @@
 //! and may not send the body at all, so there is nothing to skip.
 
 use super::active::ActiveConnection;
+use super::request_head::receive_failed;
 use super::response::OutgoingResponse;
 use super::socket::{Received, WaitError};
 use crate::http::body::{BodySkipper, Skip};
@@ -86,7 +87,7 @@ impl ActiveConnection<'_> {
                     return Err(self.reject(Reject::BadRequest("body cut off")));
                 }
                 Ok(Received::Nothing) => {}
-                Err(_) => return Err(CloseReason::Broken),
+                Err(error) => return Err(receive_failed(&error)),
             }
             match self.wait_readable(Phase::Body, deadline) {
                 Ok(()) => {}

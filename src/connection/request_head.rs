@@ -1,6 +1,7 @@
 //! The next request: its head out of the read buffer, the site's answer to it, and the wait for a head that
 //! is not complete.
 
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use super::active::{ActiveConnection, Stop};
@@ -51,7 +52,7 @@ impl ActiveConnection<'_> {
             *client = connection.peer;
         }
         match ParsedHead::parse(read_buffer.bytes()) {
-            ParsedHead::Complete(request, used) => {
+            ParsedHead::Complete(mut request, used) => {
                 connection.begin_request();
                 if connection.trusted {
                     *client = connection.context.trusted_proxies.client(connection.peer, &request.fields);
@@ -60,6 +61,10 @@ impl ActiveConnection<'_> {
                 let since = connection.context.log_clock();
                 let now = connection.context.timers.clock.now();
                 let mut waiter = FlushAndWait { connection, writer, failed: None };
+                if let Some(tls) = waiter.connection.tls() {
+                    request.is_https = true;
+                    request.is_misdirected = tls.is_misdirected(request.authority());
+                }
                 let answer = context.site.answer(&request, *client, now, &mut waiter);
                 if let Some(reason) = waiter.failed {
                     return Next::Close(reason);
@@ -99,10 +104,13 @@ impl ActiveConnection<'_> {
         loop {
             match self.receive() {
                 Ok(Received::Bytes) => return Ok(()),
-                Ok(Received::EndOfStream) => return Err(CloseReason::PeerClosed.into()),
+                Ok(Received::EndOfStream) => {
+                    self.writer.finish(self.connection)?;
+                    return Err(CloseReason::PeerClosed.into());
+                }
                 Ok(Received::Nothing) if self.read_buffer.is_empty() => self.wait_idle()?,
                 Ok(Received::Nothing) => self.wait_for_head()?,
-                Err(_) => return Err(CloseReason::Broken.into()),
+                Err(error) => return Err(receive_failed(&error).into()),
             }
         }
     }
@@ -122,7 +130,7 @@ impl ActiveConnection<'_> {
     /// Waits for the first byte of a request. A socket that is in the scheduler's epoll already waits here
     /// for up to a second ([`IDLE_SET_AFTER`]). After that, and at once for any other socket, the connection
     /// goes to the idle set ([`Stop::Idle`]).
-    fn wait_idle(&mut self) -> Result<(), Stop> {
+    pub(super) fn wait_idle(&mut self) -> Result<(), Stop> {
         let (context, phase) = (self.connection.context, self.connection.idle_phase());
         let clock = &context.timers.clock;
         let deadline = self.connection.deadlines.fix(phase, || {
@@ -146,6 +154,15 @@ impl ActiveConnection<'_> {
             Err(WaitError::TimedOut) if clock.tick() < deadline => Err(Stop::Idle),
             Err(WaitError::TimedOut) => Err(CloseReason::TimedOut(phase).into()),
         }
+    }
+}
+
+/// Why a connection closes after a receive that failed.
+pub(super) fn receive_failed(error: &io::Error) -> CloseReason {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => CloseReason::Truncated,
+        ErrorKind::InvalidData => CloseReason::TlsFailed,
+        _ => CloseReason::Broken,
     }
 }
 

@@ -86,6 +86,11 @@ impl Socket {
         Socket { registration, timers, leadership, deadline: 0, spent: 0, readable: true, ending: false }
     }
 
+    /// The lead among the worker's coroutines.
+    pub fn leadership(&self) -> &'static dyn Leadership {
+        self.leadership
+    }
+
     /// Whether the scheduler watches it.
     pub fn is_registered(&self) -> bool {
         matches!(self.registration, Registration::Watched(_))
@@ -173,6 +178,11 @@ impl Socket {
         self.spent = self.spent.saturating_add(u32::try_from(cost).unwrap_or(u32::MAX));
     }
 
+    /// True if the [`YIELD_BUDGET`] is spent.
+    pub fn has_spent_budget(&self) -> bool {
+        self.spent as usize >= YIELD_BUDGET
+    }
+
     /// Returns what was spent since the last wait or yield, and sets it to 0.
     pub fn take_spent(&mut self) -> usize {
         std::mem::take(&mut self.spent) as usize
@@ -180,7 +190,7 @@ impl Socket {
 
     /// Lets the other coroutines run first, if the [`YIELD_BUDGET`] is spent.
     pub fn give_way_if_due(&mut self) {
-        if self.spent as usize >= YIELD_BUDGET {
+        if self.has_spent_budget() {
             self.spent = 0;
             self.leadership.give_way();
         }

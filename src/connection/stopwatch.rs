@@ -21,6 +21,16 @@ impl Stopwatch {
         self.requests += 1;
     }
 
+    /// The time of the monotonic clock in nanoseconds when the first head was complete.
+    pub fn since(&self) -> u64 {
+        self.since
+    }
+
+    /// Does not count the last request after all: its response takes longer than the others.
+    pub fn leave(&mut self) {
+        self.requests = self.requests.saturating_sub(1);
+    }
+
     /// Counts the requests since the last call, once the socket has all their responses. Returns the time of
     /// the monotonic clock in nanoseconds, or `None` if there was no request.
     pub fn stop(&mut self, row: Row) -> Option<u64> {

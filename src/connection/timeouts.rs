@@ -42,7 +42,7 @@ impl Timeouts {
     pub fn of(&self, phase: Phase) -> u32 {
         match phase {
             Phase::Idle => self.idle,
-            Phase::Handshake | Phase::Head | Phase::Body => self.head,
+            Phase::Handshake | Phase::Tls | Phase::Head | Phase::Body => self.head,
             Phase::Send => self.send,
             Phase::Linger => ticks(LINGER),
         }
@@ -53,7 +53,7 @@ impl Timeouts {
 /// cleared when a head is complete. The clock begins at tick 1, so 0 is free for `None`.
 #[derive(Debug, Default)]
 pub struct Deadlines {
-    /// Shared by the phases `Handshake` and `Head`.
+    /// Shared by the phases `Handshake`, `Tls` and `Head`.
     head: Option<NonZeroU32>,
     idle: Option<NonZeroU32>,
 }

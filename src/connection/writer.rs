@@ -73,12 +73,13 @@ impl Writer {
         self.check_due = true;
     }
 
-    /// Sends what has gathered.
+    /// Sends what has gathered, and what is encrypted and not sent yet.
     ///
     /// # Errors
     /// Why the connection closes: it can't be sent to.
     pub fn flush(&mut self, connection: &mut Connection) -> Result<(), CloseReason> {
-        if self.out.is_empty() { Ok(()) } else { self.send(connection, &[], false) }
+        let is_done = self.out.is_empty() && connection.unsent() == 0;
+        if is_done { Ok(()) } else { self.send(connection, &[], false) }
     }
 
     /// Sends what has gathered, if it is much.
@@ -89,13 +90,17 @@ impl Writer {
         if self.out.len() > GATHERED { self.flush(connection) } else { Ok(()) }
     }
 
-    /// Sends what has gathered before a close. The kernel is told that more follows (`more` of
-    /// [`Socket::send`](super::socket::Socket::send)), so the last bytes and the FIN share a segment.
+    /// Sends what has gathered before a close, and says by TLS that it is the end. The kernel is told that
+    /// more follows (`more` of [`Socket::send`](super::socket::Socket::send)), so the last bytes and the FIN
+    /// share a segment.
     ///
     /// # Errors
     /// Why the connection closes: it can't be sent to.
     pub fn finish(&mut self, connection: &mut Connection) -> Result<(), CloseReason> {
-        if self.out.is_empty() { Ok(()) } else { self.send(connection, &[], true) }
+        self.send(connection, &[], true)?;
+        connection.close_tls();
+        // What the socket has not taken of that: without it the client would take the response for cut off.
+        self.send(connection, &[], true)
     }
 
     /// Sends all that has gathered, then all of `body`, and waits where the socket is full.
@@ -107,7 +112,8 @@ impl Writer {
     ) -> Result<(), CloseReason> {
         let (mut body, mut sent) = (body, 0);
         let mut timeout = None;
-        while sent < self.out.len() + body.len() {
+        while sent < self.out.len() + body.len() || connection.unsent() > 0 {
+            let unsent = connection.unsent();
             let first = self.out.get(sent..).unwrap_or(&[]);
             let second = &body[sent.saturating_sub(self.out.len())..];
             let result = if first.is_empty() {
@@ -125,6 +131,9 @@ impl Writer {
                     self.out.drain(..sent.min(self.out.len()));
                     self.out.shrink_to(self.out.len());
                     sent = 0;
+                    if connection.unsent() < unsent {
+                        timeout = None;
+                    }
                     self.wait(connection, &mut timeout)?;
                 }
                 Err(_) => return Err(CloseReason::Broken),
