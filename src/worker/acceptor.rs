@@ -37,6 +37,8 @@ pub struct Acceptor {
     listener: CoIo<OwnedFd>,
     /// Whether each connection must begin with a PROXY header.
     proxy_header: bool,
+    /// Whether each connection begins with TLS.
+    tls: bool,
     /// Whether other workers accept from the same queue.
     shares_queue: bool,
     /// Connections accepted so far, modulo 2³².
@@ -53,7 +55,7 @@ impl Acceptor {
     /// # Errors
     /// What epoll_ctl(2) says.
     pub fn new(acceptors: &'static Acceptors, listener: Listener) -> io::Result<Acceptor> {
-        let Listener { socket, proxy_header } = listener;
+        let Listener { socket, proxy_header, tls } = listener;
         let listener = CoIo::new(socket)?;
         Ok(Acceptor {
             acceptors,
@@ -61,6 +63,7 @@ impl Acceptor {
             shares_queue: socket::is_shared(listener.inner().as_fd()),
             listener,
             proxy_header,
+            tls,
             accepted: 0,
             quiet_since: None,
             held_off: false,
@@ -127,8 +130,8 @@ impl Acceptor {
         if self.held_off {
             socket::let_in(socket.as_fd());
         }
-        let (proxy_header, permit) = (self.proxy_header, acceptors.permits.take());
-        let accepted = Accepted { socket, peer, proxy_header, permit };
+        let (proxy_header, tls, permit) = (self.proxy_header, self.tls, acceptors.permits.take());
+        let accepted = Accepted { socket, peer, proxy_header, tls, permit };
         let connection = Connection::accept(acceptors.context, acceptors.coroutines, accepted);
         if !acceptors.coroutines.dispatch(connection) {
             acceptors.wait_for_permit();

@@ -97,6 +97,7 @@ impl Acceptors {
         *lock(&self.drains) = listeners;
         self.drain_start.store(self.context.timers.clock.tick(), Relaxed);
         self.context.draining.store(true, Relaxed);
+        self.coroutines.announce_drain();
         self.wake_listeners();
     }
 

@@ -22,8 +22,9 @@ use super::idle_set::{IdleSet, NotIdle};
 use super::yield_queue::YieldQueue;
 use crate::connection::Connection;
 use crate::connection::context::Context;
-use crate::connection::http1::{self, Served};
-use crate::connection::leadership::Leadership;
+use crate::connection::leadership::{Leadership, Task};
+use crate::connection::multiplexed::Served;
+use crate::connection::service;
 use crate::connection::socket::YIELD_BUDGET;
 use crate::metrics::close_reason::CloseReason;
 use crate::time::TICK_MS;
@@ -63,11 +64,18 @@ pub struct Coroutines {
 #[derive(Default)]
 struct PoolState {
     waiting: Vec<Coroutine>,
-    /// Connections that no coroutine has taken yet. A coroutine is on its way to each of them, unless none
-    /// can be made.
-    queue: VecDeque<Box<Connection>>,
+    /// What no coroutine has taken yet. A coroutine is on its way to each, unless none can be made.
+    queue: VecDeque<CoroutineWork>,
     /// True when the lead is free, for the next coroutine that has nothing to do.
     leaderless: bool,
+}
+
+/// What a coroutine is for.
+pub(super) enum CoroutineWork {
+    /// A connection is to be served.
+    Serve(Box<Connection>),
+    /// A task is to be run.
+    Run(Task),
 }
 
 impl Coroutines {
@@ -109,7 +117,11 @@ impl Coroutines {
     /// Hands a connection to a coroutine: a waiting one, or a new one. False when memory maps have run out;
     /// the connection then waits until a coroutine is done with another, or one can be made.
     pub fn dispatch(&'static self, connection: Box<Connection>) -> bool {
-        self.lock().queue.push_back(connection);
+        self.enqueue(CoroutineWork::Serve(connection))
+    }
+
+    fn enqueue(&'static self, work: CoroutineWork) -> bool {
+        self.lock().queue.push_back(work);
         let called = self.wake_or_make_one();
         if !called && let Some(idle_events) = self.idle_events.get() {
             // The leader, if it waits, has nothing else to do.
@@ -178,9 +190,9 @@ impl Coroutines {
                 self.lead();
                 continue;
             }
-            if let Some(connection) = state.queue.pop_front() {
+            if let Some(work) = state.queue.pop_front() {
                 drop(state);
-                self.serve(connection);
+                self.run_work(work);
                 continue;
             }
             if state.waiting.len() >= KEPT {
@@ -192,8 +204,20 @@ impl Coroutines {
         }
     }
 
-    /// A connection from the queue, if no coroutine can be made for it.
-    pub(super) fn take_queued(&self) -> Option<Box<Connection>> {
+    /// Does what a coroutine is for.
+    pub(super) fn run_work(&'static self, work: CoroutineWork) {
+        match work {
+            CoroutineWork::Serve(connection) => self.serve(connection),
+            CoroutineWork::Run(task) => {
+                // A panic is logged, and ends what the task was for.
+                let _ = catch_unwind(AssertUnwindSafe(task));
+                self.spend(SERVICE_COST);
+            }
+        }
+    }
+
+    /// What is left in the queue, if no coroutine can be made for it.
+    pub(super) fn take_queued(&self) -> Option<CoroutineWork> {
         if self.out_of_maps.load(Relaxed) { self.lock().queue.pop_front() } else { None }
     }
 
@@ -208,7 +232,7 @@ impl Coroutines {
 
     /// Serves a connection until it is idle; false when it is closed.
     fn serve_once(&self, connection: &mut Connection) -> bool {
-        let served = catch_unwind(AssertUnwindSafe(|| http1::serve(connection)));
+        let served = catch_unwind(AssertUnwindSafe(|| service::serve(connection)));
         self.spend(connection.take_spent().max(SERVICE_COST));
         matches!(served, Ok(Served::Idle))
     }
@@ -217,7 +241,12 @@ impl Coroutines {
     #[inline(never)]
     fn make_idle(&'static self, connection: Box<Connection>) -> Option<Box<Connection>> {
         match self.idle_set.insert(connection) {
-            Ok(()) => None,
+            Ok(is_woken) => {
+                if is_woken {
+                    self.wake_leader();
+                }
+                None
+            }
             Err(NotIdle::ReadyAgain(connection)) => {
                 // Events come without end when a client sends without end.
                 self.give_way_if_due();
@@ -262,6 +291,21 @@ impl Coroutines {
     }
 }
 
+impl Coroutines {
+    /// Has the clients told that the worker drains that can be told while they are idle: those of HTTP/2.
+    pub(super) fn announce_drain(&self) {
+        self.idle_set.wake_http2();
+        self.wake_leader();
+    }
+
+    /// Has the leader look at the idle set again, if it waits.
+    fn wake_leader(&self) {
+        if let Some(idle_events) = self.idle_events.get() {
+            idle_events.waker().wakeup();
+        }
+    }
+}
+
 impl Leadership for Coroutines {
     fn hand_over(&'static self) {
         if self.stop_leading() {
@@ -272,5 +316,14 @@ impl Leadership for Coroutines {
     fn give_way(&'static self) {
         self.hand_over();
         self.yield_queue.give_way();
+    }
+
+    fn wake(&'static self, key: usize) {
+        self.idle_set.wake(key);
+        self.wake_leader();
+    }
+
+    fn spawn(&'static self, task: Task) {
+        self.enqueue(CoroutineWork::Run(task));
     }
 }

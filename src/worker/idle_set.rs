@@ -9,6 +9,7 @@
 //! its entry, and the connection is served again instead of becoming idle. Connections that time out together
 //! are closed in batches, so that others get their turn in between.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,7 @@ use slab::Slab;
 use crate::connection::context::Context;
 use crate::connection::idle_handle::{IdleEntries, IdleHandle};
 use crate::connection::idle_order::IdleOrder;
-use crate::connection::{Arrival, Connection};
+use crate::connection::{Arrival, Connection, Overdue};
 use crate::metrics::close_reason::CloseReason;
 use crate::sys::epoll::{Epoll, Ready};
 use crate::time::timer_wheel::TimerWheel;
@@ -46,6 +47,10 @@ struct IdleState {
     order: IdleOrder,
     /// Events that epoll has reported and that are not taken yet.
     ready: Ready,
+    /// Entries that are to be served though their sockets say nothing.
+    woken: VecDeque<usize>,
+    /// True if the next event is one of `woken`: both take turns.
+    is_woken_next: bool,
 }
 
 struct IdleEntry {
@@ -55,6 +60,8 @@ struct IdleEntry {
     missed: Option<bool>,
     /// Its entry in the wheel.
     timer: u32,
+    /// True if epoll reports room to send as well.
+    watches_room: bool,
 }
 
 /// What the next event is about.
@@ -104,11 +111,11 @@ impl IdleSet {
         self.epoll.descriptor()
     }
 
-    /// Inserts an idle connection.
+    /// Inserts an idle connection. True if it has something to do already.
     ///
     /// # Errors
     /// The connection, and the reason why it can't wait here.
-    pub fn insert(&'static self, mut connection: Box<Connection>) -> Result<(), NotIdle> {
+    pub fn insert(&'static self, mut connection: Box<Connection>) -> Result<bool, NotIdle> {
         let mut state = self.lock();
         let IdleState { entries, wheel, order, .. } = &mut *state;
         let key = match connection.idle_key() {
@@ -119,28 +126,63 @@ impl IdleSet {
                 if connection.fd().and_then(|socket| self.epoll.add(socket, key as u64)).is_err() {
                     return Err(NotIdle::Unwatchable(connection));
                 }
-                entry.insert(IdleEntry { connection: None, missed: None, timer: wheel.enter(key).index() });
+                let timer = wheel.enter(key).index();
+                entry.insert(IdleEntry { connection: None, missed: None, timer, watches_room: false });
                 connection.set_idle_handle(IdleHandle::new(self, key));
                 key
             }
         };
         let entry = &mut entries[key];
+        if connection.is_http2() && !entry.watches_room {
+            entry.watches_room = true;
+            if connection.fd().and_then(|socket| self.epoll.watch_room(socket, key as u64)).is_err() {
+                return Err(NotIdle::Unwatchable(connection));
+            }
+        }
         if let Some(ending) = entry.missed.take() {
             connection.resume(ending);
             return Err(NotIdle::ReadyAgain(connection));
         }
         wheel.set(entry.timer, connection.idle_deadline());
-        connection.enter_idle_set();
-        order.push(number(key), connection.idle_since());
-        entry.connection = Some(connection);
-        Ok(())
+        if let Some(since) = connection.idle_since() {
+            order.push(number(key), since);
+        }
+        let is_woken = entry.connection.insert(connection).enter_idle_set();
+        if is_woken {
+            state.woken.push_back(key);
+        }
+        Ok(is_woken)
+    }
+
+    /// Has all connections served that speak HTTP/2, whose clients learn of a drain by that.
+    pub fn wake_http2(&self) {
+        let mut state = self.lock();
+        let IdleState { entries, woken, .. } = &mut *state;
+        let is_http2 =
+            |entry: &IdleEntry| entry.connection.as_ref().is_some_and(|connection| connection.is_http2());
+        woken.extend(entries.iter().filter(|(_, entry)| is_http2(entry)).map(|(key, _)| key));
+    }
+
+    /// Has the idle connection of an entry served. Nothing if it is served now, or closed.
+    pub fn wake(&self, key: usize) {
+        let mut state = self.lock();
+        if state.entries.get(key).is_some_and(|entry| entry.connection.is_some()) {
+            state.woken.push_back(key);
+        }
     }
 
     /// Takes the next event. If its connection is idle, takes that out as well.
     pub fn take(&self) -> ReadyEvent {
         let mut state = self.lock();
-        let IdleState { entries, order, ready, .. } = &mut *state;
-        let Some(event) = self.epoll.next(ready) else { return ReadyEvent::Nothing };
+        let IdleState { entries, order, ready, woken, is_woken_next, .. } = &mut *state;
+        *is_woken_next = !*is_woken_next;
+        let first_woken = if *is_woken_next { woken.pop_front() } else { None };
+        if let Some(key) = first_woken {
+            return take_woken(entries, order, key);
+        }
+        let Some(event) = self.epoll.next(ready) else {
+            return woken.pop_front().map_or(ReadyEvent::Nothing, |key| take_woken(entries, order, key));
+        };
         let key = usize::try_from(event.key).unwrap_or(usize::MAX);
         // The last event of a connection may be reported after its close.
         let Some(entry) = entries.get_mut(key) else { return ReadyEvent::Other };
@@ -208,10 +250,10 @@ impl IdleSet {
         drop(state);
         for mut connection in due {
             connection.leave_idle_set();
-            match connection.arrival() {
-                Arrival::Nothing => connection.time_out(),
-                Arrival::Close(reason) => connection.close(reason),
-                Arrival::Bytes => {
+            match (connection.arrival(), connection.overdue()) {
+                (Arrival::Close(reason), _) => connection.close(reason),
+                (_, Overdue::Uptake) | (Arrival::Nothing, Overdue::Request) => connection.time_out(),
+                (Arrival::Bytes, _) | (Arrival::Nothing, Overdue::Nothing) => {
                     connection.resume(false);
                     serve(connection);
                 }
@@ -232,6 +274,16 @@ impl IdleEntries for IdleSet {
             state.wheel.leave(entry.timer);
         }
     }
+}
+
+/// Takes the connection of an entry that was woken.
+fn take_woken(entries: &mut Slab<IdleEntry>, order: &mut IdleOrder, key: usize) -> ReadyEvent {
+    let Some(mut connection) = entries.get_mut(key).and_then(|entry| entry.connection.take()) else {
+        return ReadyEvent::Other;
+    };
+    order.remove(number(key));
+    connection.leave_idle_set();
+    ReadyEvent::Connection(connection)
 }
 
 /// An entry's number in the order. There are fewer entries than descriptors.

@@ -6,11 +6,21 @@
 
 use may::io::WaitIo;
 
-use super::coroutines::Coroutines;
+use super::coroutines::{CoroutineWork, Coroutines};
 use super::idle_set::ReadyEvent;
 
 /// The cost against the yield budget of an event that is about no idle connection, in bytes.
 const EVENT_COST: usize = 256;
+
+/// What the leader finds.
+enum Event {
+    /// Something to do.
+    Work(CoroutineWork),
+    /// Nothing that is about an idle connection.
+    Other,
+    /// Nothing.
+    Nothing,
+}
 
 impl Coroutines {
     /// Serves idle connections that become ready, until the lead is handed over. In a function of its own, so
@@ -20,15 +30,15 @@ impl Coroutines {
         let Some(idle_events) = self.idle_events.get() else { return };
         loop {
             match self.next_event() {
-                ReadyEvent::Connection(connection) => {
+                Event::Work(work) => {
                     self.set_leading();
-                    self.serve(connection);
+                    self.run_work(work);
                     if !self.stop_leading() {
                         return;
                     }
                 }
-                ReadyEvent::Other => self.spend(EVENT_COST),
-                ReadyEvent::Nothing => {
+                Event::Other => self.spend(EVENT_COST),
+                Event::Nothing => {
                     idle_events.wait_io();
                 }
             }
@@ -36,9 +46,16 @@ impl Coroutines {
         }
     }
 
-    /// A connection that is left in the queue, or else what the idle set has.
+    /// What is left in the queue, or else what the idle set has.
     #[inline(never)]
-    fn next_event(&self) -> ReadyEvent {
-        self.take_queued().map_or_else(|| self.idle_set.take(), ReadyEvent::Connection)
+    fn next_event(&self) -> Event {
+        if let Some(work) = self.take_queued() {
+            return Event::Work(work);
+        }
+        match self.idle_set.take() {
+            ReadyEvent::Connection(connection) => Event::Work(CoroutineWork::Serve(connection)),
+            ReadyEvent::Other => Event::Other,
+            ReadyEvent::Nothing => Event::Nothing,
+        }
     }
 }

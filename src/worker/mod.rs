@@ -53,6 +53,9 @@ use ticker::Ticker;
 /// optimisation frames have room for every intermediate value, and are more than twice as large.
 const STACK_WORDS: usize = if cfg!(debug_assertions) { 4096 } else { 2048 };
 
+/// The same where connections may speak TLS or HTTP/2: 64 KiB. A handshake takes more than half of that.
+const LARGE_STACK_WORDS: usize = 4 * STACK_WORDS;
+
 /// Stacks that the scheduler makes ready at its start and keeps.
 const READY_STACKS: usize = 128;
 
@@ -115,7 +118,10 @@ fn serve(mut start: WorkerStart) -> Result<(), StepError> {
     let acceptors = Acceptors::new(context, coroutines, start.max_connections, start.waits);
     let acceptors: &'static Acceptors = Box::leak(Box::new(acceptors));
     let (link, listeners, sandbox) = (start.link, start.listeners, start.sandbox);
-    let parts = Parts { acceptors, signals, link, listeners, sandbox, watches: start.watches - for_names };
+    let is_large = context.tls.is_some() || context.http2_plain;
+    let stack_words = if is_large { LARGE_STACK_WORDS } else { STACK_WORDS };
+    let watches = start.watches - for_names;
+    let parts = Parts { acceptors, signals, link, listeners, sandbox, watches, stack_words };
     start_scheduler(parts).map_err(|e| ("start the scheduler", e))
 }
 
@@ -147,13 +153,14 @@ struct Parts {
     listeners: Vec<Listener>,
     sandbox: Sandbox,
     watches: usize,
+    stack_words: usize,
 }
 
 /// Starts the scheduler and its first coroutine; returns only with an error.
 fn start_scheduler(parts: Parts) -> io::Result<()> {
     std::panic::set_hook(Box::new(|panic| ::log::error!("{panic}")));
     let config = may::config();
-    config.set_workers(1).set_stack_size(STACK_WORDS).set_pool_capacity(READY_STACKS);
+    config.set_workers(1).set_stack_size(parts.stack_words).set_pool_capacity(READY_STACKS);
     // Pinning would put every worker process on the same CPU.
     config.set_worker_pin(false);
     let main = go!(move || start_coroutines(parts));
@@ -167,7 +174,7 @@ fn start_scheduler(parts: Parts) -> io::Result<()> {
 }
 
 fn start_coroutines(parts: Parts) -> io::Result<()> {
-    let Parts { acceptors, signals, link, listeners, sandbox, watches } = parts;
+    let Parts { acceptors, signals, link, listeners, sandbox, watches, .. } = parts;
     // The library installed handlers of its own when it started.
     signal::die_of_memory_faults()?;
     let Acceptors { context, coroutines, .. } = *acceptors;

@@ -12,6 +12,8 @@ use crate::sandbox::Sandbox;
 use crate::sys::file::Root;
 use crate::sys::process::Identity;
 use crate::sys::socket;
+use crate::tls::ServerConfig;
+use crate::tls::resolver::CertificateResolver;
 
 /// A listener, and how connections begin there.
 pub struct Listener {
@@ -19,6 +21,8 @@ pub struct Listener {
     pub socket: OwnedFd,
     /// Whether each connection must begin with a PROXY header.
     pub proxy_header: bool,
+    /// Whether each connection begins with TLS, after the PROXY header.
+    pub tls: bool,
 }
 
 /// All that a worker is given.
@@ -43,6 +47,10 @@ pub struct WorkerStart {
     pub access: Vec<access::AccessLogOutput>,
     /// The users files, as [`Settings::users_files`] has them.
     pub users: Vec<Arc<Users>>,
+    /// What all TLS connections share; `None` without a TLS listener.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// What chooses their certificates.
+    pub certificates: Option<Arc<CertificateResolver>>,
     /// The most connections at once.
     pub max_connections: usize,
     /// The most inotify watches at once.
