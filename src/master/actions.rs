@@ -28,6 +28,10 @@ impl Master {
                 let event = self.reopen_roots(number, workers);
                 self.caused_events.push(event);
             }
+            Action::RenewCertificates(number, workers) => {
+                let event = self.renew_certificates(number, workers);
+                self.caused_events.push(event);
+            }
             Action::Upgrade => self.upgrade(),
             Action::KeepListeners(number) => self.keep_listeners(number),
             Action::Start(id) => self.start_child(id),

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use super::generation::Generation;
+use super::listeners::is_inherited_tls;
 use super::state::Master;
 use crate::config::address::reachable;
 use crate::sys::{socket, stream};
@@ -33,11 +34,14 @@ impl Master {
         let plural = if workers == 1 { "" } else { "s" };
         let mut text = format!("mayhttpd serves {} with {workers} worker{plural}:\n", generation.what());
         for group in &generation.listeners.groups {
-            let _ = writeln!(text, "  http://{}/", reachable(group.bound));
+            let _ = writeln!(text, "  {}://{}/", scheme(group.tls), reachable(group.bound));
         }
-        for listener in &generation.listeners.inherited {
+        let mut inherited: Vec<_> = generation.listeners.inherited.iter().collect();
+        let is_tls = |listener: &OwnedFd| is_inherited_tls(&generation.settings, listener);
+        inherited.sort_by_key(|listener| is_tls(listener));
+        for listener in inherited {
             if let Ok(address) = socket::local_address(listener) {
-                let _ = writeln!(text, "  http://{}/", reachable(address));
+                let _ = writeln!(text, "  {}://{}/", scheme(is_tls(listener)), reachable(address));
             } else if let Some(path) = socket::local_path(listener) {
                 let _ = writeln!(text, "  unix:{path}");
             }
@@ -47,4 +51,8 @@ impl Master {
         }
         text
     }
+}
+
+fn scheme(tls: bool) -> &'static str {
+    if tls { "https" } else { "http" }
 }

@@ -1,4 +1,4 @@
-//! What the workers of one generation are started from: settings, roots, user, logs, listeners.
+//! What the workers of one generation are started from: settings, roots, certificates, user, logs, listeners.
 //!
 //! All of it is opened and checked before anything is forked. So a reload with bad settings leaves an error
 //! line in the log, and the earlier settings stay. The logs come last, since that creates their files. If the
@@ -6,7 +6,9 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
+use super::generation_tls::{GenerationTls, certificate_warnings, open_certificates};
 use super::listeners::Listeners;
 use super::open_root::{self, OpenRoot};
 use super::users_file::UsersFile;
@@ -15,10 +17,13 @@ use crate::config::{self, Settings};
 use crate::error::{StartupError, cause};
 use crate::log::ErrorLog;
 use crate::log::access::AccessLogOutput;
+use crate::metrics::certificates::CertificateSnapshot;
 use crate::metrics::{HostNumber, Row, Table};
 use crate::sandbox::Sandbox;
 use crate::sys::file::Root;
 use crate::sys::process::Identity;
+use crate::tls::certificate_pair::CertificatePair;
+use crate::tls::ticket_keys::TicketKeys;
 use crate::worker;
 
 /// What the workers of one generation are started from.
@@ -38,6 +43,8 @@ pub struct Generation {
     pub roots: Vec<OpenRoot>,
     /// The users files, as [`Settings::users_files`] has them.
     pub users: Vec<UsersFile>,
+    /// What it serves TLS with, if it has a TLS listener.
+    pub tls: Option<GenerationTls>,
     /// The numbers that its hosts are counted by, in the order of the settings, once they have any.
     host_numbers: Vec<HostNumber>,
     identity: Option<Identity>,
@@ -50,14 +57,22 @@ pub struct Generation {
 }
 
 impl Generation {
-    /// Opens and checks what the settings name. Shares the sockets that `others` have open already.
+    /// Opens and checks what the settings name. Shares the sockets that `others` have open already. `keys`
+    /// are for tickets, if there is a TLS listener.
     ///
     /// # Errors
     /// The first step that failed.
-    pub fn open(number: u32, settings: Settings, others: &[&Listeners]) -> Result<Generation, StartupError> {
+    pub fn open(
+        number: u32,
+        settings: Settings,
+        keys: Option<TicketKeys>,
+        others: &[&Listeners],
+    ) -> Result<Generation, StartupError> {
         let roots = open_root::open_roots(&settings)?;
         let users = open_users(&settings)?;
-        Generation::with_roots(number, settings, (roots, users), others)
+        let pairs = open_certificates(&settings)?;
+        let tls = keys.map(|keys| GenerationTls::new(&settings, pairs, keys)).transpose()?;
+        Generation::with_files(number, settings, (roots, users, tls), others)
     }
 
     /// The next generation after the path of a root has moved: with this number of workers and otherwise the
@@ -80,8 +95,25 @@ impl Generation {
         });
         let settings = Settings { workers, ..self.settings.clone() };
         // A version with a fault, which counts for nothing, must not keep the roots where they are.
-        let opened = (roots.collect::<Result<_, _>>()?, self.users.clone());
-        Generation::with_roots(number, settings, opened, others)
+        let opened = (roots.collect::<Result<_, _>>()?, self.users.clone(), self.tls.clone());
+        Generation::with_files(number, settings, opened, others)
+    }
+
+    /// The next generation with these certificates: with this number of workers and otherwise the same
+    /// settings.
+    ///
+    /// # Errors
+    /// As [`Generation::open`].
+    pub fn with_certificates(
+        &self,
+        next: (u32, usize),
+        pairs: Vec<CertificatePair>,
+        others: &[&Listeners],
+    ) -> Result<Generation, StartupError> {
+        let tls = self.tls.as_ref().map(|tls| GenerationTls::new(&self.settings, pairs, tls.keys));
+        let tls = tls.transpose()?;
+        let unmoved = self.roots.iter().map(|_| None).collect();
+        Ok(Generation { tls, ..self.with_moved_roots(next, unmoved, others)? })
     }
 
     /// Replaces the roots by the directories that were found, since the workers have replaced theirs already.
@@ -98,18 +130,18 @@ impl Generation {
         self.sandbox.landlock.is_none() && self.identity.is_none()
     }
 
-    fn with_roots(
+    fn with_files(
         number: u32,
         mut settings: Settings,
-        (roots, users): (Vec<OpenRoot>, Vec<UsersFile>),
+        (roots, users, tls): (Vec<OpenRoot>, Vec<UsersFile>, Option<GenerationTls>),
         others: &[&Listeners],
     ) -> Result<Generation, StartupError> {
         let sandbox = sandbox(&settings)?;
         let identity = identity::look_up(&settings)?;
         let connections = worker_limits::resolve(&mut settings);
         let watches = worker_limits::watches(&settings);
-        let listeners = Listeners::open(&settings.listen, settings.workers, settings.backlog, others)?;
-        listeners.check_names(&settings.proxy_protocol)?;
+        let listeners = Listeners::open(&settings, others)?;
+        listeners.check_names(&settings)?;
         // The owner of an inherited socket sets the length of its queue.
         if listeners.inherited.is_empty() {
             worker_limits::warn_of_short_backlog(&settings);
@@ -122,6 +154,7 @@ impl Generation {
             access: Vec::new(),
             roots,
             users,
+            tls,
             host_numbers: Vec::new(),
             identity,
             connections,
@@ -143,6 +176,16 @@ impl Generation {
                  those of earlier settings included"
             );
         }
+    }
+
+    /// The certificates, for the metrics.
+    pub fn certificates(&self) -> Vec<CertificateSnapshot> {
+        self.tls.as_ref().map(GenerationTls::snapshots).unwrap_or_default()
+    }
+
+    /// Logs what an operator should know of the certificates.
+    pub fn log_certificate_warnings(&self) {
+        self.tls.iter().for_each(GenerationTls::log_warnings);
     }
 
     /// Opens the logs. This comes last, since it creates the files.
@@ -184,8 +227,7 @@ impl Generation {
         if let Some(Err(error)) = self.log.take().map(|log| log.adopt()) {
             worker::fail(&link, &format!("cannot log to its error log: {}", cause(&error)));
         }
-        let listeners =
-            std::mem::take(&mut self.listeners).into_listeners(slot, &self.settings.proxy_protocol);
+        let listeners = std::mem::take(&mut self.listeners).into_listeners(slot, &self.settings);
         let listeners = listeners.unwrap_or_else(|why| worker::fail(&link, &why));
         // The roots are opened again, since a path may lead elsewhere by now. This is done with the master's
         // rights, since the workers' user may lack permission for a directory on the way. If it fails, the
@@ -207,6 +249,8 @@ impl Generation {
             identity: self.identity.take(),
             access: std::mem::take(&mut self.access),
             users: self.users.iter().map(UsersFile::users).collect(),
+            tls: self.tls.as_ref().map(|tls| Arc::clone(&tls.config)),
+            certificates: self.tls.as_ref().map(|tls| Arc::clone(&tls.resolver)),
             max_connections: self.connections,
             watches: self.watches,
             sandbox: self.sandbox,
@@ -259,16 +303,17 @@ fn access_failed(setting: &config::AccessLogTarget, source: io::Error) -> Startu
     StartupError::Log { path, source }
 }
 
-/// Checks what the settings name, as far as possible while a server runs with the same addresses.
+/// Checks what the settings name, as far as possible while a server runs with the same addresses. Returns
+/// what a start would warn of.
 ///
 /// # Errors
 /// The first check that failed.
-pub fn check(settings: &Settings) -> Result<(), StartupError> {
+pub fn check(settings: &Settings) -> Result<Vec<String>, StartupError> {
     sandbox(settings)?;
     open_root::open_roots(settings)?;
     open_users(settings)?;
     identity::look_up(settings)?;
-    Ok(())
+    Ok(certificate_warnings(&open_certificates(settings)?))
 }
 
 /// Reads the users files.

@@ -1,5 +1,5 @@
-//! Hands the listening sockets over to a new program. The new program inherits the descriptors; an
-//! environment variable gives their numbers.
+//! Hands the listening sockets over to a new program, and the keys of TLS tickets. The new program inherits
+//! the descriptors; an environment variable gives their numbers.
 //!
 //! Both masters serve from the same sockets until one of them ends.
 //!
@@ -7,11 +7,11 @@
 //! of that process inherit the variable as well.
 //!
 //! ```text
-//! _MAYHTTPD_LISTENERS=PARENT;ASKED=FD,FD,…;ASKED=FD,FD,…;admin@ASKED=FD
+//! _MAYHTTPD_LISTENERS=PARENT;ASKED=FD,FD,…;ASKED=FD,FD,…;admin@ASKED=FD;ticket-keys@=FD
 //! ```
 //!
 //! Listeners of socket activation stand under the word `INHERITED` in place of an address. The socket
-//! behind `admin@` holds the address of the admin listener.
+//! behind `admin@` holds the address of the admin listener. `ticket-keys@` is there if TLS is served.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use crate::config::address::{self, ListenAddress};
 use crate::master::listeners::{ListenerGroup, Listeners};
+use crate::sys::secret_page::SecretPage;
 use crate::sys::{process, socket};
 
 /// The variable's name. Its prefix differs from that of settings, since it is not a setting.
@@ -34,6 +35,9 @@ const INHERITED: &str = "lent";
 /// The prefix of the address of the admin listener.
 const ADMIN: &str = "admin@";
 
+/// Stands for the page of the keys of TLS tickets.
+const TICKET_KEYS: &str = "ticket-keys@=";
+
 /// The address of the admin listener in the settings, and a socket that is bound to it.
 pub type HeldAddress<T> = (SocketAddr, T);
 
@@ -44,13 +48,19 @@ pub struct Handover {
     pub listeners: Listeners,
     /// The address of the admin listener.
     pub admin: Option<HeldAddress<OwnedFd>>,
+    /// The keys of TLS tickets.
+    pub ticket_page: Option<SecretPage>,
 }
 
-/// Starts the program again with this one's arguments and the sockets. Returns its process id.
+/// Starts the program again with this one's arguments, the sockets and the page. Returns its process id.
 ///
 /// # Errors
 /// What fork(2) and execve(2) say.
-pub fn start(sockets: &Listeners, admin: Option<HeldAddress<BorrowedFd<'_>>>) -> io::Result<i32> {
+pub fn start(
+    sockets: &Listeners,
+    admin: Option<HeldAddress<BorrowedFd<'_>>>,
+    ticket_page: Option<BorrowedFd<'_>>,
+) -> io::Result<i32> {
     let mut text = process::id().to_string();
     let mut fds: Vec<BorrowedFd<'_>> = Vec::new();
     let own = sockets.groups.iter().map(|group| (group.asked.to_string(), &group.listeners));
@@ -64,6 +74,10 @@ pub fn start(sockets: &Listeners, admin: Option<HeldAddress<BorrowedFd<'_>>>) ->
     if let Some((asked, held)) = admin {
         let _ = write!(text, ";{ADMIN}{asked}={}", held.as_raw_fd());
         fds.push(held);
+    }
+    if let Some(page) = ticket_page {
+        let _ = write!(text, ";{TICKET_KEYS}{}", page.as_raw_fd());
+        fds.push(page);
     }
     let arguments: Vec<OsString> = std::env::args_os().collect();
     process::spawn(&arguments, (VARIABLE, &text), &fds)
@@ -90,9 +104,12 @@ pub fn receive() -> Result<Option<Handover>, String> {
     }
     let mut handover = Handover::default();
     for text in groups.split(';').filter(|group| !group.is_empty()) {
-        match text.strip_prefix(ADMIN) {
-            Some(admin) => handover.admin = Some(take_admin(admin)?),
-            None => take_group(&mut handover.listeners, text)?,
+        if let Some(admin) = text.strip_prefix(ADMIN) {
+            handover.admin = Some(take_admin(admin)?);
+        } else if let Some(number) = text.strip_prefix(TICKET_KEYS) {
+            handover.ticket_page = Some(take_ticket_page(number)?);
+        } else {
+            take_group(&mut handover.listeners, text)?;
         }
     }
     Ok(Some(handover))
@@ -105,6 +122,11 @@ fn take_admin(text: &str) -> Result<HeldAddress<OwnedFd>, String> {
     let held = socket::adopt_held(number)
         .map_err(|error| format!("descriptor {number} is no held address of mine: {error}"))?;
     Ok((asked, held))
+}
+
+fn take_ticket_page(text: &str) -> Result<SecretPage, String> {
+    let number = text.parse().map_err(|_| format!("{VARIABLE} is damaged at '{TICKET_KEYS}{text}'"))?;
+    SecretPage::adopt(number).map_err(|error| format!("descriptor {number} is no page of mine: {error}"))
 }
 
 fn take_group(sockets: &mut Listeners, text: &str) -> Result<(), String> {
@@ -124,11 +146,12 @@ fn take_group(sockets: &mut Listeners, text: &str) -> Result<(), String> {
     let asked = address::listen(asked).map_err(|_| bad())?;
     let first = listeners.first().ok_or_else(bad)?;
     let bound = socket::local_address(first).map_err(|error| format!("{asked}: {error}"))?;
-    // Where there was no IPv6, every address is 0.0.0.0.
+    // Where there was no IPv6, every address is 0.0.0.0. Which listeners have TLS is said by the settings of
+    // this program.
     let bound = match asked {
         ListenAddress::Any(_) if bound.is_ipv6() => ListenAddress::Any(bound.port()),
         _ => bound.into(),
     };
-    sockets.groups.push(ListenerGroup { asked, bound, open: listeners.len(), listeners });
+    sockets.groups.push(ListenerGroup { asked, bound, tls: false, open: listeners.len(), listeners });
     Ok(())
 }

@@ -14,9 +14,12 @@ pub mod admin_listener;
 pub mod admin_process;
 pub mod announcement;
 pub mod background;
+pub mod certificate_watch;
+pub mod certificates;
 pub mod children;
 pub mod drain;
 pub mod generation;
+pub mod generation_tls;
 pub mod handover;
 pub mod identity;
 pub mod listeners;
@@ -33,6 +36,7 @@ pub mod state;
 pub mod steering;
 pub mod supervisor;
 pub mod systemd;
+pub mod ticket_page;
 pub mod upgrade;
 pub mod users;
 pub mod users_file;
@@ -117,7 +121,9 @@ impl Master {
         }
         let mut events = self.check_heartbeats();
         events.extend(self.check_roots());
+        events.extend(self.check_certificates());
         self.check_users();
+        self.rotate_ticket_keys();
         if !events.is_empty() {
             return events;
         }
@@ -132,7 +138,7 @@ impl Master {
     /// Waits until a signal has come, a child has sent a message or the next deadline has passed. Returns the
     /// children with a message; `None` if waiting failed.
     fn wait_readable(&self) -> Option<Vec<ChildId>> {
-        let of_files = [self.roots_due(), self.users_due()];
+        let of_files = [self.roots_due(), self.users_due(), self.certificates_due(), self.ticket_key_due()];
         let due = [self.supervisor.deadline(), self.watchdog.due(), self.systemd.due()];
         let deadline = due.into_iter().chain(of_files).flatten().min();
         let timeout = deadline.map(|at| at.saturating_sub(timer::monotonic()));

@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use super::admin_listener::AdminSettings;
 use super::admin_process::AdminProcess;
 use super::background::BackgroundStart;
+use super::certificate_watch::CertificateWatch;
 use super::children::Children;
 use super::generation::Generation;
 use super::listeners::Listeners;
@@ -23,6 +24,7 @@ use crate::ipc::FromChild;
 use crate::metrics::{MAX_WORKERS, Row};
 use crate::sys::link;
 use crate::sys::process::{self, Exit, Fork};
+use crate::sys::secret_page::SecretPage;
 use crate::sys::timer;
 use crate::{admin, worker};
 
@@ -57,6 +59,7 @@ impl Master {
             }
             Ok((Fork::Child, mine, link)) => {
                 drop(mine);
+                self.confine_ticket_page(&link, SecretPage::give_up);
                 drop(self.drop_inherited());
                 let (AdminSettings { identity, sandbox, hosts, .. }, metrics) = (settings, self.metrics);
                 admin::run(admin::AdminStart { master, link, address, hosts, identity, sandbox, metrics })
@@ -102,6 +105,7 @@ impl Master {
     /// In the child: becomes the worker of a slot.
     fn become_worker(&mut self, id: ChildId, master: i32, link: OwnedFd, metrics: Row) -> ! {
         let waits = self.supervisor.keeps_from_accepting(id.generation);
+        self.confine_ticket_page(&link, SecretPage::only_read);
         let mut generations = self.drop_inherited();
         let mine = generations.iter().position(|generation| generation.number == id.generation);
         let mine = mine.map(|index| generations.swap_remove(index));
@@ -109,6 +113,13 @@ impl Master {
         match mine {
             Some(generation) => generation.become_worker((id.slot, waits), master, link, metrics),
             None => worker::fail(&link, "its generation is gone"),
+        }
+    }
+
+    /// In a child: gives up the page with the keys of tickets, or the right to write there.
+    fn confine_ticket_page(&mut self, link: &OwnedFd, how: fn(SecretPage) -> io::Result<()>) {
+        if let Some(Err(error)) = self.ticket_page.take().map(how) {
+            worker::fail(link, &format!("cannot leave the keys of TLS tickets: {}", cause(&error)));
         }
     }
 
@@ -126,6 +137,9 @@ impl Master {
             root_watch,
             inputs: _,
             users_watch: _,
+            certificate_watch,
+            // Each kind of child confines it in its own way.
+            ticket_page: _,
             first_actions: _,
             caused_events: _,
             supervisor: _,
@@ -146,6 +160,8 @@ impl Master {
         *systemd = ServiceManager::default();
         // It may hold directories open.
         *root_watch = RootWatch::default();
+        // It may hold private keys.
+        *certificate_watch = CertificateWatch::default();
         pid_file.take().into_iter().for_each(PidFile::drop_inherited);
         std::mem::take(generations)
     }

@@ -11,6 +11,7 @@ use super::generation::Generation;
 use super::listeners::Listeners;
 use super::state::Master;
 use super::supervisor::event::{AdminChange, ChildId, Event};
+use super::ticket_page::ticket_keys;
 use crate::error::StartupError;
 use crate::metrics::State;
 use crate::sys::timer;
@@ -55,12 +56,14 @@ impl Master {
         let settings = self.inputs.load()?.settings;
         let mut others: Vec<&Listeners> = self.generations.iter().map(|g| &g.listeners).collect();
         others.push(&self.kept_listeners);
-        let mut generation = Generation::open(number, settings, &others)?;
+        let keys = ticket_keys(&mut self.ticket_page, &settings)?;
+        let mut generation = Generation::open(number, settings, keys, &others)?;
         let admin = self.admin.prepare(&generation)?;
         generation.open_logs().inspect_err(|_| self.admin.forget(number))?;
         for warning in &generation.settings.warnings {
             ::log::warn!("{warning}");
         }
+        generation.log_certificate_warnings();
         Ok((generation, admin))
     }
 
@@ -71,6 +74,8 @@ impl Master {
         self.metrics.set_slots(generation.settings.workers);
         self.metrics.set_generation(number);
         self.metrics.set_state(State::Serving);
+        self.metrics.set_certificates(&generation.certificates());
+        self.certificate_watch.warned(timer::monotonic());
         self.kept_listeners = Listeners::default();
         self.watchdog.set_limit(generation.settings.watchdog);
         self.announce(number);

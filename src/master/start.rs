@@ -1,12 +1,13 @@
 //! How the master starts: everything that can fail is opened and checked before the first fork.
 //!
-//! Steps: check the kernel; take the sockets that were inherited or handed over; open the first generation,
-//! the address of the admin process and the logs; map the counters; write the pid file; have the supervisor
-//! name the first actions.
+//! Steps: check the kernel; take the sockets and the page that were inherited or handed over; open the first
+//! generation, the address of the admin process and the logs; map the counters; write the pid file; have the
+//! supervisor name the first actions.
 
 use super::admin_listener::PreviousMaster;
 use super::admin_process::AdminProcess;
 use super::background::BackgroundStart;
+use super::certificate_watch::CertificateWatch;
 use super::children::Children;
 use super::generation::Generation;
 use super::handover::{self, Handover};
@@ -17,6 +18,7 @@ use super::state::Master;
 use super::steering::Steering;
 use super::supervisor::Supervisor;
 use super::systemd::ServiceManager;
+use super::ticket_page::ticket_keys;
 use super::users_watch::UsersWatch;
 use super::watchdog::Watchdog;
 use crate::config::load::Inputs;
@@ -40,15 +42,17 @@ impl Master {
             .map_err(|source| StartupError::System { step: "take up signals", source })?;
         let handover = handover::receive().map_err(|what| StartupError::Takeover { what })?;
         let previous_master = handover.is_some().then(process::parent);
-        let Handover { listeners, admin: held } = handover.unwrap_or_default();
+        let Handover { listeners, admin: held, mut ticket_page } = handover.unwrap_or_default();
         let mut steering = Steering::default();
         steering.inherit(&listeners.groups);
         let pid_file = settings.pid_file.clone();
-        let mut generation = Generation::open(1, settings, &[&listeners, &inherited])?;
+        let keys = ticket_keys(&mut ticket_page, &settings)?;
+        let mut generation = Generation::open(1, settings, keys, &[&listeners, &inherited])?;
         drop((listeners, inherited));
         let previous = previous_master.map(|pid| PreviousMaster { pid, held });
         let admin = AdminProcess::open(&generation, previous)?;
         generation.open_logs()?;
+        generation.log_certificate_warnings();
         let metrics = Table::new(generation.settings.workers)
             .map_err(|source| StartupError::System { step: "map the counters", source })?;
         generation.number_hosts(metrics);
@@ -69,6 +73,8 @@ impl Master {
             steering,
             root_watch: RootWatch::default(),
             users_watch: UsersWatch::default(),
+            certificate_watch: CertificateWatch::default(),
+            ticket_page,
             admin,
             metrics,
             pid_file,
@@ -93,7 +99,8 @@ fn check_kernel() -> Result<(), StartupError> {
 /// The listeners of socket activation, which replace those of the settings.
 fn inherited_listeners(settings: &Settings) -> Result<Listeners, StartupError> {
     let listeners = Listeners::inherited()?;
-    if !listeners.inherited.is_empty() && settings.listen != [config::address::DEFAULT] {
+    let is_given = !settings.listen.is_empty() && settings.listen != [config::address::DEFAULT];
+    if !listeners.inherited.is_empty() && is_given {
         ::log::info!("listening on inherited sockets; --listen, --host and --port are ignored");
     }
     Ok(listeners)

@@ -2,6 +2,7 @@
 
 use super::admin_process::AdminProcess;
 use super::background::BackgroundStart;
+use super::certificate_watch::CertificateWatch;
 use super::children::Children;
 use super::generation::Generation;
 use super::listeners::Listeners;
@@ -15,6 +16,7 @@ use super::users_watch::UsersWatch;
 use super::watchdog::Watchdog;
 use crate::config::load::Inputs;
 use crate::metrics::Table;
+use crate::sys::secret_page::SecretPage;
 use crate::sys::signal::Signals;
 
 /// The master. `Master::drop_inherited` (`process.rs`) names every field: what a child drops, and what not.
@@ -31,6 +33,9 @@ pub(super) struct Master {
     pub(super) steering: Steering,
     pub(super) root_watch: RootWatch,
     pub(super) users_watch: UsersWatch,
+    pub(super) certificate_watch: CertificateWatch,
+    /// The keys of TLS tickets, once TLS is served.
+    pub(super) ticket_page: Option<SecretPage>,
     pub(super) admin: AdminProcess,
     /// The counters, in memory that all processes share.
     pub(super) metrics: Table,

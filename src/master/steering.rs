@@ -194,6 +194,7 @@ mod tests {
         let mut group = ListenerGroup {
             asked: asked.into(),
             bound: bound.into(),
+            tls: false,
             listeners: vec![Arc::new(first)],
             open: 1,
         };

@@ -2,6 +2,8 @@
 //!
 //! [`super::handover`] owns how the sockets are handed over.
 
+use std::os::fd::AsFd;
+
 use super::handover;
 use super::pid_file::PidFile;
 use super::state::Master;
@@ -24,7 +26,8 @@ impl Master {
             ::log::error!("the upgrade failed: cannot put the pid file aside: {error}");
             return;
         }
-        match handover::start(&generation.listeners, self.admin.held()) {
+        let ticket_page = self.ticket_page.as_ref().map(AsFd::as_fd);
+        match handover::start(&generation.listeners, self.admin.held(), ticket_page) {
             Ok(pid) => {
                 ::log::info!(
                     "the new program starts beside this one, pid {pid}; QUIT to this one completes it"

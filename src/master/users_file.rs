@@ -5,15 +5,14 @@
 //!
 //! **Invariant:** a version with a fault changes nothing, and is reported once.
 
-use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{StartupError, cause};
 use crate::password::users::{MAX_FILE, Users};
-use crate::sys::file::{self, Kind, Stamp};
-use crate::sys::filesystem;
+use crate::sys::file::{self, Stamp, WholeFile};
+use crate::sys::filesystem::file_is_local;
 
 /// A users file.
 #[derive(Clone, Debug)]
@@ -44,7 +43,7 @@ impl UsersFile {
         let failed = |why| StartupError::UsersFile { path: path.to_owned(), why };
         let (stamp, bytes) = read(path).map_err(|error| failed(cause(&error)))?;
         let users = Users::parse(&bytes).map_err(|fault| failed(fault.to_string()))?;
-        let (local, users) = (is_local(path), Arc::new(users));
+        let (local, users) = (file_is_local(path), Arc::new(users));
         Ok(UsersFile { path: path.to_owned(), seen: Some(Ok(stamp)), local, users })
     }
 
@@ -98,27 +97,10 @@ impl UsersFile {
     }
 }
 
-/// True if to look at a path, and to read what it leads to, waits for no network.
-fn is_local(path: &Path) -> bool {
-    let is_beside = |path: &Path| path.parent().is_some_and(filesystem::path_is_local);
-    let written = std::path::absolute(path);
-    let real = std::fs::canonicalize(path);
-    // Also of the file itself, which may be mounted alone.
-    let is_own = std::fs::File::open(path).and_then(|file| filesystem::is_local(file.as_fd()));
-    is_own.unwrap_or(false) && [written, real].into_iter().all(|path| path.is_ok_and(|path| is_beside(&path)))
-}
-
 /// The bytes of a file, and its stamp after they were read.
 fn read(path: &Path) -> io::Result<(Stamp, Vec<u8>)> {
-    // A FIFO would keep the open waiting.
-    if file::stat_path(path)?.0 != Kind::Regular {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
-    }
-    let file = std::fs::File::open(path)?;
-    let mut bytes = Vec::new();
     // A byte more than there may be tells that the file is too long.
-    (&file).take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
-    let (_, stamp) = file::stat(file.as_fd())?;
+    let WholeFile { bytes, stamp, .. } = file::read_whole(path, MAX_FILE + 1)?;
     Ok((stamp, bytes))
 }
 

@@ -101,9 +101,12 @@ pub enum Event {
     RootMoveReported(ChildId),
     /// The master's own check found that the path of a root leads to another directory.
     RootMoved,
+    /// Files of certificates have changed, and were read.
+    CertificatesChanged,
     /// An operator asks for this.
     Asked(Operation),
-    /// [`Action::Prepare`] or [`Action::ReopenRoots`] succeeded: the generation can start.
+    /// [`Action::Prepare`], [`Action::ReopenRoots`] or [`Action::RenewCertificates`] succeeded: the
+    /// generation can start.
     Prepared {
         /// How many workers it starts with.
         workers: usize,
@@ -112,7 +115,7 @@ pub enum Event {
         /// What happens to the admin process once the generation serves.
         admin: AdminChange,
     },
-    /// [`Action::Prepare`] or [`Action::ReopenRoots`] failed; the error is in the log.
+    /// One of them failed; the error is in the log.
     NotPrepared,
     /// The new program's master waits for the address of the admin process.
     HandAdminOn,
@@ -134,6 +137,9 @@ pub enum Action {
     /// number, with this many workers and the settings in force. [`Event::Prepared`] or
     /// [`Event::NotPrepared`] follows.
     ReopenRoots(u32, usize),
+    /// Certificates have changed: prepare the generation of this number with them, with this many workers and
+    /// the settings in force. [`Event::Prepared`] or [`Event::NotPrepared`] follows.
+    RenewCertificates(u32, usize),
     /// Start the program again beside this one.
     Upgrade,
     /// Keep the listeners of this generation open while its workers drain and after.

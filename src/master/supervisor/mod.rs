@@ -6,8 +6,8 @@
 //! runs it when no generation starts.
 //!
 //! Workers come in generations. A reload starts one with the settings it reads. A root that has moved starts
-//! one with the same settings, where the workers can't follow it themselves. The admin process has a slot of
-//! its own. Both are supervised by the rules of `slot`.
+//! one with the same settings, where the workers can't follow it themselves, and so do new certificates. The
+//! admin process has a slot of its own. Both are supervised by the rules of `slot`.
 //!
 //! **Invariants:**
 //! - A generation becomes the serving one only when all its workers serve. If a worker of the first
@@ -126,6 +126,7 @@ impl Supervisor {
             Event::BadMessage(id, what) => return self.kill(id, Action::KillUntrusted(id, what), now),
             Event::RootMoveReported(id) => return self.root_move_reported(id, now),
             Event::RootMoved => return self.reopen_roots(),
+            Event::CertificatesChanged => return self.renew_certificates(),
             Event::Prepared { workers, drain_timeout, admin } => {
                 return self.prepared(workers, drain_timeout, admin, now);
             }
@@ -941,6 +942,17 @@ mod tests {
             assert_eq!(step(&mut s, Event::RootMoved, now), [], "it is on the way");
             step(&mut s, Event::NotPrepared, now);
         }
+    }
+
+    #[test]
+    fn new_certificates_start_a_generation_with_as_many_workers_as_there_are() {
+        let mut s = running(2);
+        step(&mut s, Event::Asked(Operation::AddWorker), ms(1000));
+        let expected = [Action::RenewCertificates(2, 3)];
+        assert_eq!(step(&mut s, Event::CertificatesChanged, ms(2000)), expected);
+        assert_eq!(step(&mut s, Event::CertificatesChanged, ms(2001)), [], "it is on the way");
+        let starts: Vec<Action> = (0..3).map(|slot| Action::Start(id(2, slot))).collect();
+        assert_eq!(step(&mut s, prepared(3, ms(7000), AdminChange::Keep), ms(2002)), starts);
     }
 
     #[test]

@@ -33,8 +33,18 @@ impl Supervisor {
     /// Has the master prepare a generation on the directories that the paths of the roots lead to now, with
     /// as many workers as the serving one.
     pub(super) fn reopen_roots(&mut self) -> Vec<Action> {
+        self.prepare_alike(Action::ReopenRoots)
+    }
+
+    /// Has the master prepare a generation with the certificates that were read, and as many workers as the
+    /// serving one.
+    pub(super) fn renew_certificates(&mut self) -> Vec<Action> {
+        self.prepare_alike(Action::RenewCertificates)
+    }
+
+    fn prepare_alike(&mut self, action: fn(u32, usize) -> Action) -> Vec<Action> {
         match self.wanted() {
-            Some(slots) if !self.is_busy() => vec![Action::ReopenRoots(self.begin_preparing(), slots)],
+            Some(slots) if !self.is_busy() => vec![action(self.begin_preparing(), slots)],
             _ => Vec::new(),
         }
     }
