@@ -1,5 +1,5 @@
-//! A static-file HTTP/1.1 server: preforked workers, and in each a stackful coroutine for every request under
-//! way.
+//! A static-file server for HTTP/1.1, HTTP/2 and TLS: preforked workers, and in each a stackful coroutine for
+//! every request under way.
 //!
 //! ```text
 //! master (one thread, never touches the scheduler)     signals, fork, supervision
@@ -38,6 +38,7 @@ pub mod capacity;
 pub mod ipc;
 pub mod sandbox;
 pub mod store;
+pub mod tls;
 
 pub mod background;
 
@@ -83,9 +84,7 @@ pub fn run() -> Result<u8, StartupError> {
             Outcome::Serve(settings, background) => master::run(*settings, inputs, background)?,
         },
         Invocation::Signal(request, file) => master::pid_file::signal(&file, request)?,
-        Invocation::Healthcheck { url, timeout, proxy_header } => {
-            healthcheck::run(&url, timeout, proxy_header)?
-        }
+        Invocation::Healthcheck(page, timeout) => healthcheck::run(&page, timeout)?,
         Invocation::Test(settings) => inspect::test(*settings)?,
         Invocation::Dump(loaded) => inspect::dump(*loaded)?,
         Invocation::Kernel(task, settings) => {
@@ -100,7 +99,7 @@ pub fn run() -> Result<u8, StartupError> {
             return Ok(code);
         }
         Invocation::Password(user, hash) => inspect::print(&password_command::run(&user, hash)?)?,
-        Invocation::Generate(product, out) => inspect::print(&generate::run(product, out.as_deref())?)?,
+        Invocation::Generate(product, out) => inspect::print(&generate::run(&product, out.as_deref())?)?,
         Invocation::Print(text) => inspect::print(&text)?,
     }
     Ok(0)

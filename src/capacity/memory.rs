@@ -37,6 +37,9 @@ const THREAD: u64 = 64 << 10;
 /// them.
 const CONNECTION: u64 = 32 << 10;
 
+/// The same where it may speak TLS or HTTP/2, which keeps some 30 KiB for itself: docs/design/http2.md.
+const TLS_CONNECTION: u64 = 96 << 10;
+
 /// Bytes of a file that is held open: the entry, and the inode, file and watches in the kernel.
 const OPEN_FILE: u64 = 4 << 10;
 
@@ -160,20 +163,26 @@ fn share(settings: &Settings, bytes: Option<u64>, limits: u32) -> WorkerShare {
     });
     // Half is for connections. Three quarters of the other half are for cached bytes, one quarter for open
     // files.
-    let reserved = (room / 2).max(u64::from(MINIMUM.connections) * CONNECTION);
+    let reserved = (room / 2).max(u64::from(MINIMUM.connections) * connection(settings));
     let caches = room.saturating_sub(reserved);
     let size = (caches / 4 * 3).clamp(MINIMUM.cache_size, CACHE_SIZE);
     let entries = (caches / 4 / OPEN_FILE).clamp(MINIMUM.cache_entries as u64, CACHE_ENTRIES as u64);
     let cache_size = settings.cache_size.unwrap_or(size);
     let cache_entries = settings.cache_entries.unwrap_or(usize::try_from(entries).unwrap_or(CACHE_ENTRIES));
     let rest = room.saturating_sub(cache_size).saturating_sub(cache_entries as u64 * OPEN_FILE);
-    let connections = (rest / CONNECTION).max(MINIMUM.connections.into());
+    let connections = (rest / connection(settings)).max(MINIMUM.connections.into());
     let connections = u32::try_from(connections).unwrap_or(u32::MAX).min(limits);
     WorkerShare {
         cache_size,
         cache_entries,
         connections: settings.max_connections.map_or(connections, |n| n.min(limits)),
     }
+}
+
+/// Bytes of a connection.
+fn connection(settings: &Settings) -> u64 {
+    let is_large = settings.http2_plain || !settings.tls_listen.is_empty();
+    if is_large { TLS_CONNECTION } else { CONNECTION }
 }
 
 /// Connections that a worker may hold by all limits except memory.
@@ -189,8 +198,9 @@ fn limits(settings: &Settings, proc: &Proc) -> u32 {
 pub fn need(settings: &Settings, share: WorkerShare) -> u64 {
     let WorkerShare { cache_size, cache_entries, connections } = share;
     let caches = cache_size.saturating_add(cache_entries as u64 * OPEN_FILE);
-    let worker =
-        caches.saturating_add(empty_worker(settings)).saturating_add(u64::from(connections) * CONNECTION);
+    let worker = caches
+        .saturating_add(empty_worker(settings))
+        .saturating_add(u64::from(connections) * connection(settings));
     worker.saturating_mul(GENERATIONS * settings.workers as u64).saturating_add(MASTER)
 }
 
@@ -250,6 +260,13 @@ mod tests {
                 assert!(share.cache_size <= CACHE_SIZE && share.cache_entries <= CACHE_ENTRIES);
             }
         }
+    }
+
+    #[test]
+    fn a_connection_that_may_speak_http2_takes_more() {
+        let settings = Settings { http2_plain: true, ..workers(1) };
+        let connections = |settings: &Settings| share(settings, Some(256 << 20), LIMITS).connections;
+        assert!((2..=4).contains(&(connections(&workers(1)) / connections(&settings))));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub fn test(mut settings: Settings) -> Result<(), StartupError> {
             "--proxy-protocol names {name}, which these settings don't open: it must be an inherited socket"
         ));
     }
-    generation::check(&settings)?;
+    generation::check(&settings)?.iter().for_each(|warning| print_line(warning));
     print_line("the settings are fine");
     Ok(())
 }

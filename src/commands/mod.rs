@@ -9,7 +9,9 @@ pub mod service;
 
 pub mod inspect;
 
+pub mod checked_page;
 pub mod healthcheck;
+mod tls_client;
 
 pub mod kernel;
 
@@ -23,11 +25,12 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::checked_page::CheckedPage;
 use self::parser::{Command, CommandLine, KernelTask, PrecompressTask, Product, command_names};
 use crate::config::load::{Inputs, Loaded};
 use crate::config::source::cli;
 use crate::config::source::given::SettingOrigin;
-use crate::config::{Settings, address, value};
+use crate::config::{Settings, value};
 use crate::error::StartupError;
 use crate::password::new_hash::NewHash;
 use crate::sys::signal::SignalRequest;
@@ -39,22 +42,15 @@ pub enum Invocation {
     Serve(Box<Settings>, Inputs),
     /// Start, stop or ask for a server in the background.
     Service(ServiceCommand, Box<Settings>, Inputs),
-    /// Check that a running server answers `url` within `timeout`.
-    Healthcheck {
-        /// As it was given, unread, or made from the settings.
-        url: String,
-        /// 100 ms to 24 h.
-        timeout: Duration,
-        /// True if connections begin with a PROXY header there.
-        proxy_header: bool,
-    },
+    /// Check that a running server answers for this page within a time of 100 ms to 24 h.
+    Healthcheck(CheckedPage, Duration),
     /// Compare the kernel with what these settings ask for, or set it.
     Kernel(KernelTask, Box<Settings>),
     /// Compress the files of a directory, with the media types of these settings.
     Precompress(PrecompressTask, Box<Settings>),
     /// Write a line of a users file for this user, with the hash of a password that is still to be read.
     Password(String, NewHash),
-    /// Write a file for a package: into this directory, or to standard output.
+    /// Write a file for a package, or a certificate: into this directory, or to standard output.
     Generate(Product, Option<PathBuf>),
     /// Send a signal to the running master of this pid file.
     Signal(SignalRequest, PathBuf),
@@ -205,23 +201,11 @@ fn healthcheck(
     timeout: Option<String>,
     settings: &Settings,
 ) -> Result<Invocation, StartupError> {
-    let (url, proxy_header) = url.map_or_else(|| page_to_check(settings), |url| (url, false));
+    let page = url.map_or_else(|| CheckedPage::of_server(settings), CheckedPage::at);
     let text = timeout.as_deref().unwrap_or("3s");
     let refused = |why| StartupError::Config { key: "--timeout".to_owned(), value: text.to_owned(), why };
     let timeout = value::timeout(text).map_err(refused)?;
-    Ok(Invocation::Healthcheck { url, timeout, proxy_header })
-}
-
-/// The page that tells whether a server with these settings is healthy: at its admin listener, which also
-/// knows of a drain and of silent workers, else at its first address. An admin listener at port 0 can't be
-/// found from outside. The second value is true if connections there begin with a PROXY header.
-fn page_to_check(settings: &Settings) -> (String, bool) {
-    if let Some(address) = settings.admin.filter(|address| address.port() != 0) {
-        return (format!("http://{}/healthz", address::reachable(address)), false);
-    }
-    let first = settings.listen[0];
-    let proxy_header = settings.proxy_protocol.iter().any(|name| name.matches(first));
-    (format!("http://{}/", address::reachable(first)), proxy_header)
+    Ok(Invocation::Healthcheck(page, timeout))
 }
 
 /// The parser's own words, without the prefix that [`report`](crate::report) replaces.
@@ -267,8 +251,10 @@ mod tests {
     #[test]
     fn a_healthcheck_asks_the_admin_or_else_the_first_address_unless_told_otherwise() {
         let check = |args: &[&str], variables: &[(&str, &str)]| match called(args, variables) {
-            Ok(Invocation::Healthcheck { url, timeout, proxy_header: false }) => format!("{url} {timeout:?}"),
-            Ok(Invocation::Healthcheck { url, proxy_header: true, .. }) => format!("{url} PROXY"),
+            Ok(Invocation::Healthcheck(CheckedPage { url, proxy_header: false, tls }, timeout)) => {
+                format!("{url} {timeout:?}{}", if tls { " TLS" } else { "" })
+            }
+            Ok(Invocation::Healthcheck(CheckedPage { url, .. }, _)) => format!("{url} PROXY"),
             other => format!("{other:?}"),
         };
         assert_eq!(check(&["healthcheck"], &[]), "http://127.0.0.1:8080/ 3s");
@@ -280,6 +266,9 @@ mod tests {
         assert_eq!(check(&["healthcheck"], &variables), "http://[::1]:9000/healthz 3s");
         assert_eq!(check(&["--admin", "off", "healthcheck"], &variables), "http://127.0.0.1:8080/ 3s");
         assert_eq!(check(&["--admin", "0", "healthcheck"], &[]), "http://127.0.0.1:8080/ 3s");
+        let tls = ["--tls-listen=443,444", "--tls-cert=c", "--tls-key=k", "healthcheck"];
+        assert_eq!(check(&tls, &[]), "https://127.0.0.1:443/ 3s TLS");
+        assert_eq!(check(&tls, &[("MAYHTTPD_PORT", "80")]), "http://127.0.0.1:80/ 3s");
         let marked = |name| ["--listen", "80,81", "--proxy-protocol", name, "healthcheck"];
         assert_eq!(check(&marked("all"), &[]), "http://127.0.0.1:80/ PROXY");
         assert_eq!(check(&marked("81,80"), &[]), "http://127.0.0.1:80/ PROXY");

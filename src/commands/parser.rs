@@ -73,12 +73,12 @@ pub enum Command {
         #[arg(long, conflicts_with = "argon2id")]
         sha512: bool,
     },
-    /// Write the manual page or shell completions, for packages
+    /// Write the manual page or shell completions, for packages, or a certificate to try TLS out
     Generate {
         /// What to write.
         #[command(subcommand)]
         product: Product,
-        /// A directory to write the file to, under its usual name [default: standard output]
+        /// A directory to write the files to, under their usual names [default: standard output]
         #[arg(long, value_name = "DIR", global = true)]
         out: Option<PathBuf>,
     },
@@ -109,7 +109,7 @@ pub struct PrecompressTask {
 }
 
 /// What `generate` writes.
-#[derive(Subcommand, Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Subcommand, Debug, Clone, PartialEq, Eq)]
 pub enum Product {
     /// The manual page, mayhttpd(8)
     Man,
@@ -117,6 +117,15 @@ pub enum Product {
     Completions {
         /// The shell
         shell: Shell,
+    },
+    /// NAME.pem and NAME.key: a self-signed certificate for a year, with its private key
+    Certificate {
+        /// Host names and IP addresses that it is for [default: localhost 127.0.0.1 ::1]
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Replace files that exist
+        #[arg(long)]
+        force: bool,
     },
 }
 

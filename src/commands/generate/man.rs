@@ -6,12 +6,12 @@
 
 use std::fmt::Write;
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 use clap_mangen::Man;
 
 use crate::commands::parser::parser;
 use crate::config::row::SettingRow;
-use crate::config::{host, location, scope, table};
+use crate::config::{certificate, host, location, scope, table};
 
 /// The date of the last change of the page.
 const DATE: &str = "2026-11-29";
@@ -62,6 +62,9 @@ fn settings_file() -> String {
     for (name, takes) in everywhere.filter(|(name, _)| !flags.iter().any(|flag| flag == name)) {
         paragraph(&mut text, name, takes);
     }
+    for key in certificate::KEYS {
+        paragraph(&mut text, &format!("[[certificate]] {}", key.name), key.takes);
+    }
     for key in host::keys::KEYS {
         paragraph(&mut text, &format!("[[host]] {}", key.name), key.takes);
     }
@@ -84,6 +87,7 @@ fn describe(text: &mut String, name: &str, command: &Command) {
     let positional = command.get_arguments().filter(|argument| argument.is_positional());
     let words = positional.map(|argument| match argument.is_required_set() {
         true => format!(" {}", value(argument)),
+        false if is_list(argument) => format!(" [{}...]", value(argument)),
         false => format!(" [{}]", value(argument)),
     });
     let line = words.fold(name.to_owned(), |line, word| line + &word);
@@ -101,6 +105,11 @@ fn describe(text: &mut String, name: &str, command: &Command) {
     for below in command.get_subcommands() {
         describe(text, &format!("{name} {}", below.get_name()), below);
     }
+}
+
+/// True if an argument takes any number of values.
+fn is_list(argument: &Arg) -> bool {
+    matches!(argument.get_action(), ArgAction::Append)
 }
 
 /// The value name of an argument; empty if it takes no value.

@@ -1,8 +1,9 @@
 //! What a package has beside the program: the manual page, and completions for shells. Both are made from the
-//! parser, so that no flag can be missing.
+//! parser, so that no flag can be missing. And certificates to try TLS out.
 //!
-//! It owns where they are written. What the parser does not know is in `man.roff`.
+//! It owns where pages and completions are written. What the parser does not know is in `man.roff`.
 
+pub mod certificate;
 pub mod man;
 
 use std::path::Path;
@@ -12,15 +13,19 @@ use clap_complete::Shell as Generator;
 use crate::commands::parser::{Product, Shell, parser};
 use crate::error::StartupError;
 
-/// Makes a product. Without a directory it is returned, for standard output; otherwise it is written to a
-/// file in the directory `out`, which is created if it does not exist.
+/// Makes a product. Without a directory it is returned, for standard output; otherwise it is written to files
+/// in the directory `out`, which is created if it does not exist.
 ///
 /// # Errors
-/// [`StartupError::Generated`] if a file can't be written.
-pub fn run(product: Product, out: Option<&Path>) -> Result<String, StartupError> {
+/// [`StartupError::Generated`] if a file can't be written, and those of [`certificate::run`].
+pub fn run(product: &Product, out: Option<&Path>) -> Result<String, StartupError> {
     let (name, text) = match product {
         Product::Man => ("mayhttpd.8", man::page()),
-        Product::Completions { shell } => (file_name(shell), completions(shell)),
+        Product::Completions { shell } => (file_name(*shell), completions(*shell)),
+        Product::Certificate { names, force } => {
+            let needed = || StartupError::Usage("a certificate needs --out DIR for its two files".to_owned());
+            return certificate::run(names, out.ok_or_else(needed)?, *force);
+        }
     };
     let Some(directory) = out else { return Ok(text) };
     let path = directory.join(name);
