@@ -10,12 +10,12 @@ use crate::source::{Module, SourceFile, imports};
 const LAYERS: &[(&str, &[&str])] = &[
     ("main", &[]),
     ("lib", &["commands", "master", "capacity", "config", "sys", "error"]),
-    ("commands", &["master", "capacity", "config", "compression", "http", "sys", "error", "password"]),
+    ("commands", &["master", "capacity", "tls", "config", "compression", "http", "sys", "error", "password"]),
     (
         "master",
         &[
-            "worker", "admin", "capacity", "sandbox", "ipc", "config", "log", "metrics", "password", "http",
-            "time", "sys", "error",
+            "worker", "admin", "tls", "capacity", "sandbox", "ipc", "config", "log", "metrics", "password",
+            "http", "time", "sys", "error",
         ],
     ),
     (
@@ -25,6 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "site",
             "store",
             "background",
+            "tls",
             "sandbox",
             "ipc",
             "config",
@@ -38,7 +39,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin", &["sandbox", "ipc", "config", "log", "metrics", "http", "time", "sys", "error"]),
-    ("connection", &["site", "store", "background", "config", "log", "metrics", "http", "time", "sys"]),
+    (
+        "connection",
+        &["site", "store", "background", "tls", "config", "log", "metrics", "http", "time", "sys"],
+    ),
     (
         "site",
         &[
@@ -56,6 +60,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("store", &["background", "config", "metrics", "compression", "routing", "http", "time", "sys"]),
     ("background", &["metrics", "time", "sys"]),
+    ("tls", &["config", "metrics", "http", "time", "sys", "error"]),
     ("capacity", &["config", "sys", "error"]),
     ("sandbox", &["config", "sys"]),
     ("ipc", &["sys"]),
@@ -73,7 +78,16 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// An outside crate and the places that may name it; a place is a beginning of a path below src.
 const CRATES: &[(&str, &[&str])] = &[
-    ("may", &["connection/socket.rs", "connection/socket_timers.rs", "worker/", "admin/"]),
+    (
+        "may",
+        &[
+            "connection/socket.rs",
+            "connection/socket_timers.rs",
+            "connection/job_wait.rs",
+            "worker/",
+            "admin/",
+        ],
+    ),
     ("may_minihttp", &["admin/"]),
     ("generator", &["worker/"]),
     ("httparse", &["http/request.rs"]),
@@ -112,6 +126,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ("argon2", &["password/"]),
     ("sha_crypt", &["password/"]),
     ("blake2", &["site/auth/"]),
+    ("rustls", &["tls/", "commands/tls_client.rs"]),
+    ("aws_lc_rs", &["tls/", "commands/tls_client.rs"]),
+    ("h2", &["connection/http2/"]),
+    ("http", &["connection/http2/"]),
+    ("bytes", &["connection/http2/"]),
+    ("tokio", &["connection/http2/pipe.rs"]),
+    ("x509_parser", &["tls/certificate.rs"]),
+    ("rcgen", &["commands/generate/certificate.rs"]),
 ];
 
 #[test]

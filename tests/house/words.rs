@@ -11,7 +11,6 @@ const RETIRED: &[&str] = &[
     "guest guests",
     "crew crews",
     "seat seats seated",
-    "ticket tickets",
     "lot lots",
     "baton batons",
     "turnstile turnstiles",
