@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::authority::Issued;
 use super::{DEADLINE, Tree, root};
 
 /// The addresses that the files have as examples.
@@ -65,6 +66,26 @@ impl Balancer {
         if site == "tls" {
             make_certificate(&directory.path().join("mayhttpd"));
         }
+        Self::run_nginx("include policy.conf; include site.conf;", sockets, directory)
+    }
+
+    /// nginx that serves the files of a directory itself, by HTTP/2 without TLS and by both versions with it.
+    #[track_caller]
+    pub fn files(root: &Path, certificate: &Issued) -> Self {
+        let sockets = vec![free_socket(), free_socket()];
+        let [plain, tls] = [&sockets[0], &sockets[1]].map(|socket| socket.local_addr().unwrap());
+        let (chain, key) = (certificate.chain.display(), certificate.key.display());
+        let root = root.display();
+        let text = format!(
+            "types {{ text/html html; text/plain txt; }}\n\
+             server {{ listen {plain} http2; listen {tls} ssl http2; root {root}; etag on;\n\
+             ssl_certificate {chain}; ssl_certificate_key {key}; ssl_protocols TLSv1.2 TLSv1.3; }}\n"
+        );
+        Self::run_nginx(&text, sockets, Tree::empty())
+    }
+
+    #[track_caller]
+    fn run_nginx(text: &str, sockets: Vec<TcpListener>, directory: Tree) -> Self {
         let place = directory.path().display();
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path {place}/{kind};\n"))
@@ -72,7 +93,7 @@ impl Balancer {
         let main = format!(
             "daemon off; pid {place}/nginx.pid; error_log {place}/errors; worker_processes 2;\n\
              events {{ worker_connections 1024; }}\n\
-             http {{ access_log off;\n{temporary} include policy.conf; include site.conf; }}\n"
+             http {{ access_log off;\n{temporary} {text} }}\n"
         );
         let main = directory.file("nginx.conf", main);
         // It takes sockets that it inherits for those of its configuration, as it does for its own upgrade.

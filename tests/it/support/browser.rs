@@ -18,6 +18,11 @@ pub struct Browser {
 impl Browser {
     /// None, where there is no browser on this machine.
     pub fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// With these flags besides, without their dashes.
+    pub fn start_with(more: &[&str]) -> Option<Self> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let installed = |program| {
             let run =
@@ -51,7 +56,8 @@ impl Browser {
             "disable-sync",
             "window-size=1200,900",
         ];
-        let flags = flags.map(|flag| format!("\"--{flag}\"")).join(",");
+        let flags =
+            flags.iter().chain(more).map(|flag| format!("\"--{flag}\"")).collect::<Vec<_>>().join(",");
         let profile = browser.profile.display().to_string();
         let answer = browser.command(
             "/session",

@@ -1,12 +1,13 @@
 //! A raw client: it sends the bytes it is told to, reads one answer at a time, and puts a deadline on
-//! every wait.
+//! every wait. Over TLS it is the same, made by `Tls::client`.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketType, sockopt};
 
+use super::transport::{End, Handshake, Transport, end_of};
 use super::tree::PAGE;
 use super::{DEADLINE, Response};
 
@@ -14,9 +15,10 @@ use super::{DEADLINE, Response};
 pub const ASK_PAGE: &[u8] = b"GET /page.html HTTP/1.1\r\nHost: test\r\n\r\n";
 
 pub struct Client {
-    stream: TcpStream,
+    transport: Transport,
     received: Vec<u8>,
     deadline: Duration,
+    end: Option<End>,
 }
 
 impl Client {
@@ -30,31 +32,55 @@ impl Client {
     /// connection is, or the window has already been promised.
     #[track_caller]
     pub fn with_small_window(address: SocketAddr) -> Self {
-        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let socket = rustix::net::socket(family, SocketType::STREAM, None).unwrap();
-        sockopt::set_socket_recv_buffer_size(&socket, 4096).unwrap();
-        rustix::net::connect(&socket, &address).unwrap();
-        Self::from(TcpStream::from(socket))
+        Self::from(stream_with_small_window(address))
     }
 
     /// A client that comes from this address.
     #[track_caller]
     pub fn from_address(source: IpAddr, address: SocketAddr) -> Self {
-        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let socket = rustix::net::socket(family, SocketType::STREAM, None).unwrap();
-        rustix::net::bind(&socket, &SocketAddr::new(source, 0)).unwrap();
-        rustix::net::connect(&socket, &address).unwrap();
-        Self::from(TcpStream::from(socket))
+        Self::from(stream_from(source, address))
     }
 
     /// Its own port.
     pub fn port(&self) -> u16 {
-        self.stream.local_addr().unwrap().port()
+        self.stream().local_addr().unwrap().port()
     }
 
-    /// The same connection for another thread, which may send while this one reads.
+    fn stream(&self) -> &TcpStream {
+        self.transport.stream()
+    }
+
+    /// What the handshake of TLS came to.
+    #[track_caller]
+    pub fn handshake(&self) -> Handshake {
+        self.transport.handshake()
+    }
+
+    /// How the server ended the connection, once it has.
+    pub fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// Says by close_notify that nothing more will be sent, and goes on listening.
+    pub fn send_close_notify(&mut self) {
+        self.transport.send_close_notify();
+    }
+
+    /// Goes over to new keys of TLS.
+    pub fn refresh_keys(&mut self) {
+        self.transport.refresh_keys();
+    }
+
+    /// Sends bytes past TLS.
+    pub fn send_raw(&mut self, bytes: &[u8]) {
+        let _ = self.transport.send_raw(bytes);
+    }
+
+    /// The same connection for another thread, which may send while this one reads; not over TLS.
+    #[track_caller]
     pub fn twin(&self) -> Self {
-        Self { stream: self.stream.try_clone().unwrap(), received: Vec::new(), deadline: self.deadline }
+        let transport = self.transport.twin();
+        Self { transport, received: Vec::new(), deadline: self.deadline, end: None }
     }
 
     /// Waits longer than usual, for answers that are due only after one of the server's timeouts.
@@ -66,40 +92,40 @@ impl Client {
     /// Sends all of it. False: the server had closed before, which is no fault; what it answered is judged.
     #[track_caller]
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        match self.stream.write_all(bytes.as_ref()) {
+        match self.transport.send(bytes.as_ref()) {
             Ok(()) => true,
-            Err(error) if is_end(error.kind()) => false,
+            Err(error) if end_of(&error).is_some() => false,
             Err(error) => panic!("could not send: {error}"),
         }
     }
 
-    /// Sends what the server takes at once, up to all of it; how much that was.
+    /// Sends what the server takes at once, up to all of it; how much that was. Not over TLS.
     pub fn send_until_full(&mut self, bytes: &[u8], patience: Duration) -> usize {
-        self.stream.set_write_timeout(Some(patience)).unwrap();
+        self.stream().set_write_timeout(Some(patience)).unwrap();
         let mut sent = 0;
         while sent < bytes.len() {
-            match self.stream.write(&bytes[sent..]) {
+            match self.stream().write(&bytes[sent..]) {
                 Ok(count) => sent += count,
                 Err(_) => break,
             }
         }
-        self.stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        self.stream().set_write_timeout(Some(DEADLINE)).unwrap();
         sent
     }
 
     /// The urgent byte of a TCP segment.
     pub fn send_urgent(&mut self, byte: u8) {
-        rustix::net::send(&self.stream, &[byte], rustix::net::SendFlags::OOB).unwrap();
+        rustix::net::send(self.stream(), &[byte], rustix::net::SendFlags::OOB).unwrap();
     }
 
     /// Says that nothing more will be sent, and goes on listening.
     pub fn half_close(&self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.stream().shutdown(Shutdown::Write);
     }
 
     /// Leaves with a reset instead of an orderly end.
     pub fn reset(self) {
-        sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
+        sockopt::set_socket_linger(self.stream(), Some(Duration::ZERO)).unwrap();
     }
 
     /// The next answer, to anything but HEAD.
@@ -202,6 +228,7 @@ impl Client {
             "unexpected bytes: {:?}",
             rest[..rest.len().min(200)].escape_ascii().to_string()
         );
+        assert_ne!(self.end, Some(End::Cut), "a FIN without close_notify");
     }
 
     /// Holds the server to what the answer said about the connection: closed, or ready for another request.
@@ -230,9 +257,9 @@ impl Client {
 
     /// Whether the server has closed, without waiting for it.
     pub fn is_closed(&mut self) -> bool {
-        self.stream.set_nonblocking(true).unwrap();
+        self.stream().set_nonblocking(true).unwrap();
         let mut byte = [0; 4096];
-        let closed = match self.stream.read(&mut byte) {
+        let closed = match self.transport.read(&mut byte) {
             Ok(0) => true,
             Ok(count) => {
                 self.received.extend_from_slice(&byte[..count]);
@@ -240,7 +267,7 @@ impl Client {
             }
             Err(error) => error.kind() != ErrorKind::WouldBlock,
         };
-        self.stream.set_nonblocking(false).unwrap();
+        self.stream().set_nonblocking(false).unwrap();
         closed
     }
 
@@ -258,16 +285,22 @@ impl Client {
         count > 0
     }
 
-    /// None: the stream was reset.
+    /// None: the stream was reset or, over TLS, cut.
     #[track_caller]
     fn receive(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        self.stream.set_read_timeout(Some(self.deadline)).unwrap();
+        self.stream().set_read_timeout(Some(self.deadline)).unwrap();
         let start = Instant::now();
         loop {
-            return match self.stream.read(buffer) {
-                Ok(count) => Some(count),
+            return match self.transport.read(buffer) {
+                Ok(count) => {
+                    self.end = self.end.or((count == 0).then_some(End::Orderly));
+                    Some(count)
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if is_end(error.kind()) => None,
+                Err(error) if end_of(&error).is_some() => {
+                    self.end = self.end.or(end_of(&error));
+                    None
+                }
                 Err(error) => {
                     let received = &self.received[..self.received.len().min(200)];
                     panic!(
@@ -283,12 +316,32 @@ impl Client {
 
 impl From<TcpStream> for Client {
     fn from(stream: TcpStream) -> Self {
-        stream.set_nodelay(true).unwrap();
-        stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        Self { stream, received: Vec::new(), deadline: DEADLINE }
+        Self::from(Transport::plain(stream))
     }
 }
 
-fn is_end(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted)
+impl From<Transport> for Client {
+    fn from(transport: Transport) -> Self {
+        Self { transport, received: Vec::new(), deadline: DEADLINE, end: None }
+    }
+}
+
+/// A stream of whose bytes the kernel takes very few that are not read.
+#[track_caller]
+pub fn stream_with_small_window(address: SocketAddr) -> TcpStream {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = rustix::net::socket(family, SocketType::STREAM, None).unwrap();
+    sockopt::set_socket_recv_buffer_size(&socket, 4096).unwrap();
+    rustix::net::connect(&socket, &address).unwrap();
+    TcpStream::from(socket)
+}
+
+/// A stream that comes from this address.
+#[track_caller]
+pub fn stream_from(source: IpAddr, address: SocketAddr) -> TcpStream {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = rustix::net::socket(family, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddr::new(source, 0)).unwrap();
+    rustix::net::connect(&socket, &address).unwrap();
+    TcpStream::from(socket)
 }

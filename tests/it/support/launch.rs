@@ -19,6 +19,7 @@ pub struct Launch {
     tree: Option<Arc<Tree>>,
     root: Option<PathBuf>,
     listen: Vec<String>,
+    tls_listen: Vec<String>,
     flags: Vec<OsString>,
     environment: Vec<(String, OsString)>,
     directory: PathBuf,
@@ -42,6 +43,7 @@ impl Launch {
             tree: None,
             root: None,
             listen: vec![LOCAL.into()],
+            tls_listen: Vec::new(),
             flags: vec!["--workers".into(), "1".into()],
             environment: Vec::new(),
             directory: "/".into(),
@@ -98,6 +100,12 @@ impl Launch {
         self
     }
 
+    /// With one TLS listener more, at 127.0.0.1 and a free port. Its certificate is a matter of the settings.
+    pub fn tls(mut self) -> Self {
+        self.tls_listen.push(LOCAL.into());
+        self
+    }
+
     pub fn environment(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.environment.push((name.to_owned(), value.into()));
         self
@@ -151,7 +159,9 @@ impl Launch {
     fn spawn(mut self, unread: bool) -> Server {
         let Some(image) = container::image() else {
             let child = self.command().spawn().unwrap();
-            return Server::attach(child, self.listen.len().max(1), self.tree, unread, None);
+            let plain = if self.tls_listen.is_empty() { self.listen.len().max(1) } else { self.listen.len() };
+            let listeners = plain + self.tls_listen.len();
+            return Server::attach(child, listeners, self.tree, unread, None);
         };
         let container = Container::new();
         let child = self.command_of(&image, &container).spawn().unwrap();
@@ -162,6 +172,7 @@ impl Launch {
     #[track_caller]
     fn command_of(&mut self, image: &OsString, container: &Container) -> Command {
         let listens = !self.listen.is_empty() && self.listen != [LOCAL];
+        let listens = listens || !self.tls_listen.is_empty();
         let placed = !self.wrapper.is_empty() || self.inherited.is_some() || self.directory != Path::new("/");
         assert!(!listens && !placed, "this start can't be had in a container");
         let mut words = container.command(image, self.root.as_deref(), &self.environment, &self.docker);
@@ -182,6 +193,9 @@ impl Launch {
         words.push(PROGRAM.into());
         for address in &self.listen {
             words.extend(["--listen".into(), address.into()]);
+        }
+        for address in &self.tls_listen {
+            words.extend(["--tls-listen".into(), address.into()]);
         }
         words.extend(self.flags.clone());
         if let Some(root) = &self.root {

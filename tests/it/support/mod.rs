@@ -2,8 +2,10 @@
 //! answers strictly, and facts about processes. Nothing here sleeps to be safe: it waits for a condition,
 //! with a deadline that only a broken server meets.
 
+pub mod authority;
 pub mod balancer;
 pub mod browser;
+pub mod certificate;
 pub mod cgroup;
 pub mod client;
 pub mod configured;
@@ -11,25 +13,35 @@ pub mod confined;
 pub mod container;
 pub mod contents;
 pub mod exposition;
+pub mod h2;
+pub mod h2_frames;
+pub mod h2_reactions;
+pub mod h2_state;
+pub mod hpack;
 pub mod json;
 pub mod launch;
 pub mod network;
 pub mod plain;
 pub mod proc;
 pub mod process;
+pub mod records;
 pub mod response;
 pub mod server;
 pub mod slow_disk;
 pub mod slow_files;
 pub mod table;
+pub mod tls;
+pub mod transport;
 pub mod tree;
 
 pub use client::Client;
 pub use contents::{Dice, pattern};
+pub use h2::H2;
 pub use launch::Launch;
 pub use response::Response;
 pub use server::Server;
 pub use table::every;
+pub use tls::Tls;
 pub use tree::Tree;
 
 use std::io::Write;

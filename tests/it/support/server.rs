@@ -18,7 +18,10 @@ use super::{Client, DEADLINE, Launch, Response, Tree};
 pub struct Server {
     child: Child,
     pub master: Process,
+    /// Where it listens, TLS listeners last.
     pub addresses: Vec<SocketAddr>,
+    /// Its TLS listeners, as far as `Launch::tls` gave it some.
+    pub tls_addresses: Vec<SocketAddr>,
     log: Arc<Mutex<String>>,
     output: Arc<Mutex<String>>,
     tree: Option<Arc<Tree>>,
@@ -58,8 +61,19 @@ impl Server {
         let leave = unread.then_some((listeners, closed));
         let lines = follow(child.stdout.take().unwrap(), Arc::clone(&output), leave);
         let master = Process::of(child.id()).unwrap();
-        let mut server =
-            Self { child, master, addresses: Vec::new(), log, output, tree, status: None, container, _open };
+        let (addresses, tls_addresses) = (Vec::new(), Vec::new());
+        let mut server = Self {
+            child,
+            master,
+            addresses,
+            tls_addresses,
+            log,
+            output,
+            tree,
+            status: None,
+            container,
+            _open,
+        };
         let start = Instant::now();
         let mut told = 0;
         while told < listeners {
@@ -69,6 +83,7 @@ impl Server {
                     let address = address(&line);
                     told += usize::from(address.is_some() || line.starts_with("  unix:"));
                     server.addresses.extend(address);
+                    server.tls_addresses.extend(address.filter(|_| line.trim().starts_with("https://")));
                 }
                 Err(RecvTimeoutError::Timeout) => panic!("the server doesn't say where it serves"),
                 Err(RecvTimeoutError::Disconnected) => panic!("the server ended: {}", server.log()),
@@ -83,6 +98,12 @@ impl Server {
 
     pub fn address(&self) -> SocketAddr {
         self.addresses[0]
+    }
+
+    /// Its first listener for TLS, of those that `Launch::tls` gives it.
+    #[track_caller]
+    pub fn tls_address(&self) -> SocketAddr {
+        *self.tls_addresses.first().expect("this server has no TLS listener")
     }
 
     pub fn tree(&self) -> &Tree {
@@ -278,7 +299,8 @@ fn is_admin(child: &Process) -> bool {
 
 /// Where a line of standard output says that the server listens.
 fn address(line: &str) -> Option<SocketAddr> {
-    let rest = line.trim().strip_prefix("http://")?;
+    let line = line.trim();
+    let rest = line.strip_prefix("http://").or_else(|| line.strip_prefix("https://"))?;
     rest.split('/').next()?.parse().ok()
 }
 
