@@ -11,7 +11,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use yaml_rust2::{Yaml, YamlLoader};
 
+use crate::support::authority::Authority;
 use crate::support::balancer::{Balancer, deployed, is_missing};
 use crate::support::tree::PAGE;
 use crate::support::{Client, DEADLINE, Launch, Server, Tree, eventually, within};
@@ -393,34 +395,84 @@ fn curl(authority: &Path, url: &str) -> Option<String> {
     run.status.success().then(|| String::from_utf8(run.stdout).unwrap())
 }
 
-/// Every flag, variable and path of the manifest is one that the program and its image have.
+/// The documents of a manifest, and their kinds.
+fn manifest(name: &str) -> (Vec<Yaml>, Vec<String>) {
+    let documents = YamlLoader::load_from_str(&deployed(name)).unwrap();
+    let kinds =
+        documents.iter().filter_map(|document| document["kind"].as_str().map(str::to_owned)).collect();
+    (documents, kinds)
+}
+
+#[track_caller]
+fn text(value: &Yaml) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value:?}"))
+}
+
+fn list(value: &Yaml) -> &[Yaml] {
+    value.as_vec().map_or(&[], Vec::as_slice)
+}
+
 #[test]
 fn the_kubernetes_manifest_fits_the_program() {
-    let text = deployed("kubernetes/mayhttpd.yaml");
-    let documents = yaml_rust2::YamlLoader::load_from_str(&text).unwrap();
-    let kinds: Vec<_> = documents.iter().map(|document| document["kind"].as_str().unwrap()).collect();
+    let (documents, kinds) = manifest("kubernetes/mayhttpd.yaml");
     assert_eq!(kinds, ["Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget"]);
     let labels = &documents[0]["spec"]["template"]["metadata"]["labels"];
-    for selector in [
-        &documents[0]["spec"]["selector"]["matchLabels"],
-        &documents[1]["spec"]["selector"],
-        &documents[3]["spec"]["selector"]["matchLabels"],
-    ] {
+    assert_eq!(&documents[3]["spec"]["selector"]["matchLabels"], labels);
+    assert_eq!(documents[2]["spec"]["scaleTargetRef"]["name"], documents[0]["metadata"]["name"]);
+    fits_the_program(&documents, &[]);
+}
+
+#[test]
+fn the_kubernetes_manifest_with_tls_fits_the_program_and_the_other_one() {
+    let (documents, kinds) = manifest("kubernetes/tls.yaml");
+    assert_eq!(kinds, ["Deployment", "Service"]);
+    let authority = Authority::new();
+    let issued = authority.issue(&["test"]);
+    let (chain, key) = (issued.chain.to_str().unwrap(), issued.key.to_str().unwrap());
+    fits_the_program(&documents, &[("/certificates/tls.crt", chain), ("/certificates/tls.key", key)]);
+    let pod = &documents[0]["spec"]["template"]["spec"];
+    // The key of a Secret is read by its group.
+    assert_eq!(pod["securityContext"]["fsGroup"], pod["securityContext"]["runAsGroup"]);
+    let volume = list(&pod["volumes"]).iter().find(|volume| volume["name"].as_str() == Some("certificates"));
+    assert!(volume.is_some_and(|volume| !volume["secret"]["secretName"].is_badvalue()));
+    let mounts = list(&pod["containers"][0]["volumeMounts"]);
+    let mount = mounts.iter().find(|mount| mount["name"].as_str() == Some("certificates")).unwrap();
+    assert_eq!(text(&mount["mountPath"]), "/certificates");
+    assert!(mount["subPath"].is_badvalue(), "a file that is mounted by itself is never replaced");
+    // What both have is the same.
+    let (others, _) = manifest("kubernetes/mayhttpd.yaml");
+    let other = &others[0]["spec"]["template"]["spec"];
+    for key in ["enableServiceLinks", "terminationGracePeriodSeconds", "topologySpreadConstraints"] {
+        assert_eq!(pod[key], other[key], "{key}");
+    }
+    let [container, other] = [pod, other].map(|pod| &pod["containers"][0]);
+    for key in ["image", "args", "securityContext", "resources", "lifecycle", "readinessProbe"] {
+        assert_eq!(container[key], other[key], "{key}");
+    }
+}
+
+/// Every flag, variable and path of the Deployment and its Service is one that the program and its image
+/// have, with these values in place of others.
+#[track_caller]
+fn fits_the_program(documents: &[Yaml], replaced: &[(&str, &str)]) {
+    let labels = &documents[0]["spec"]["template"]["metadata"]["labels"];
+    for selector in [&documents[0]["spec"]["selector"]["matchLabels"], &documents[1]["spec"]["selector"]] {
         assert_eq!(selector, labels);
     }
-    assert_eq!(documents[2]["spec"]["scaleTargetRef"]["name"], documents[0]["metadata"]["name"]);
     let pod = &documents[0]["spec"]["template"]["spec"];
     assert_eq!(pod["enableServiceLinks"].as_bool(), Some(false));
     let security = &pod["securityContext"];
     assert_eq!(security["runAsNonRoot"].as_bool(), Some(true));
     let container = &pod["containers"][0];
+    let image = text(&container["image"]);
+    assert_eq!(image, concat!("mayhttpd:", env!("CARGO_PKG_VERSION")));
     assert_eq!(container["securityContext"]["readOnlyRootFilesystem"].as_bool(), Some(true));
     assert_eq!(container["securityContext"]["capabilities"]["drop"][0].as_str(), Some("ALL"));
     // What the kubelet calls safe, of what a pod may have of sysctl.conf, and the port.
     let safe = ["net.ipv4.ip_local_port_range", "net.ipv4.ip_unprivileged_port_start"];
     let own = include_str!("../../sysctl.conf");
-    for sysctl in security["sysctls"].as_vec().unwrap() {
-        let (name, value) = (sysctl["name"].as_str().unwrap(), sysctl["value"].as_str().unwrap());
+    for sysctl in list(&security["sysctls"]) {
+        let (name, value) = (text(&sysctl["name"]), text(&sysctl["value"]));
         assert!(safe.contains(&name), "{name} is not safe");
         let ours = own.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_prefix('='));
         assert!(ours.is_none_or(|ours| ours.trim() == value), "{name} is {ours:?} in sysctl.conf");
@@ -428,31 +480,76 @@ fn the_kubernetes_manifest_fits_the_program() {
     let dockerfile = include_str!("../../Dockerfile");
     let user = security["runAsUser"].as_i64().unwrap();
     assert!(dockerfile.contains(&format!("USER {user}:{}", security["runAsGroup"].as_i64().unwrap())));
-    let port = &container["ports"][0];
-    assert!(dockerfile.contains(&format!("EXPOSE {}", port["containerPort"].as_i64().unwrap())));
-    assert_eq!(documents[1]["spec"]["ports"][0]["targetPort"], port["name"]);
+    let exposed = dockerfile.lines().find_map(|line| line.strip_prefix("EXPOSE ")).unwrap();
+    let ports = list(&container["ports"]);
+    assert_eq!(list(&documents[1]["spec"]["ports"]).len(), ports.len());
+    for (port, public) in ports.iter().zip(list(&documents[1]["spec"]["ports"])) {
+        let number = port["containerPort"].as_i64().unwrap();
+        assert!(exposed.split(' ').any(|known| known == number.to_string()), "{number} is not in {exposed}");
+        assert_eq!((&public["targetPort"], public["port"].as_i64()), (&port["name"], Some(number)));
+    }
     for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
-        let command: Vec<_> = container[probe]["exec"]["command"]
-            .as_vec()
-            .unwrap()
-            .iter()
-            .map(|word| word.as_str().unwrap())
-            .collect();
+        let command: Vec<_> = list(&container[probe]["exec"]["command"]).iter().map(text).collect();
         assert_eq!(command, ["/usr/local/bin/mayhttpd", "healthcheck"], "{probe}");
     }
     assert!(dockerfile.contains("/usr/local/bin/mayhttpd"));
-    let words = container["args"].as_vec().unwrap().iter().map(|word| word.as_str().unwrap());
-    let mut launch = Launch::site().flags(["-t"]).flags(words);
-    for variable in container["env"].as_vec().unwrap() {
-        let (name, value) = (variable["name"].as_str().unwrap(), variable["value"].as_str().unwrap());
-        launch = launch.environment(name, value);
+    let words: Vec<&str> = list(&container["args"]).iter().map(text).collect();
+    let environment =
+        list(&container["env"]).iter().map(|entry| (text(&entry["name"]), text(&entry["value"])));
+    is_understood(environment, &words, replaced);
+    // The drain, which -t has judged, has its time.
+    let grace = pod["terminationGracePeriodSeconds"].as_i64().unwrap();
+    let pause = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_i64().unwrap();
+    let drain = words.iter().skip_while(|word| **word != "--drain-timeout").nth(1).unwrap();
+    assert!(grace > pause + drain.trim_end_matches('s').parse::<i64>().unwrap());
+}
+
+/// The settings are right by these variables and words in the image, with these values in place of others.
+#[track_caller]
+fn is_understood<'a>(
+    environment: impl Iterator<Item = (&'a str, &'a str)>,
+    words: &[&str],
+    replaced: &[(&str, &str)],
+) {
+    let defaults = concat!(env!("CARGO_MANIFEST_DIR"), "/dist/docker/defaults.toml");
+    let mut launch = Launch::site().by_default().flags(["-t", "--defaults", defaults]).flags(words);
+    for (name, value) in environment {
+        let other = replaced.iter().find(|(told, _)| *told == value);
+        launch = launch.environment(name, other.map_or(value, |(_, other)| *other));
     }
     let checked = launch.run();
     assert_eq!(checked.code, Some(0), "{}", checked.errors);
     assert!(!checked.errors.contains("WARN"), "{}", checked.errors);
-    // The drain, which -t has judged, has its time.
-    let grace = pod["terminationGracePeriodSeconds"].as_i64().unwrap();
-    let pause = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_i64().unwrap();
-    let drain = text.split("\"--drain-timeout\", \"").nth(1).unwrap().split('s').next().unwrap();
-    assert!(grace > pause + drain.parse::<i64>().unwrap());
+}
+
+#[test]
+fn compose_with_tls_fits_the_program_and_its_image() {
+    let (documents, _) = manifest("compose/tls.yaml");
+    let services = &documents[0]["services"];
+    let server = &services["mayhttpd"];
+    let authority = Authority::new();
+    let (issued, challenges) = (authority.issue(&["test"]), Tree::empty());
+    let live = "/etc/letsencrypt/live/${NAME:-example.org}";
+    let replaced = [
+        (&*format!("{live}/fullchain.pem"), issued.chain.to_str().unwrap()),
+        (&*format!("{live}/privkey.pem"), issued.key.to_str().unwrap()),
+        ("/challenges", challenges.path().to_str().unwrap()),
+    ];
+    let environment = server["environment"].as_hash().unwrap().iter();
+    is_understood(environment.map(|(name, value)| (text(name), text(value))), &[], &replaced);
+    // The files that it reads are in what certbot writes to, and it can't write there.
+    let volumes = |service: &str| -> Vec<(String, String)> {
+        let volumes = list(&services[service]["volumes"]).iter().map(text);
+        let ours = volumes.filter(|volume| !volume.starts_with('$'));
+        ours.map(|volume| volume.split_once(':').unwrap()).map(|(a, b)| (a.into(), b.into())).collect()
+    };
+    let written = volumes("certbot");
+    let read: Vec<_> = written.iter().map(|(name, path)| (name.clone(), format!("{path}:ro"))).collect();
+    assert_eq!(volumes("mayhttpd"), read);
+    let declared: Vec<&str> = documents[0]["volumes"].as_hash().unwrap().keys().map(text).collect();
+    assert!(written.iter().map(|(name, _)| name).eq(&declared), "{written:?} {declared:?}");
+    let exposed =
+        include_str!("../../Dockerfile").lines().find_map(|line| line.strip_prefix("EXPOSE ")).unwrap();
+    let ports = list(&server["ports"]).iter().map(text);
+    assert!(ports.eq(exposed.split(' ').map(|port| format!("{port}:{port}"))));
 }

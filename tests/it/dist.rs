@@ -30,6 +30,7 @@ fn systemd_takes_the_units() {
     let service = dist("mayhttpd.service").replace("/usr/bin/mayhttpd", env!("CARGO_BIN_EXE_mayhttpd"));
     let service = tree.file("mayhttpd.service", service);
     let socket = tree.file("mayhttpd.socket", dist("mayhttpd.socket"));
+    tree.file("mayhttpd.service.d/tls.conf", dist("mayhttpd-tls.conf"));
     let arguments = ["verify", "--man=no", service.to_str().unwrap(), socket.to_str().unwrap()];
     let Some(output) = run("systemd_takes_the_units", "systemd-analyze", &arguments) else { return };
     let said = String::from_utf8_lossy(&output.stderr);
@@ -83,6 +84,22 @@ fn the_image_is_made_without_tests_and_its_dependencies_before_the_code() {
         run.contains("docker build --network host \"$@\" .") && run.contains("\nbuild -t mayhttpd\n"),
         "{run}"
     );
+}
+
+#[test]
+fn the_version_is_the_same_everywhere() {
+    let read = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    let rows = [
+        ("Dockerfile", format!("org.opencontainers.image.version=\"{version}\"")),
+        ("dist/debian/changelog", format!("mayhttpd ({version}-1) ")),
+        ("CHANGELOG.md", format!("\n## {version} – 20")),
+        ("tests/package/plain.sh", format!("\"ii {version}-$1\"")),
+    ];
+    for (name, text) in rows {
+        assert!(read(name).contains(&text), "no {text:?} in {name}");
+    }
+    assert!(run_with(&["generate", "man"]).output.contains(&format!("mayhttpd {version}")));
 }
 
 #[test]

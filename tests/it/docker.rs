@@ -51,7 +51,7 @@ fn the_image_is_small_and_says_what_it_is() {
     has(concat!("org.opencontainers.image.licenses=", env!("CARGO_PKG_LICENSE")));
     for (format, value) in [
         ("{{.Config.StopSignal}}", "SIGQUIT"),
-        ("{{json .Config.ExposedPorts}}", "{\"80/tcp\":{}}"),
+        ("{{json .Config.ExposedPorts}}", "{\"443/tcp\":{},\"80/tcp\":{}}"),
         ("{{json .Config.Entrypoint}}", "[\"/usr/local/bin/mayhttpd\"]"),
         ("{{json .Config.Healthcheck.Test}}", "[\"CMD\",\"/usr/local/bin/mayhttpd\",\"healthcheck\"]"),
     ] {

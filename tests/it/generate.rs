@@ -1,5 +1,5 @@
 //! What packages have beside the program: the manual page as man(1) reads it, and completions as a shell uses
-//! them.
+//! them. Certificates have a file of their own.
 
 use std::fs;
 use std::path::Path;
@@ -18,12 +18,13 @@ fn generated(words: &[&str]) -> String {
 
 /// The long flags of the help, and those of the commands' own.
 fn flags() -> Vec<String> {
-    let commands: [&[&str]; 5] = [
+    let commands: [&[&str]; 6] = [
         &["--help"],
         &["healthcheck", "--help"],
         &["kernel", "check", "--help"],
         &["precompress", "--help"],
         &["generate", "--help"],
+        &["generate", "certificate", "--help"],
     ];
     let mut found = Vec::new();
     for words in commands {
@@ -88,6 +89,7 @@ fn bash_completes_flags_and_commands() {
         ("mayhttpd start --pid", vec!["--pid-file"]),
         ("mayhttpd kernel ap", vec!["apply"]),
         ("mayhttpd generate completions f", vec!["fish"]),
+        ("mayhttpd generate certificate --fo", vec!["--force"]),
     ] {
         let words: Vec<&str> = line.split(' ').collect();
         let (current, previous) = (words[words.len() - 1], words[words.len() - 2]);

@@ -15,10 +15,10 @@ use crate::support::tree::PAGE;
 use crate::support::{Launch, Server, Tree, eventually, skipped};
 
 /// A pid file's path that no other test has, and its removal.
-struct PidFile(PathBuf);
+pub struct PidFile(PathBuf);
 
 impl PidFile {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         Self(std::env::temp_dir().join(format!("mayhttpd-it-{}-{name}.pid", std::process::id())))
     }
 
@@ -26,7 +26,7 @@ impl PidFile {
         self.0.with_extension("pid.oldbin")
     }
 
-    fn flag(&self) -> [&str; 2] {
+    pub fn flag(&self) -> [&str; 2] {
         ["--pid-file", self.0.to_str().unwrap()]
     }
 }
@@ -44,7 +44,7 @@ fn pid(path: &Path) -> Option<u32> {
 
 /// Sends USR2, and waits until the new program has its workers.
 #[track_caller]
-fn upgrade(server: &Server, file: &PidFile) -> Stray {
+pub fn upgrade(server: &Server, file: &PidFile) -> Stray {
     server.signal(Signal::USR2);
     let new = eventually("the new program writes its pid", || {
         let pid = pid(&file.0).filter(|&pid| pid != server.master.pid)?;

@@ -1,6 +1,9 @@
 //! Output of real runs, recorded: against the floor, against a server that errs on purpose, and against none.
 
-use crate::load::generator::{Load, ab, h2load, siege, wrk};
+use crate::load::content::Directory;
+use crate::load::generator::{Generator, Load, Order, ab, h2load, siege, wrk};
+use crate::load::protocol::Protocol;
+use crate::load::tls;
 
 #[test]
 fn wrk_is_read_from_the_line_of_its_hook() {
@@ -101,4 +104,50 @@ fn a_server_that_is_not_there_is_an_error_or_answers_nothing() {
     let h2load = h2load::parse(include_str!("recorded/h2load-refused.txt"), "").unwrap();
     assert_eq!(h2load, Load::default());
     assert!(siege::parse("siege aborted due to excessive socket failure\n").is_err());
+}
+
+/// The command of a run of 3 seconds.
+fn command(generator: &Generator, protocol: Protocol) -> String {
+    let directory = Directory::make().unwrap();
+    let (port, target, fields) = (6001, "/x", &[][..]);
+    let (close, quick, seconds, threads) = (false, false, 3, 1);
+    let (program, at) = (generator.program(), directory.path());
+    let order =
+        Order { program, port, protocol, target, fields, close, seconds, threads, quick, directory: at };
+    generator.command(&order).unwrap().join(" ").replace(&at.display().to_string(), "DIR")
+}
+
+#[test]
+fn clients_by_tls_offer_one_suite_and_one_group() {
+    let wrk = command(&Generator::wrk(64), Protocol::Tls);
+    assert!(wrk.starts_with("env OPENSSL_CONF=DIR/openssl.cnf wrk --latency"), "{wrk}");
+    assert!(wrk.ends_with(" https://127.0.0.1:6001/x"), "{wrk}");
+    let settings = tls::openssl_settings();
+    for line in ["MinProtocol = TLSv1.3", "Ciphersuites = TLS_AES_256_GCM_SHA384", "Groups = X25519"] {
+        assert!(settings.lines().any(|it| it == line), "{settings}");
+    }
+    let h2load = Generator::H2load { connections: 64, streams: 16, requests: 1600 };
+    let words = command(&h2load, Protocol::Http2);
+    let offer = "--tls13-ciphers=TLS_AES_256_GCM_SHA384 --groups=X25519";
+    // So many requests a second, for three of them.
+    assert!(words.starts_with(&format!("h2load -m 16 {offer} -c 64 -t 1 -n 4800 ")), "{words}");
+}
+
+#[test]
+fn without_tls_nothing_is_said_about_it() {
+    let wrk = command(&Generator::wrk(64), Protocol::Plain);
+    assert!(wrk.starts_with("wrk --latency") && wrk.ends_with(" http://127.0.0.1:6001/x"), "{wrk}");
+    let h2load = Generator::H2load { connections: 64, streams: 1, requests: 1600 };
+    let words = command(&h2load, Protocol::Plain);
+    assert!(words.starts_with("h2load --h1 -c 64 "), "{words}");
+}
+
+#[test]
+fn h2load_must_have_spoken_http2() {
+    let spoken = |protocol: &str| format!("TLS Protocol: TLSv1.3\nApplication protocol: {protocol}\n");
+    assert_eq!(h2load::check(&spoken("h2"), Protocol::Http2), Ok(()));
+    assert_eq!(h2load::check("", Protocol::Plain), Ok(()));
+    let why = h2load::check(&spoken("http/1.1"), Protocol::Http2).unwrap_err();
+    assert_eq!(why, "the server speaks http/1.1");
+    assert!(h2load::check("", Protocol::Http2).is_err());
 }

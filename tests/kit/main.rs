@@ -14,6 +14,7 @@ mod content;
 mod disk;
 mod floor;
 mod generators;
+mod handshakes;
 mod http_client;
 mod network;
 mod page;

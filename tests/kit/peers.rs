@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::load::content::Directory;
-use crate::load::peers::{Setting, nginx, ours, static_web_server};
+use crate::load::peers::{Launch, Setting, h2o, nginx, ours, static_web_server};
 use crate::load::rounds::shortened;
 use crate::load::site::{self, Site};
+use crate::load::tls::KeyPair;
 use crate::load::tools::Tools;
 
 /// All kinds of sites.
@@ -24,7 +25,18 @@ const SITES: &[Site] = &[
 
 /// What a server is started for in this directory, where all directories of a site are.
 fn setting<'a>(site: Site, tools: &'a Tools, root: &'a Path, directory: PathBuf) -> Setting<'a> {
-    Setting { tools, port: 6001, root, workers: 1, directory, home: root, length: 0, close: false, site }
+    Setting {
+        tools,
+        port: 6001,
+        root,
+        workers: 1,
+        directory,
+        home: root,
+        length: 0,
+        close: false,
+        site,
+        tls: None,
+    }
 }
 
 /// Hands each site to `check`, with a directory that has the roots of all hosts.
@@ -61,6 +73,31 @@ fn nginx_takes_the_configuration_of_every_site() {
             assert!(output.status.success(), "{:?}: {said}", setting.site);
         }
     });
+}
+
+#[test]
+fn servers_take_the_certificate_and_listen_by_tls_alone() {
+    let directory = Directory::make().unwrap();
+    let (root, tools) = (directory.sub("root").unwrap(), Tools::look(directory.path()));
+    let pair = KeyPair::make(&directory.sub("certificate").unwrap()).unwrap();
+    let again = KeyPair::make(&directory.sub("certificate").unwrap()).unwrap();
+    assert_eq!((&pair.certificate, &pair.key), (&again.certificate, &again.key));
+    let own = directory.sub("own").unwrap();
+    let setting = Setting { tls: Some(pair), ..setting(Site::Plain, &tools, &root, own) };
+    type Start = fn(&Setting<'_>) -> Result<Launch, String>;
+    let all: [(&str, Start); 3] = [("mayhttpd", ours::launch), ("nginx", nginx::tuned), ("h2o", h2o::launch)];
+    for (name, launch) in all {
+        if name != "mayhttpd" && tools.path(name).is_none() {
+            eprintln!("SKIPPED: {name} is missing");
+            continue;
+        }
+        let Launch { words, configuration, .. } = launch(&setting).unwrap();
+        let output = Command::new(&words[0]).args(&words[1..]).arg("-t").output().unwrap();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        let told = format!("{} {configuration}", words.join(" "));
+        assert!(told.contains("localhost.pem") && told.contains("localhost.key"), "{told}");
+        assert_eq!(told.matches("6001").count(), 1, "{told}");
+    }
 }
 
 #[test]

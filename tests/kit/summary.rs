@@ -1,7 +1,7 @@
 //! Rounds, put together.
 
 use super::run::fixed;
-use crate::load::peers::FLOOR;
+use crate::load::peers::{FLOOR, NGINX};
 use crate::load::record::{Idle, Sample};
 use crate::load::report::summary::{median, of};
 
@@ -23,18 +23,21 @@ fn ratios_are_taken_within_rounds_and_failures_are_added() {
         failed,
         ..Sample::default()
     };
-    // The machine was twice as slow in the second round, for both.
+    // The machine was twice as slow in the second round, for all.
     let samples = vec![
         sample(FLOOR, 1, 5.0, 0),
         sample("x", 1, 6.0, 1),
+        sample(NGINX, 1, 8.0, 0),
         sample(FLOOR, 2, 10.0, 0),
         sample("x", 2, 12.0, 2),
+        sample(NGINX, 2, 16.0, 0),
     ];
     let mut run = fixed();
     run.samples = samples;
     let all = of(&run);
-    assert_eq!(all.len(), 2);
+    assert_eq!(all.len(), 3);
     assert_eq!((all[1].over_floor, all[1].failed, all[1].cpu_us), (Some(1.2), 3, Some(9.0)));
+    assert_eq!((all[1].over_nginx, all[2].over_nginx), (Some(0.75), Some(1.0)));
     assert_eq!(all[1].spread, Some(6.0 / 9.0));
 }
 

@@ -39,6 +39,17 @@ fn sites_beyond_files_are_compared_with_nginx_and_static_web_server() {
 }
 
 #[test]
+fn tls_and_http2_are_compared_with_nginx_and_h2o() {
+    let encrypted = || ALL.iter().filter(|workload| workload.protocol.is_encrypted());
+    for workload in encrypted() {
+        let servers = peers::ALL.iter().filter(|peer| workload.applies(peer, 1)).map(|peer| peer.name);
+        assert_eq!(servers.collect::<Vec<_>>(), ["mayhttpd", "nginx", "h2o"], "{}", workload.name);
+        assert!(workload.quick, "{}", workload.name);
+    }
+    assert_eq!(encrypted().count(), 10);
+}
+
+#[test]
 fn a_server_must_be_able_to_do_what_a_workload_needs() {
     let floor = peers::ALL.iter().find(|peer| peer.name == peers::FLOOR).unwrap();
     assert!(named("keep-64").applies(floor, 1) && !named("authenticated").applies(floor, 1));

@@ -8,7 +8,7 @@ check() {
     if "$@"; then echo "ok $what"; else echo "not ok $what"; fi
 }
 fails() { ! "$@"; }
-version() { [ "$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' mayhttpd)" = "ii 0.1.0-$1" ]; }
+version() { [ "$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' mayhttpd)" = "ii 0.2.0-$1" ]; }
 link=/etc/systemd/system/multi-user.target.wants/mayhttpd.service
 
 check "installation" dpkg -i /out/1.deb
@@ -24,10 +24,17 @@ check "the program's own test of the settings" /usr/bin/mayhttpd -c /etc/mayhttp
 ip link set lo up
 echo page >/var/www/html/index.html
 sed -i 's/^#name = .*/name = "edited"/' /etc/mayhttpd/mayhttpd.toml
+# The lines for TLS that the file shows.
+mayhttpd generate certificate example.org --out /etc/mayhttpd >/dev/null
+sed -i -E 's/^#(tls_listen|\[\[certificate\]\]|chain =|key =)/\1/' /etc/mayhttpd/mayhttpd.toml
 words() { /usr/bin/mayhttpd -c /etc/mayhttpd/mayhttpd.toml --user mayhttpd --log-file /var/log/mayhttpd.log "$@"; }
 check "start" words start
 check "status" words status
 check "page" test "$(curl -s -m 10 http://127.0.0.1/)" = page
+secure() {
+    curl -s -m 10 --resolve example.org:443:127.0.0.1 --cacert /etc/mayhttpd/example.org.pem https://example.org/
+}
+check "page by TLS" test "$(secure)" = page
 check "bash completes" bash -c 'source /usr/share/bash-completion/completions/mayhttpd && complete -p mayhttpd'
 
 rm $link
@@ -46,7 +53,7 @@ check "the program is gone" fails test -e /usr/bin/mayhttpd
 check "settings stay after the removal" grep -q '^name = "edited"' /etc/mayhttpd/mayhttpd.toml
 check "installation again" dpkg -i /out/2.deb
 check "settings stay after the installation" grep -q '^name = "edited"' /etc/mayhttpd/mayhttpd.toml
-rm /var/log/mayhttpd.log
+rm /var/log/mayhttpd.log /etc/mayhttpd/example.org.*
 mkdir -p /var/log/mayhttpd
 check "purge" dpkg -P mayhttpd
 left=$(find /etc /usr /var -xdev -name '*mayhttpd*' -not -path '/usr/local/*' -not -path '/var/lib/systemd/*/.*' 2>/dev/null)

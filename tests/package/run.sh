@@ -54,7 +54,7 @@ for path in usr/bin/mayhttpd usr/lib/systemd/system/mayhttpd.service usr/lib/sys
     usr/lib/sysusers.d/mayhttpd.conf usr/lib/tmpfiles.d/mayhttpd.conf etc/logrotate.d/mayhttpd \
     etc/mayhttpd/mayhttpd.toml usr/share/man/man8/mayhttpd.8.gz usr/share/bash-completion/completions/mayhttpd \
     usr/share/zsh/vendor-completions/_mayhttpd usr/share/fish/vendor_completions.d/mayhttpd.fish \
-    usr/share/doc/mayhttpd/copyright usr/share/doc/mayhttpd/changelog.Debian.gz; do
+    usr/share/doc/mayhttpd/examples/mayhttpd-tls.conf usr/share/doc/mayhttpd/copyright usr/share/doc/mayhttpd/changelog.Debian.gz; do
     if ! grep -q " \./$path\$" "$work/contents"; then
         echo "not ok $path is missing"
         failed=1

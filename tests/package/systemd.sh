@@ -45,6 +45,20 @@ check "it runs after the upgrade" is mayhttpd.service active
 check "page after the upgrade" page
 check "settings stay" named edited
 
+# TLS by the example, with files that only root may read.
+secure() { [ "$(curl -s -m 10 --resolve test:443:127.0.0.1 --cacert /root/test.pem https://test/)" = page ]; }
+mayhttpd generate certificate test --out /root >/dev/null
+mkdir -p /etc/letsencrypt/live/example.org /etc/systemd/system/mayhttpd.service.d
+install -m 600 /root/test.pem /etc/letsencrypt/live/example.org/fullchain.pem
+install -m 600 /root/test.key /etc/letsencrypt/live/example.org/privkey.pem
+cp /usr/share/doc/mayhttpd/examples/mayhttpd-tls.conf /etc/systemd/system/mayhttpd.service.d/tls.conf
+systemctl daemon-reload
+check "restart with TLS" systemctl restart mayhttpd.service
+check "page by TLS" secure
+check "page without TLS" page
+rm /etc/systemd/system/mayhttpd.service.d/tls.conf
+systemctl daemon-reload
+
 systemctl --quiet disable --now mayhttpd.service
 check "upgrade of a disabled service" dpkg -i /out/2.deb
 check "it stays disabled" enabled disabled

@@ -32,6 +32,8 @@ cd "$root"
 mkdir old
 pivot_root . old
 umount -l /old
+# As systemd makes it on a machine: credentials come to their service by propagation.
+mount --make-rshared /
 # So that systemd takes no console and ends by `systemctl exit`.
 export container=namespace
 exec /lib/systemd/systemd --system --unit=drive.target --log-target=journal --show-status=0

@@ -11,6 +11,7 @@ page() { [ "$(curl -s -m 10 http://127.0.0.1/)" = systemd ]; }
 main() { systemctl show -P MainPID mayhttpd.service; }
 is() { [ "$(systemctl is-active "$1")" = "$2" ]; }
 result() { [ "$(systemctl show -P Result mayhttpd.service)" = success ]; }
+fails() { ! "$@"; }
 eventually() {
     for _ in $(seq 150); do
         if "$@"; then return 0; fi
@@ -73,6 +74,65 @@ check "good end beside the socket" result
 check "page by the socket again" page
 check kill systemctl kill --signal=KILL --kill-who=main mayhttpd.service
 check "page after the kill" eventually page
+
+# TLS. One page by it, and a certificate that no other one verifies.
+secure() {
+    [ "$(curl -s -m 10 --resolve test:443:127.0.0.1 --cacert "$1" https://test/)" = systemd ]
+}
+certificate() { mayhttpd generate certificate test --force --out "$1" >/dev/null; }
+key_warning() { journalctl -u mayhttpd.service --no-pager | grep 'may read the private key'; }
+dropins=/etc/systemd/system/mayhttpd.service.d
+mkdir -p $dropins /etc/letsencrypt/live/example.org
+live() {
+    certificate /root/live
+    install -m 644 /root/live/test.pem /etc/letsencrypt/live/example.org/fullchain.pem
+    install -m 600 /root/live/test.key /etc/letsencrypt/live/example.org/privkey.pem
+}
+
+systemctl stop mayhttpd.socket mayhttpd.service
+live
+install -m 644 /usr/share/mayhttpd/tls.conf $dropins/tls.conf
+systemctl daemon-reload
+check "start with credentials" systemctl start mayhttpd.service
+check "page by TLS" secure /root/live/test.pem
+check "page beside it" eventually page
+check "the key is private" fails key_warning
+check "reload with credentials" systemctl reload mayhttpd.service
+check "page by TLS after the reload" secure /root/live/test.pem
+live
+check "restart with a renewed certificate" systemctl restart mayhttpd.service
+check "page by the renewed certificate" secure /root/live/test.pem
+
+systemctl stop mayhttpd.service
+mkdir -p /etc/systemd/system/mayhttpd.socket.d
+printf '[Socket]\nListenStream=443\n' >/etc/systemd/system/mayhttpd.socket.d/tls.conf
+systemctl daemon-reload
+check "start of the socket for TLS" systemctl start mayhttpd.socket
+check "page by TLS and the socket" secure /root/live/test.pem
+check "page without TLS by the socket" page
+systemctl stop mayhttpd.socket mayhttpd.service
+rm $dropins/tls.conf
+
+# As docs/tls.md has it for renewals without a restart.
+deploy() {
+    install -m 644 /etc/letsencrypt/live/example.org/fullchain.pem /etc/mayhttpd/site.pem
+    install -m 400 -o mayhttpd /etc/letsencrypt/live/example.org/privkey.pem /etc/mayhttpd/site.key
+}
+deploy
+cat >/etc/default/mayhttpd <<'VARIABLES'
+MAYHTTPD_TLS_LISTEN=*:443
+MAYHTTPD_TLS_CERT=/etc/mayhttpd/site.pem
+MAYHTTPD_TLS_KEY=/etc/mayhttpd/site.key
+VARIABLES
+systemctl daemon-reload
+check "start with files" systemctl start mayhttpd.service
+check "page by a file" secure /root/live/test.pem
+first=$(main)
+live
+deploy
+check "the renewed files are taken up" eventually secure /root/live/test.pem
+check "without a restart" test "$(main)" = "$first"
+check "the key is private to the end" fails key_warning
 
 echo "--- journal"
 journalctl -u mayhttpd.service --no-pager -o short-iso
