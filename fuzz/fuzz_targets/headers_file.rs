@@ -10,7 +10,7 @@ use mayhttpd::routing::headers_file::HeadersFile;
 fuzz_target!(|bytes: &[u8]| {
     let file = HeadersFile::parse(bytes);
     assert!(file.rules.0.len() <= MAX_HEADER_RULES);
-    let response = RuledResponse { path: b"a/b.js", directory: false, host: b"a.example", status: 200 };
+    let response = RuledResponse { path: b"a/b.js", directory: false, host: b"a.example", https: false, status: 200 };
     let changes = file.rules.changes(&response);
     assert!(
         changes
