@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::generator::Load;
 use super::http_client::Connection;
+use super::percentile::percentile;
 use super::record::Beside;
 
 /// How often the warm client asks.
@@ -103,11 +104,11 @@ impl Cold {
             failed: counts.failed.load(Relaxed),
             non_2xx: counts.non_2xx.load(Relaxed),
             warm: times.len() as u64,
-            p50_us: share(&times, 0.5),
-            p99_us: share(&times, 0.99),
-            p999_us: share(&times, 0.999),
+            p50_us: percentile(&times, 0.5),
+            p99_us: percentile(&times, 0.99),
+            p999_us: percentile(&times, 0.999),
             max_us: times.last().copied().unwrap_or_default(),
-            alone_p99_us: share(&alone, 0.99).unwrap_or_default(),
+            alone_p99_us: percentile(&alone, 0.99).unwrap_or_default(),
         })
     }
 
@@ -171,12 +172,6 @@ impl Cold {
         ];
         words.into_iter().chain(numbers).collect()
     }
-}
-
-/// The value that this share of the sorted ones does not exceed.
-fn share(sorted: &[f64], share: f64) -> Option<f64> {
-    let index = (sorted.len() as f64 * share).ceil() as usize;
-    sorted.get(index.saturating_sub(1)).copied()
 }
 
 /// What the line says.

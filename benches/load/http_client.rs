@@ -31,14 +31,26 @@ pub fn ask(
     target: &str,
     fields: &[(String, String)],
 ) -> io::Result<(Answer, TcpStream)> {
-    let mut connection = Connection::open(address, DEADLINE)?;
+    let mut connection = Connection::over(connect(address)?, address);
     let answer = connection.ask(target, fields)?;
     Ok((answer, connection.stream))
 }
 
+/// Connects. No wait for input or room takes longer than 10 s.
+///
+/// # Errors
+/// What connect(2) says.
+pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    stream.set_write_timeout(Some(DEADLINE))?;
+    Ok(stream)
+}
+
 /// A connection for requests one after the other.
-pub struct Connection {
-    stream: TcpStream,
+pub struct Connection<S = TcpStream> {
+    stream: S,
     address: SocketAddr,
     piece: Vec<u8>,
 }
@@ -49,11 +61,9 @@ impl Connection {
     /// # Errors
     /// What connect(2) says.
     pub fn open(address: SocketAddr, patience: Duration) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(patience))?;
-        stream.set_write_timeout(Some(DEADLINE))?;
-        Ok(Self { stream, address, piece: vec![0; 64 * 1024] })
+        let connection = Self::over(connect(address)?, address);
+        connection.set_patience(patience)?;
+        Ok(connection)
     }
 
     /// How long each wait for an answer may take from now on; not zero.
@@ -62,6 +72,18 @@ impl Connection {
     /// What setsockopt(2) says.
     pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
         self.stream.set_read_timeout(Some(patience))
+    }
+}
+
+impl<S: Read + Write> Connection<S> {
+    /// A connection over a stream that leads to this address.
+    pub fn over(stream: S, address: SocketAddr) -> Self {
+        Self { stream, address, piece: vec![0; 64 * 1024] }
+    }
+
+    /// What it is over.
+    pub fn stream(&self) -> &S {
+        &self.stream
     }
 
     /// Asks for `target` with these fields, of which Host may be one, and reads the whole answer.
@@ -117,7 +139,7 @@ enum Framing {
 }
 
 /// Appends what comes next; how much that is.
-fn read(stream: &mut TcpStream, piece: &mut [u8], received: &mut Vec<u8>) -> io::Result<usize> {
+fn read(stream: &mut impl Read, piece: &mut [u8], received: &mut Vec<u8>) -> io::Result<usize> {
     let count = stream.read(piece)?;
     received.extend_from_slice(&piece[..count]);
     Ok(count)

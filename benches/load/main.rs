@@ -17,13 +17,16 @@ pub mod cold;
 pub mod content;
 pub mod disk;
 pub mod generator;
+pub mod handshakes;
 pub mod http_client;
 pub mod idle;
 pub mod machine;
 pub mod network;
 pub mod options;
 pub mod peers;
+pub mod percentile;
 pub mod placement;
+pub mod protocol;
 pub mod record;
 pub mod report;
 pub mod rounds;
@@ -32,6 +35,7 @@ pub mod server;
 pub mod site;
 #[path = "../../tests/it/support/slow_files/mod.rs"]
 pub mod slow_files;
+pub mod tls;
 pub mod tools;
 pub mod tree;
 pub mod workload;
@@ -57,6 +61,7 @@ pub fn main() -> ExitCode {
         Some(Role::Floor(floor)) => floor.run().map(|()| true).map_err(|error| format!("floor: {error}")),
         Some(Role::Idle(idle)) => idle.run().map(|()| true),
         Some(Role::Cold(cold)) => cold.run().map(|()| true),
+        Some(Role::Handshakes(handshakes)) => handshakes.run().map(|()| true),
         None => run(&options),
     };
     match done {

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser, Debug, Clone)]
 #[command(name = "load", bin_name = "cargo bench --bench load --", args_conflicts_with_subcommands = true)]
 pub struct Options {
-    /// The few peers and workloads that tell most, once, in under two minutes
+    /// The few peers and workloads that tell most, once, in two or three minutes
     #[arg(long)]
     pub quick: bool,
 
@@ -79,4 +79,7 @@ pub enum Role {
     /// Asks for cold files and a warm one.
     #[command(hide = true)]
     Cold(super::cold::Cold),
+    /// Connects by TLS again and again.
+    #[command(hide = true)]
+    Handshakes(super::handshakes::Handshakes),
 }

@@ -19,6 +19,7 @@ use super::record::{self, Remark, Run};
 use super::sample::Measure;
 use super::server::{Server, free_port};
 use super::site::Site;
+use super::tls::KeyPair;
 use super::tools::Tools;
 use super::workload::Workload;
 use super::workloads;
@@ -292,6 +293,14 @@ impl Rounds<'_> {
         Ok(())
     }
 
+    /// The certificate of all servers, where the workload needs one.
+    fn key_pair(&self, workload: &Workload) -> Result<Option<KeyPair>, String> {
+        match workload.protocol.is_encrypted() {
+            true => KeyPair::make(&self.directory.sub("certificate")?).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// What a server is started for.
     fn setting<'a>(
         &'a self,
@@ -313,6 +322,7 @@ impl Rounds<'_> {
             length: workload.good.length(),
             close: workload.close,
             site: workload.site,
+            tls: self.key_pair(workload)?,
         })
     }
 }
@@ -348,10 +358,11 @@ fn add_remark(run: &mut Run, progress: &ProgressBar, remark: Remark) {
     run.remarks.push(remark);
 }
 
-/// Takes down what a server is, once, and how it was set up for each site beyond files.
+/// Takes down what a server is, once, and how it was set up for TLS and for each site beyond files.
 fn note(run: &mut Run, workload: &Workload, server: &Server, tools: &Tools, directory: &str) {
     let kit = std::env::current_exe().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
-    let configuration = shortened(&server.configuration.replace(&kit, "load").replace(directory, "DIR"));
+    let configuration = server.configuration.replace(&kit, "load").replace(directory, "DIR");
+    let configuration = shortened(&configuration.replace(&server.port.to_string(), "PORT"));
     let Some(known) = run.peers.iter_mut().find(|known| known.name == server.peer.name) else {
         run.peers.push(record::Peer {
             name: server.peer.name.into(),
@@ -361,9 +372,9 @@ fn note(run: &mut Run, workload: &Workload, server: &Server, tools: &Tools, dire
         });
         return;
     };
-    let head = format!("\nFor {}:\n", workload.name);
-    if workload.site != Site::Plain && !known.configuration.contains(&head) {
-        known.configuration += &format!("{head}{configuration}");
+    let beyond = workload.site != Site::Plain || workload.protocol.is_encrypted();
+    if beyond && !known.configuration.contains(&configuration) {
+        known.configuration += &format!("\nFor {}:\n{configuration}", workload.name);
     }
 }
 

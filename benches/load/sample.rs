@@ -38,6 +38,7 @@ impl Measure<'_> {
         Order {
             program: self.tools.path(self.workload.generator.program()).unwrap_or_default(),
             port: server.port,
+            protocol: self.workload.protocol,
             target: self.workload.target,
             fields: &server.fields,
             close: self.workload.close,
@@ -141,6 +142,7 @@ impl Measure<'_> {
         let order = Order {
             program: self.workload.generator.program(),
             port: 1,
+            protocol: self.workload.protocol,
             target: self.workload.target,
             fields: &[],
             close: self.workload.close,

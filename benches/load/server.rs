@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::http_client::{self, Answer};
+use super::http_client::Answer;
 use super::peers::{Launch, Peer, Setting};
 use super::placement::Placement;
 use super::record::Coded;
@@ -125,9 +125,9 @@ fn wait_until_good(child: &mut Child, port: u16, workload: &Workload) -> Result<
         if let Ok(Some(status)) = child.try_wait() {
             return Err(format!("it ended at its start: {status}"));
         }
-        match http_client::ask(address, workload.target, &[]) {
+        match workload.protocol.ask(address, workload.target, &[]) {
             // The first answer has the validators; the second must be the one that is wanted.
-            Ok((plain, _)) => match good(address, workload, &plain) {
+            Ok(plain) => match good(address, workload, &plain) {
                 // A file goes out as it is until it is compressed.
                 Err(not_yet) if workload.good == Good::Coded => why = not_yet,
                 result => return result,
@@ -149,7 +149,9 @@ fn good(address: SocketAddr, workload: &Workload, plain: &Answer) -> Result<(Fie
         (Further::Validator, None, Some(time)) => field("If-Modified-Since", time),
         (Further::Validator, None, None) => return Err("its answers have no validator".into()),
     };
-    let (answer, _) = http_client::ask(address, workload.target, &fields)
+    let answer = workload
+        .protocol
+        .ask(address, workload.target, &fields)
         .map_err(|error| format!("{} with {fields:?}: {error}", workload.target))?;
     let status = (answer.status != workload.status)
         .then(|| format!("its status is {} and not {}", answer.status, workload.status));

@@ -6,6 +6,7 @@ use super::disk::Disk;
 use super::generator::Generator;
 use super::http_client::Answer;
 use super::peers::{Ability, Peer};
+use super::protocol::Protocol;
 use super::site::Site;
 
 /// One kind of load.
@@ -14,6 +15,7 @@ pub struct Workload {
     pub what: &'static str,
     pub files: Files,
     pub target: &'static str,
+    pub protocol: Protocol,
     /// What a server has to be set up for, beyond files.
     pub site: Site,
     /// The status and the rest of a good answer.

@@ -4,6 +4,7 @@ use super::content::Files;
 use super::disk::Disk;
 use super::generator::Generator;
 use super::peers::Ability;
+use super::protocol::Protocol;
 use super::site::{self, Site};
 use super::workload::{Fields, Good, Workload};
 
@@ -16,6 +17,7 @@ const USUAL: Workload = Workload {
     what: "",
     files: Files::Small,
     target: "/small.html",
+    protocol: Protocol::Plain,
     site: Site::Plain,
     status: 200,
     good: Good::Length(38),
@@ -41,6 +43,21 @@ const REDIRECTS: Workload = Workload {
     ..USUAL
 };
 
+/// What those of TLS have in common. Their clients begin with 64 handshakes, which take most of a second
+/// where other programs run.
+const TLS: Workload =
+    Workload { protocol: Protocol::Tls, least: 2, needs: &[Ability::Tls], quick: true, ..USUAL };
+
+/// What those of HTTP/2 have in common.
+const HTTP2: Workload =
+    Workload { protocol: Protocol::Http2, needs: &[Ability::Http2], quick: true, ..USUAL };
+
+/// h2load with 64 connections, so many streams at once on each, and so many requests for each second: about
+/// as many as nginx can answer.
+const fn h2load(streams: u32, requests: u64) -> Generator {
+    Generator::H2load { connections: 64, streams, requests }
+}
+
 /// All of them, in the order of the report.
 pub const ALL: &[Workload] = &[
     Workload {
@@ -59,7 +76,7 @@ pub const ALL: &[Workload] = &[
     Workload {
         name: "keep-64-h2load",
         what: "the same by h2load, in HTTP/1.1",
-        generator: Generator::H2load { connections: 64 },
+        generator: h2load(1, 80_000),
         // It doesn't connect again when it was told that the connection goes on.
         needs: &[Ability::Keep],
         quick: true,
@@ -324,5 +341,72 @@ pub const ALL: &[Workload] = &[
         disk: Some(Disk::NamesKnown),
         needs: &[Ability::Cold],
         ..USUAL
+    },
+    Workload { name: "tls-38", what: "38-byte page over TLS, 64 kept connections", ..TLS },
+    Workload {
+        name: "tls-10k",
+        what: "10 KiB file over TLS, 64 kept connections",
+        files: Files::Ten,
+        target: "/10k.bin",
+        good: Good::Length(10 * 1024),
+        ..TLS
+    },
+    Workload {
+        name: "tls-955k",
+        what: "955 KB page over TLS, 64 kept connections",
+        files: Files::Page,
+        target: "/page.html",
+        good: Good::Length(955_000),
+        by_bytes: true,
+        ..TLS
+    },
+    Workload {
+        name: "tls-full",
+        what: "38-byte page, a connection by TLS with a full handshake per request, 16 at once",
+        generator: Generator::Handshakes { clients: 16, resumed: false },
+        ..TLS
+    },
+    Workload {
+        name: "tls-resumed",
+        what: "the same with resumed sessions",
+        generator: Generator::Handshakes { clients: 16, resumed: true },
+        ..TLS
+    },
+    Workload {
+        name: "h2-m1",
+        what: "38-byte page by HTTP/2, 64 kept connections",
+        generator: h2load(1, 50_000),
+        ..HTTP2
+    },
+    Workload {
+        name: "h2-m16",
+        what: "38-byte page by HTTP/2, 64 kept connections, 16 streams each",
+        generator: h2load(16, 120_000),
+        ..HTTP2
+    },
+    Workload {
+        name: "h2-m100",
+        what: "38-byte page by HTTP/2, 64 kept connections, 100 streams each",
+        generator: h2load(100, 150_000),
+        ..HTTP2
+    },
+    Workload {
+        name: "h2-10k-m16",
+        what: "10 KiB file by HTTP/2, 64 kept connections, 16 streams each",
+        files: Files::Ten,
+        target: "/10k.bin",
+        good: Good::Length(10 * 1024),
+        generator: h2load(16, 60_000),
+        ..HTTP2
+    },
+    Workload {
+        name: "h2-955k-m16",
+        what: "955 KB page by HTTP/2, 64 kept connections, 16 streams each",
+        files: Files::Page,
+        target: "/page.html",
+        good: Good::Length(955_000),
+        generator: h2load(16, 1600),
+        by_bytes: true,
+        ..HTTP2
     },
 ];

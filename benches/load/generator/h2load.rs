@@ -1,8 +1,10 @@
-//! h2load in HTTP/1.1: like wrk, from another hand, so that one generator's mistake doesn't pass for a
+//! h2load: for HTTP/2, and in HTTP/1.1 as a check of wrk, so that one generator's mistake doesn't pass for a
 //! server's. Its log has every request, from which the percentiles are taken.
 
 use std::path::{Path, PathBuf};
 
+use super::super::protocol::Protocol;
+use super::super::tls::{GROUP, SUITE};
 use super::{Load, Order, url};
 
 /// Where the requests are logged.
@@ -10,20 +12,42 @@ pub fn log(directory: &Path) -> PathBuf {
     directory.join("h2load.log")
 }
 
-/// The command.
-pub fn command(order: &Order<'_>, connections: u32) -> Vec<String> {
+/// The command, for a number of requests. h2load could run for a time instead. But it does not end where that
+/// is over before all its clients have connected by TLS, and of a server that is fair to all streams few long
+/// answers have ended by then.
+pub fn command(order: &Order<'_>, connections: u32, streams: u32, requests: u64) -> Vec<String> {
     let log = log(order.directory);
     // It appends.
     let _ = std::fs::remove_file(&log);
-    let mut words: Vec<String> = vec![order.program.into(), "--h1".into()];
+    let mut words: Vec<String> = vec![order.program.into()];
+    match order.protocol {
+        Protocol::Http2 => words.extend(["-m".into(), streams.to_string()]),
+        Protocol::Plain | Protocol::Tls => words.push("--h1".into()),
+    }
+    if order.protocol.is_encrypted() {
+        words.extend([format!("--tls13-ciphers={SUITE}"), format!("--groups={GROUP}")]);
+    }
     words.extend(["-c".into(), connections.to_string(), "-t".into(), order.threads.to_string()]);
-    words.extend(["-D".into(), order.seconds.to_string()]);
+    words.extend(["-n".into(), requests.to_string()]);
     words.push(format!("--log-file={}", log.display()));
     for (name, value) in order.fields {
         words.extend(["-H".into(), format!("{name}: {value}")]);
     }
     words.push(url(order));
     words
+}
+
+/// Sees that servers spoke HTTP/2 where they should: h2load speaks HTTP/1.1 with those that don't choose it.
+///
+/// # Errors
+/// Where they spoke another one, or h2load connected with none.
+pub fn check(output: &str, protocol: Protocol) -> Result<(), String> {
+    let spoken = output.lines().find_map(|line| line.strip_prefix("Application protocol: "));
+    match (protocol, spoken) {
+        (Protocol::Http2, Some("h2")) | (Protocol::Plain | Protocol::Tls, _) => Ok(()),
+        (Protocol::Http2, Some(other)) => Err(format!("the server speaks {other}")),
+        (Protocol::Http2, None) => Err("h2load could not connect".to_owned()),
+    }
 }
 
 /// What h2load said, and what its log has.

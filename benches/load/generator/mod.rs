@@ -10,6 +10,8 @@ use std::path::Path;
 
 use super::cold::{self, Cold};
 use super::content::COLD;
+use super::handshakes::{self, Handshakes};
+use super::protocol::Protocol;
 use super::record::Beside;
 
 /// The program of generators that are parts of the kit.
@@ -26,8 +28,12 @@ pub enum Generator {
         requests: u32,
         connections: u32,
     },
+    /// So many requests at once on each connection, which needs HTTP/2, and so many in all for each second of
+    /// the order.
     H2load {
         connections: u32,
+        streams: u32,
+        requests: u64,
     },
     Siege {
         connections: u32,
@@ -37,12 +43,18 @@ pub enum Generator {
         clients: u32,
         folder: &'static str,
     },
+    /// The kit's own: clients that connect by TLS for each request, with a full handshake or a resumed one.
+    Handshakes {
+        clients: u32,
+        resumed: bool,
+    },
 }
 
 /// What one run is told besides.
 pub struct Order<'a> {
     pub program: &'a str,
     pub port: u16,
+    pub protocol: Protocol,
     pub target: &'a str,
     pub fields: &'a [(String, String)],
     pub close: bool,
@@ -89,7 +101,7 @@ impl Generator {
             Generator::Ab { .. } => "ab",
             Generator::H2load { .. } => "h2load",
             Generator::Siege { .. } => "siege",
-            Generator::Cold { .. } => OWN,
+            Generator::Cold { .. } | Generator::Handshakes { .. } => OWN,
         }
     }
 
@@ -104,14 +116,20 @@ impl Generator {
                 let requests = if order.quick { requests / 10 } else { requests };
                 Ok(ab::command(order, requests, connections))
             }
-            Generator::H2load { connections } => Ok(h2load::command(order, connections)),
+            Generator::H2load { connections, streams, requests } => {
+                Ok(h2load::command(order, connections, streams, requests * order.seconds))
+            }
             Generator::Siege { connections } => siege::command(order, connections),
             Generator::Cold { clients, folder } => {
-                let kit = std::env::current_exe().map_err(|error| error.to_string())?;
                 let warm = order.target.to_owned();
                 let (port, seconds, folder) = (order.port, order.seconds, folder.to_owned());
                 let cold = Cold { port, seconds, warm, folder, files: COLD, clients };
-                Ok([vec![kit.to_string_lossy().into_owned()], cold.words()].concat())
+                own(cold.words())
+            }
+            Generator::Handshakes { clients, resumed } => {
+                let target = order.target.to_owned();
+                let (port, seconds) = (order.port, order.seconds);
+                own(Handshakes { port, seconds, target, clients, resumed }.words())
             }
         }
     }
@@ -126,17 +144,25 @@ impl Generator {
             Generator::Ab { .. } => ab::parse(output),
             Generator::H2load { .. } => {
                 let log = fs::read_to_string(h2load::log(order.directory)).unwrap_or_default();
+                h2load::check(output, order.protocol)?;
                 h2load::parse(output, &log)
             }
             Generator::Siege { .. } => siege::parse(output),
             Generator::Cold { .. } => cold::parse(output),
+            Generator::Handshakes { .. } => handshakes::parse(output),
         }
     }
 }
 
 /// The URL of an order.
 fn url(order: &Order<'_>) -> String {
-    format!("http://127.0.0.1:{}{}", order.port, order.target)
+    format!("{}://127.0.0.1:{}{}", order.protocol.scheme(), order.port, order.target)
+}
+
+/// The command of a part of the kit.
+fn own(words: Vec<String>) -> Result<Vec<String>, String> {
+    let kit = std::env::current_exe().map_err(|error| error.to_string())?;
+    Ok([vec![kit.to_string_lossy().into_owned()], words].concat())
 }
 
 /// The number behind `label` in the line that begins with it.

@@ -6,6 +6,7 @@ use std::fs;
 
 use serde::Deserialize;
 
+use super::super::tls::openssl_settings;
 use super::{Load, Order, url};
 
 /// Prints what was measured.
@@ -13,15 +14,22 @@ const DONE: &str = include_str!("done.lua");
 /// What the line of `done.lua` begins with.
 const MARK: &str = "mayhttpd-load ";
 
-/// The command; `script` is put behind the hook that reports.
+/// The command; `script` is put behind the hook that reports. What it offers by TLS is told to OpenSSL by a
+/// file, since wrk has no flags for it.
 ///
 /// # Errors
-/// Where the script can't be written.
+/// Where the script or that file can't be written.
 pub fn command(order: &Order<'_>, connections: u32, script: &str) -> Result<Vec<String>, String> {
     let file = order.directory.join("wrk.lua");
     fs::write(&file, format!("{DONE}\n{script}")).map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut words: Vec<String> = Vec::new();
+    if order.protocol.is_encrypted() {
+        let file = order.directory.join("openssl.cnf");
+        fs::write(&file, openssl_settings()).map_err(|error| format!("{}: {error}", file.display()))?;
+        words.extend(["env".into(), format!("OPENSSL_CONF={}", file.display())]);
+    }
     let threads = order.threads.min(connections as usize).max(1);
-    let mut words: Vec<String> = vec![order.program.into(), "--latency".into()];
+    words.extend([order.program.into(), "--latency".into()]);
     words.extend(["-t".into(), threads.to_string(), "-c".into(), connections.to_string()]);
     words.extend(["-d".into(), format!("{}s", order.seconds), "--timeout".into(), "10s".into()]);
     words.extend(["-s".into(), file.to_string_lossy().into_owned()]);

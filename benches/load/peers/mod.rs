@@ -12,12 +12,15 @@ pub mod static_web_server;
 use std::path::{Path, PathBuf};
 
 use super::site::{self, Site};
+use super::tls::KeyPair;
 use super::tools::{self, Tools};
 
 /// The server that all this is about.
 pub const OURS: &str = "mayhttpd";
 /// The least that an answer can cost.
 pub const FLOOR: &str = "floor";
+/// The server that others are compared with first.
+pub const NGINX: &str = "nginx";
 /// The program under test, as cargo built it for this benchmark.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_mayhttpd");
 
@@ -54,11 +57,15 @@ pub enum Ability {
     Listing,
     /// Ask for passwords.
     Authentication,
+    /// Speak HTTP/1.1 over TLS.
+    Tls,
+    /// Speak HTTP/2 over TLS.
+    Http2,
 }
 
 use Ability::{
-    Authentication, Cold, Compressed, Crowd, Files, Fixed, Hosts, Keep, Listing, Pipelining, Precompressed,
-    Ranges, Redirects, Validators, Workers,
+    Authentication, Cold, Compressed, Crowd, Files, Fixed, Hosts, Http2, Keep, Listing, Pipelining,
+    Precompressed, Ranges, Redirects, Tls, Validators, Workers,
 };
 
 /// What static-web-server can.
@@ -95,6 +102,8 @@ const MOST: &[Ability] = &[
     Hosts,
     Listing,
     Authentication,
+    Tls,
+    Http2,
 ];
 
 /// One server.
@@ -128,6 +137,8 @@ pub struct Setting<'a> {
     pub close: bool,
     /// What it has beyond files.
     pub site: Site,
+    /// Where clients connect by TLS. HTTP/2 is then for those that ask for it.
+    pub tls: Option<KeyPair>,
 }
 
 /// How it is started.
@@ -160,7 +171,7 @@ pub const ALL: &[Peer] = &[
         launch: ours::launch,
     },
     Peer {
-        name: "nginx",
+        name: NGINX,
         what: "nginx, tuned: deferred accept, open_file_cache, sendfile",
         tool: Some("nginx"),
         can: MOST,
@@ -208,8 +219,8 @@ pub const ALL: &[Peer] = &[
         name: "h2o",
         what: "h2o",
         tool: Some("h2o"),
-        can: &[Files, Keep, Pipelining, Crowd, Workers, Ranges, Validators, Cold],
-        quick: false,
+        can: &[Files, Keep, Pipelining, Crowd, Workers, Ranges, Validators, Cold, Tls, Http2],
+        quick: true,
         tuned: false,
         launch: h2o::launch,
     },

@@ -2,6 +2,7 @@
 //! compresses for each request, and as Debian does.
 
 use super::super::site::{self, Site};
+use super::super::tls::KeyPair;
 use super::{Launch, Setting, is_root};
 
 /// What the tuned ones have in common.
@@ -68,6 +69,14 @@ fn site(setting: &Setting<'_>) -> Result<(String, String), String> {
     })
 }
 
+/// The words of a listener with TLS and HTTP/2, and lines of its server. Version 1.22 leaves out TLS 1.3
+/// where it is not asked for.
+fn tls(pair: &KeyPair) -> (&'static str, String) {
+    let (certificate, key) = (pair.certificate.display(), pair.key.display());
+    let files = format!("ssl_certificate {certificate}; ssl_certificate_key {key};");
+    ("ssl http2 ", format!("        ssl_protocols TLSv1.2 TLSv1.3; {files}\n"))
+}
+
 fn launch(
     setting: &Setting<'_>,
     main: &str,
@@ -83,6 +92,7 @@ fn launch(
     let Setting { port, workers, .. } = setting;
     let root = setting.root();
     let (further, own) = site(setting)?;
+    let (secure, encrypted) = setting.tls.as_ref().map(tls).unwrap_or_default();
     // The first server is the one of requests that name no host.
     let configuration = format!(
         "{user} {main}
@@ -97,8 +107,8 @@ http {{
     types {{ text/html html; application/octet-stream bin; application/javascript js; }}
 {temporary}    {http}
     server {{
-        listen 127.0.0.1:{port} {listen};
-        root {root};
+        listen 127.0.0.1:{port} {secure}{listen};
+{encrypted}        root {root};
         location = /info {{ return 200 \"a fixed reply, made by the server alone\\n\"; }}
 {own}    }}
 {further}}}

@@ -1,14 +1,23 @@
 //! mayhttpd as cargo built it for this benchmark, with its defaults and what a site needs.
 
 use super::super::site::{self, Site};
+use super::super::tls::KeyPair;
 use super::{Launch, PROGRAM, Setting};
 
 /// A settings file is there for the sites that need one: a plain one is measured without, which is what most
 /// are.
 pub fn launch(setting: &Setting<'_>) -> Result<Launch, String> {
     let (listen, workers) = (format!("127.0.0.1:{}", setting.port), setting.workers.to_string());
-    let words = [PROGRAM, "--root", &setting.root(), "--listen", &listen, "--workers", &workers];
-    let mut words = super::words(words);
+    let mut words = super::words([PROGRAM, "--root", &setting.root(), "--workers", &workers]);
+    match &setting.tls {
+        None => words.extend(super::words(["--listen", &listen])),
+        Some(KeyPair { certificate, key }) => {
+            let files = [certificate, key].map(|file| file.to_string_lossy().into_owned());
+            let [certificate, key] = &files;
+            let tls = ["--tls-listen", &listen, "--tls-cert", certificate, "--tls-key", key];
+            words.extend(super::words(tls));
+        }
+    }
     let configuration = settings(setting)?;
     if !configuration.is_empty() {
         words.extend(["--config".to_owned(), setting.write("mayhttpd.toml", &configuration)?]);

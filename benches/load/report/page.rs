@@ -140,7 +140,7 @@ pub fn page(run: &Run) -> String {
     let _ = write!(
         html,
         "<h1>mayhttpd under load</h1>\n<p>{}, {} rounds of {} s, {took} in all{}. Figures are medians of the rounds; \
-         × floor is the median of the ratios within each round. Latencies are as \
+         × floor and × nginx are medians of the ratios within each round. Latencies are as \
          the generators tell them; each connection asks again when its answer has come.</p>\n",
         escape(&run.started),
         run.rounds,

@@ -1,7 +1,7 @@
 //! Rounds put together: medians of what was measured, and of the ratios within each round, in which the
 //! machine's moods cancel out.
 
-use super::super::peers::FLOOR;
+use super::super::peers::{FLOOR, NGINX};
 use super::super::record::{Beside, Coded, Run, Sample};
 
 /// One server at one workload in one network.
@@ -24,6 +24,8 @@ pub struct Summary {
     pub non_2xx: u64,
     /// Processor time a request as a multiple of the floor's.
     pub over_floor: Option<f64>,
+    /// The same of nginx's.
+    pub over_nginx: Option<f64>,
     /// The distance of the extremes of processor time a request, as a share of its median.
     pub spread: Option<f64>,
     /// Bytes an idle connection, early and late, in the first round; and how many were lost in all.
@@ -54,11 +56,12 @@ fn one(run: &Run, like: &Sample) -> Summary {
         it.network == like.network && it.workload == like.workload && it.peer == peer
     };
     let samples: Vec<&Sample> = run.samples.iter().filter(|it| together(it, &like.peer)).collect();
-    let floor: Vec<&Sample> = run.samples.iter().filter(|it| together(it, FLOOR)).collect();
-    let ratios = samples.iter().filter_map(|sample| {
-        let beside = floor.iter().find(|it| it.round == sample.round)?;
-        Some(sample.cpu_us_per_request? / beside.cpu_us_per_request?)
-    });
+    let over = |peer: &str| {
+        median(samples.iter().filter_map(|sample| {
+            let beside = run.samples.iter().find(|it| together(it, peer) && it.round == sample.round)?;
+            Some(sample.cpu_us_per_request? / beside.cpu_us_per_request?)
+        }))
+    };
     let all = |read: fn(&Sample) -> Option<f64>| median(samples.iter().filter_map(|it| read(it)));
     let cpu: Vec<f64> = samples.iter().filter_map(|it| it.cpu_us_per_request).collect();
     let extremes = cpu.iter().copied().reduce(f64::max).zip(cpu.iter().copied().reduce(f64::min));
@@ -78,7 +81,8 @@ fn one(run: &Run, like: &Sample) -> Summary {
         memory_bytes: all(|it| Some(it.memory_bytes as f64)).unwrap_or_default(),
         failed: samples.iter().map(|it| it.failed).sum(),
         non_2xx: samples.iter().map(|it| it.non_2xx).sum(),
-        over_floor: median(ratios),
+        over_floor: over(FLOOR),
+        over_nginx: over(NGINX),
         spread: extremes.zip(cpu_us).map(|((most, least), middle)| (most - least) / middle),
         idle: idle(&samples),
         beside: beside(&samples),

@@ -2,18 +2,19 @@
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
-use super::super::peers::{self, FLOOR, OURS};
+use super::super::peers::{self, FLOOR, NGINX, OURS};
 use super::super::record::{Run, Tool};
 use super::super::workloads;
 use super::summary::{self, Summary};
 use super::unit;
 
 /// The heads of the columns.
-pub const COLUMNS: [&str; 11] = [
+pub const COLUMNS: [&str; 12] = [
     "server",
     "requests/s",
     "CPU/request",
     "× floor",
+    "× nginx",
     "spread",
     "p50",
     "p99",
@@ -24,17 +25,18 @@ pub const COLUMNS: [&str; 11] = [
 ];
 
 /// What the columns hold, for a server at a workload.
-pub fn row(summary: &Summary) -> [String; 11] {
+pub fn row(summary: &Summary) -> [String; 12] {
     let bad = match (summary.failed, summary.non_2xx) {
         (0, 0) => "0".to_owned(),
         (failed, statuses) => format!("{failed} failed, {statuses} not 2xx"),
     };
-    let floor = if summary.peer == FLOOR { "1".to_owned() } else { unit::times(summary.over_floor) };
+    let over = |peer: &str, ratio| if summary.peer == peer { "1".to_owned() } else { unit::times(ratio) };
     [
         summary.peer.clone(),
         unit::count(summary.requests_per_second),
         unit::time(summary.cpu_us),
-        floor,
+        over(FLOOR, summary.over_floor),
+        over(NGINX, summary.over_nginx),
         unit::percent(summary.spread.filter(|_| summary.rounds > 1)),
         unit::time(summary.p50_us),
         unit::time(summary.p99_us),
