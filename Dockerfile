@@ -48,8 +48,8 @@ RUN if [ -n "$TESTS$TARGETARCH" ]; then \
 FROM scratch
 COPY --from=build /image /
 LABEL org.opencontainers.image.title="mayhttpd" \
-      org.opencontainers.image.description="A static-file HTTP/1.1 server" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.description="A static-file server for HTTP/1.1, HTTP/2 and TLS" \
+      org.opencontainers.image.version="0.2.0" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 # Variables rather than arguments, so that flags after the image's name win over them. What they name ranks
 # below all else.
@@ -58,7 +58,7 @@ ENV MAYHTTPD_CONFIG=/etc/httpd.conf \
 # By number, which Kubernetes needs to see that it is not root. Port 80 works for it, because containers get
 # net.ipv4.ip_unprivileged_port_start=0 from Docker 20.10 on. With --network host add: -e MAYHTTPD_PORT=8080
 USER 65534:65534
-EXPOSE 80
+EXPOSE 80 443
 # QUIT lets running downloads finish, where TERM cuts them.
 STOPSIGNAL SIGQUIT
 # The settings say where to ask: the defaults' admin listener, or another one that a mounted file or a
