@@ -16,7 +16,7 @@ pub fn serve(connection: &mut Connection) -> Served {
     if let Stop::Http2 = stop {
         let received = active.read_buffer.bytes().to_vec();
         active.discard_buffers();
-        return Box::new(Http2::new(connection, &received)).serve(connection);
+        return begin_http2(connection, &received);
     }
     active.discard_buffers();
     match stop {
@@ -30,6 +30,13 @@ pub fn serve(connection: &mut Connection) -> Served {
             Served::Closed
         }
     }
+}
+
+/// Serves the first turn of HTTP/2. Not inlined: what h2 begins with takes kilobytes of the stack, which a
+/// client that waits in HTTP/1.1 does not need.
+#[inline(never)]
+fn begin_http2(connection: &mut Connection, received: &[u8]) -> Served {
+    Box::new(Http2::new(connection, received)).serve(connection)
 }
 
 /// The PROXY header, where the listener requires one, and the TLS handshake.

@@ -148,6 +148,7 @@ impl TlsTransport {
     /// # Errors
     /// As [`TlsTransport::handshake`]. `UnexpectedEof` is an end without `close_notify`, by which the client
     /// would have said that it is the end.
+    #[inline(never)]
     pub fn receive(&mut self, socket: &mut Socket, buffer: &mut Vec<u8>) -> io::Result<Received> {
         if self.text.is_empty() {
             let mut left = Vec::new();
@@ -211,6 +212,7 @@ impl TlsTransport {
     ///
     /// # Errors
     /// `WouldBlock` when the socket has not taken all that was sent before; what send(2) says.
+    #[inline(never)]
     pub fn send(
         &mut self,
         socket: &mut Socket,
