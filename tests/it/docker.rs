@@ -40,7 +40,7 @@ fn the_image_is_small_and_says_what_it_is() {
         return;
     }
     let size: u64 = inspected("{{.Size}}").parse().unwrap();
-    assert!(size < 10_000_000, "{size} bytes");
+    assert!(size < 15_000_000, "{size} bytes");
     let user = inspected("{{.Config.User}}");
     assert!(user.split(':').all(|part| part.parse::<u32>().is_ok_and(|id| id > 0)), "{user}");
     let labels = "{{range $key, $value := .Config.Labels}}{{$key}}={{$value}}\n{{end}}";
